@@ -1,0 +1,31 @@
+# `make demo` and `make test` need nothing but Python 3.10-3.12, gcc, make and pip: they set up .venv first.
+# PYTHON=/path/to/python chooses the interpreter; otherwise tools/setup_env.sh finds one.
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test test-slow check clean
+
+setup: $(READY)
+
+$(READY): tools/setup_env.sh constraints.txt setup.py
+	@PYTHON="$(PYTHON)" tools/setup_env.sh "$(VENV)"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python tools/demo.py
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -m "not slow"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache work_dirs demo_out
