@@ -1,0 +1,1 @@
+"""The demo: human figures drawn by the package itself, and the pictures that show results."""
