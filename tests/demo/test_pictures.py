@@ -1,0 +1,144 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from okdhp_mm.demo import pictures
+from okdhp_mm.demo.figures import KEYPOINTS, draw_figure
+
+
+@pytest.fixture(scope='module')
+def figures():
+    return [draw_figure(np.random.default_rng([2, index])) for index in range(5)]
+
+
+def heatmaps_at(row, column, peak, height=32, width=24):
+    heatmaps = np.zeros((17, height, width), np.float32)
+    heatmaps[:, row, column] = peak
+    return heatmaps
+
+
+def test_a_pose_is_drawn_over_a_copy():
+    image = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.stack((np.linspace(10, 90, 17), np.full(17, 50.0)), 1)
+    drawn = pictures.draw_pose(image, keypoints)
+    assert not image.any()
+    assert drawn.any()
+
+
+def test_left_and_right_have_their_own_colours():
+    image = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.array([[20.0, 20.0], [80.0, 80.0]])
+    names = ('left_wrist', 'right_wrist')
+    drawn = pictures.draw_pose(image, keypoints, skeleton=(), keypoint_names=names)
+    left, right = drawn[20, 20].astype(int), drawn[80, 80].astype(int)
+    assert left[2] > left[0]  # orange: more red than blue
+    assert right[0] > right[2]
+
+
+def test_uncertain_keypoints_and_their_limbs_are_left_out():
+    image = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.array([[20.0, 50.0], [80.0, 50.0]])
+    style = {'skeleton': ((0, 1),), 'keypoint_names': ('left_a', 'left_b')}
+    both = pictures.draw_pose(image, keypoints, np.array([0.9, 0.9]), **style)
+    one = pictures.draw_pose(image, keypoints, np.array([0.9, 0.1]), **style)
+    assert both[50, 50].any() and both[50, 80].any()
+    assert one[50, 20].any() and not one[50, 50].any() and not one[50, 80].any()
+
+
+def test_sheet_holds_every_figure_in_rows_of_the_given_length(figures):
+    truth = [figure.keypoints for figure in figures]
+    flags = [figure.visibility for figure in figures]
+    images = [figure.image for figure in figures]
+    scores = [np.ones(17)] * 5
+    sheets = [
+        pictures.prediction_sheet(images, truth, flags, truth, scores, columns=columns, height=100)
+        for columns in (5, 2)
+    ]
+    tile = (sheets[0].shape[0] - 8) / 1
+    assert sheets[1].shape[0] == 3 * tile + 8
+    assert sheets[1].shape[1] < sheets[0].shape[1]
+
+
+def test_sheet_shows_truth_left_and_prediction_right(figures):
+    figure = figures[0]
+    nothing = np.zeros(17)
+    common = ([figure.image], [figure.keypoints])
+    full = pictures.prediction_sheet(
+        *common, [figure.visibility], [figure.keypoints], [np.ones(17)]
+    )
+    no_prediction = pictures.prediction_sheet(
+        *common, [figure.visibility], [figure.keypoints], [nothing]
+    )
+    no_truth = pictures.prediction_sheet(*common, [nothing], [figure.keypoints], [np.ones(17)])
+    middle = full.shape[1] // 2
+    changed = (full != no_prediction).any((0, 2))
+    assert changed[middle:].any() and not changed[: middle - 2].any()
+    changed = (full != no_truth).any((0, 2))
+    assert changed[:middle].any() and not changed[middle + 2 :].any()
+
+
+def test_strip_has_a_row_per_keypoint_and_readme_width(figures):
+    branches = np.stack([heatmaps_at(5, 5, 1.0)] * 3)
+    one, two = (
+        pictures.heatmap_strip(figures[0].image, branches, branches[0], branches[0], keypoints)
+        for keypoints in ([9], [9, 10])
+    )
+    assert one.shape[1] == two.shape[1] == 1000
+    assert 1.7 < two.shape[0] / one.shape[0] < 2.0
+
+
+def test_strip_colours_compare_within_a_row():
+    """Half the value looks different from the full value, though each is its heatmap's peak."""
+    image = np.full((64, 48, 3), 128, np.uint8)
+    full, half = heatmaps_at(8, 6, 1.0), heatmaps_at(8, 6, 0.5)
+    target = full
+
+    def branch_cell(branch):
+        strip = pictures.heatmap_strip(image, branch[None], full, target, [0], KEYPOINTS)
+        assert strip.shape[1] == 1000
+        return strip
+
+    strong, weak = branch_cell(full), branch_cell(half)
+    changed = np.flatnonzero((strong != weak).any((0, 2)))
+    # Only the branch's own column changes: the row's scale comes from the target.
+    assert len(changed) > 5
+    assert changed.max() < 1000 * 0.45
+
+
+def test_strip_marks_the_place_of_the_peak():
+    image = np.full((64, 48, 3), 128, np.uint8)
+    blended = pictures._blend_heatmap(image.repeat(4, 0).repeat(4, 1), heatmaps_at(8, 6, 1)[0], 1.0)
+    plain = pictures._blend_heatmap(image.repeat(4, 0).repeat(4, 1), heatmaps_at(8, 6, 0)[0], 1.0)
+    rows, columns = np.nonzero((blended != plain).any(-1)[:200])
+    # Heatmap pixel (8, 6) of 32x24 over 256x192 has its middle at (68, 52).
+    near = np.hypot(rows - 68, columns - 52) < 20
+    assert near.sum() > 50
+
+
+def test_empty_heatmaps_can_be_shown():
+    image = np.full((64, 48, 3), 128, np.uint8)
+    nothing = np.zeros((17, 32, 24), np.float32)
+    strip = pictures.heatmap_strip(image, nothing[None], nothing, nothing, [0])
+    assert strip.dtype == np.uint8
+
+
+def test_longer_bars_for_higher_scores():
+    sheet = pictures.score_bars({'branch 0': 0.3, 'ensemble': 0.6}, limit=1.0)
+    blue = (sheet[..., 0].astype(int) - sheet[..., 2]) > 100
+    first, second = blue[:38].any(0).sum(), blue[38:].any(0).sum()
+    assert second == pytest.approx(2 * first, abs=2)
+
+
+def test_pictures_do_not_load_torch():
+    """Checked on the module's own imports: the package around it does load torch."""
+    code = (
+        'import sys, types\n'
+        'package = types.ModuleType("okdhp_mm")\n'
+        f'package.__path__ = [{str(pictures.__file__).rsplit("/", 2)[0]!r}]\n'
+        'sys.modules["okdhp_mm"] = package\n'
+        'import okdhp_mm.demo.pictures\n'
+        'assert not {"torch", "mmpose", "matplotlib"} & set(sys.modules)\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
