@@ -23,7 +23,7 @@ class Patch:
 
     Args:
         name: What is patched.
-        reason: Why, in one sentence.
+        reason: Why it is used, as the end of a sentence.
         apply: Puts the patch in place; calling it twice does no harm.
         is_active: Whether the patch has been used, so far, in this process.
     """
@@ -62,7 +62,7 @@ def _mmcv_ext_came_from_here() -> bool:
 PATCHES = (
     Patch(
         name=MMCV_EXT,
-        reason='this mmcv has no compiled ops, and mmpose imports mmcv.ops unconditionally',
+        reason='because this mmcv has no compiled ops, and mmpose imports mmcv.ops unconditionally',
         apply=stand_in_for_mmcv_ops,
         is_active=_mmcv_ext_came_from_here,
     ),

@@ -24,8 +24,8 @@ from okdhp_mm._mmcv_ext import COMPILE_COMMAND
 
 OK, PATCHED, NOTE, BROKEN = 'ok', 'patched', 'note', 'broken'
 INSTALL_XTCOCOTOOLS = (
-    'pip install --no-build-isolation --no-binary xtcocotools --force-reinstall --no-deps '
-    'xtcocotools  (after: pip install cython numpy)'
+    'pip install "setuptools<82" wheel cython numpy && pip install --no-build-isolation '
+    '--no-cache-dir --no-binary xtcocotools --force-reinstall --no-deps xtcocotools'
 )
 
 
@@ -239,8 +239,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f'{"":<{width}}  {"":<7}  -> {finding.mend}')
     print('patches:')
     for patch in compat.PATCHES:
-        state = 'in use' if patch.is_active() else 'not needed'
-        print(f'  {patch.name}: {state} ({patch.reason})')
+        print(
+            f'  {patch.name}: ' + (f'in use, {patch.reason}' if patch.is_active() else 'not needed')
+        )
     broken = [finding.subject for finding in findings if finding.status == BROKEN]
     print(f'mmpose cannot work: mend {", ".join(broken)}' if broken else 'mmpose can work')
     return 1 if broken else 0
