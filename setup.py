@@ -1,9 +1,9 @@
 """Packaging of okdhp_mm.
 
-`mim` looks for configs, tools and the model index in `<package>/.mim`. The two commands below put
-them there inside the built wheel only, so that the source tree never holds copies. The
-distribution is called okdhp-mmpose, not okdhp_mm, and has no console script: with either of them
-onedl-mim resolves the package to a wrong folder.
+`mim` looks for configs, tools and the model index in `<package>/.mim`. They are put there in the
+built wheel only, so that the source tree never holds copies. The distribution is called
+okdhp-mmpose, not okdhp_mm, and has no console script: with either of these onedl-mim takes a wrong
+folder for the package.
 """
 
 import re
@@ -12,71 +12,47 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
-from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
-MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
 
 class BuildWithMim(build_py):
-    """Adds `okdhp_mm/.mim` to a build; an editable install reads the checkout instead."""
+    """Builds the package, and `okdhp_mm/.mim` beside it."""
 
     def run(self):
-        """Builds the package, then copies what `mim` needs beside it."""
+        """Builds."""
         super().run()
         if self.editable_mode:
-            return
-        target = Path(self.build_lib, 'okdhp_mm', '.mim')
+            # This folder becomes site-packages.
+            self.forward(Path(self.get_finalized_command('install').install_lib))
+        else:
+            self.copy(Path(self.build_lib))
+
+    def copy(self, root):
+        """Copies configs, tools and model index."""
+        target = root / 'okdhp_mm' / '.mim'
         # What an earlier build left must not slip into this one.
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        for part in MIM_PARTS:
-            if (ROOT / part).is_dir():
-                ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
-                shutil.copytree(ROOT / part, target / part, ignore=ignore)
-            else:
-                shutil.copy2(ROOT / part, target / part)
+        for part in ('configs', 'tools'):
+            ignored = shutil.ignore_patterns('__pycache__', '*.pyc')
+            shutil.copytree(ROOT / part, target / part, ignore=ignored)
+        shutil.copy2(ROOT / 'model-index.yml', target)
 
+    def forward(self, root):
+        """Writes files that forward to the checkout, for an editable install.
 
-class EditableWithMim(editable_wheel):
-    """Adds to an editable install what `mim` (openmim) looks for in site-packages.
-
-    openmim takes `<site-packages>/okdhp_mm` for the package root, which an editable install does
-    not create. So it gets one that only forwards to the checkout. Without an `__init__.py`, Python
-    prefers the real package.
-    """
-
-    def run(self):
-        """Writes the forwarding files, then builds the editable wheel."""
-        import sysconfig
-
-        forward = ROOT / 'build' / 'editable_mim'
-        shutil.rmtree(forward, ignore_errors=True)
-        (forward / 'tools').mkdir(parents=True)
-        for tool in sorted((ROOT / 'tools').glob('*.py')):
-            (forward / 'tools' / tool.name).write_text(
-                f'import runpy\n\nrunpy.run_path({str(tool)!r}, run_name="__main__")\n'
-            )
+        openmim looks in `<site-packages>/okdhp_mm`, which an editable install leaves out. It has no
+        `__init__.py`, so that Python prefers the package itself, further down its path.
+        """
+        target = root / 'okdhp_mm' / '.mim'
+        (target / 'tools').mkdir(parents=True)
+        for tool in (ROOT / 'tools').glob('*.py'):
+            run = f'import runpy\n\nrunpy.run_path({str(tool)!r}, run_name="__main__")\n'
+            (target / 'tools' / tool.name).write_text(run)
         metafiles = sorted((ROOT / 'configs').glob('*/metafile.yml'))
-        (forward / 'model-index.yml').write_text(
-            'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)
-        )
-        # data_files is the one part of an editable wheel that may hold files of our choice.
-        paths = sysconfig.get_paths()
-        site = Path(paths['purelib']).relative_to(paths['data'])
-        folders = {forward: '.mim', forward / 'tools': '.mim/tools'}
-        self.distribution.data_files = [
-            (
-                str(site / 'okdhp_mm' / name),
-                [
-                    str(path.relative_to(ROOT))
-                    for path in sorted(folder.iterdir())
-                    if path.is_file()
-                ],
-            )
-            for folder, name in folders.items()
-        ]
-        super().run()
+        imports = ''.join(f'  - {path}\n' for path in metafiles)
+        (target / 'model-index.yml').write_text(f'Import:\n{imports}')
 
 
 setup(
@@ -87,14 +63,14 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['okdhp_mm', 'okdhp_mm.*']),
-    # Spelled out so that an editable install is a plain path entry (see EditableWithMim).
+    # Spelled out so that an editable install is a plain path entry (see forward).
     package_dir={'': '.'},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.0',
         'torchvision',
         'numpy',
-        'mmpose>=1.3.2,<1.4',
+        'mmpose>=1.2,<2',
         'six',  # mmpose imports it and does not declare it
     ],
     extras_require={
@@ -103,5 +79,5 @@ setup(
         'mm': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1'],
         'test': ['pytest', 'ruff', 'openmim', 'setuptools<82'],
     },
-    cmdclass={'build_py': BuildWithMim, 'editable_wheel': EditableWithMim},
+    cmdclass={'build_py': BuildWithMim},
 )

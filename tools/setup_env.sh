@@ -41,12 +41,12 @@ python=$venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_RETRIES=10
 install() { echo "set-up: $*"; "$python" -m pip install --quiet --constraint constraints.txt "$@"; }
 
-# The order matters: chumpy and xtcocotools are built with what is installed before them. xtcocotools'
-# wheels are built against numpy 1, and chumpy's build imports pip, which an isolated one lacks.
-install setuptools wheel cython numpy
+# The order matters: chumpy and xtcocotools are built with what is installed before them. chumpy's build
+# imports pip, which an isolated one lacks; xtcocotools' wheels, a cached one too, may be for numpy 1.
+install pip setuptools wheel cython numpy
 install torch torchvision
 install --no-build-isolation chumpy
-install --no-build-isolation --no-binary xtcocotools xtcocotools
+install --no-build-isolation --no-cache-dir --no-binary xtcocotools xtcocotools
 # Without torch in its isolated build, onedl-mmcv comes without compiled ops, in seconds.
 install onedl-mmengine onedl-mmcv onedl-mmdetection mmpose six
 install pytest ruff tensorboard
