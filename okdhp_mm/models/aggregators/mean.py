@@ -1,0 +1,17 @@
+"""The plain mean of the branches."""
+
+from __future__ import annotations
+
+from mmpose.registry import MODELS
+
+from ...structures import BranchOutputs
+from .base import Aggregator
+
+
+@MODELS.register_module()
+class MeanAggregator(Aggregator):
+    """Every branch counts the same: the mean ensemble, without parameters."""
+
+    def aggregate(self, outputs: BranchOutputs) -> BranchOutputs:
+        """Mean of the final heatmaps over the branches."""
+        return outputs.aggregated(outputs.finals.mean(0), weights=None)

@@ -1,0 +1,5 @@
+"""Losses between heatmaps."""
+
+from .kl_heatmap import KLHeatmapLoss
+
+__all__ = ['KLHeatmapLoss']

@@ -1,0 +1,31 @@
+"""Distances between heatmaps read as distributions over pixels. Pure functions, no state."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def spatial_log_softmax(heatmaps: Tensor, scale: float = 1.0) -> Tensor:
+    """Log-probability of every pixel of every keypoint, (..., H, W) -> (..., H*W), float32.
+
+    A softmax over thousands of pixels has entries near 1e-4, which half precision cannot
+    tell apart; hence float32, whatever autocast says.
+    """
+    return F.log_softmax(heatmaps.flatten(-2).float() * scale, dim=-1)
+
+
+def spatial_kl(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
+    """``KL(softmax(scale * target) || softmax(scale * output))`` over the pixels of a map.
+
+    Args:
+        output: Student heatmaps, (..., B, K, H, W).
+        target: Teacher heatmaps, (B, K, H, W), broadcast over the leading axes.
+        scale: Inverse temperature of both softmaxes.
+
+    Returns:
+        Divergence per map in nats, (..., B, K).
+    """
+    log_output = spatial_log_softmax(output, scale)
+    log_target = spatial_log_softmax(target, scale)
+    return (log_target.exp() * (log_target - log_output)).sum(-1)
