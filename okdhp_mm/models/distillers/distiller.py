@@ -1,0 +1,72 @@
+"""A distillation method: a sentence made of terms."""
+
+from __future__ import annotations
+
+from mmengine.logging import print_log
+from mmpose.registry import MODELS
+from torch import Tensor, nn, ones
+
+from ...errors import UserError
+from ...structures import BranchOutputs, Targets
+
+
+@MODELS.register_module()
+class Distiller(nn.Module):
+    """The named terms whose sum trains the branches. A method is a config, not a class.
+
+    Args:
+        terms: Config of each term by the name under which it is logged. mmengine adds up every
+            entry whose name contains 'loss', so each name has to begin with ``loss_``.
+
+    Attributes:
+        progress: Share of the training that is over, a scalar buffer that
+            :class:`okdhp_mm.engine.DistillProgressHook` keeps up to date. 1 until somebody sets
+            it: without the hook, schedules stand at their end.
+
+    Raises:
+        UserError: If there is no term, or a name does not begin with ``loss_``.
+    """
+
+    def __init__(self, terms: dict):
+        super().__init__()
+        for name in terms:
+            if not name.startswith('loss_'):
+                raise UserError(
+                    f'Distiller: the term {name!r} must be named loss_..., '
+                    'or mmengine leaves it out of the sum.'
+                )
+        if not terms:
+            raise UserError(
+                'Distiller: terms is empty; give at least one, e.g. '
+                "loss_kpt=dict(type='Supervise', of='branches')."
+            )
+        self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
+        self.register_buffer('progress', ones(()), persistent=False)
+        self._progress_known = False
+
+    @property
+    def trains_aggregator(self) -> bool:
+        """Whether any term's gradient reaches the aggregator's parameters."""
+        return any(term.trains_aggregator for term in self.terms.values())
+
+    def set_progress(self, progress: float) -> None:
+        """Say how much of the training is over, from 0 to 1."""
+        self.progress.fill_(progress)
+        self._progress_known = True
+
+    def forward(self, outputs: BranchOutputs, targets: Targets) -> dict[str, Tensor]:
+        """Every term by name, scalars."""
+        if not self._progress_known:
+            self._warn_of_missing_hook()
+        return {name: term(outputs, targets, self.progress) for name, term in self.terms.items()}
+
+    def _warn_of_missing_hook(self) -> None:
+        self._progress_known = True  # once is enough
+        scheduled = [name for name, term in self.terms.items() if term.schedule is not None]
+        if self.training and scheduled:
+            print_log(
+                f'{", ".join(scheduled)}: the schedule stands at its end, for nothing reports the '
+                "progress; add default_hooks=dict(distill=dict(type='DistillProgressHook')).",
+                logger='current',
+                level=30,
+            )

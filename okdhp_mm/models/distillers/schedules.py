@@ -1,0 +1,43 @@
+"""How the weight of a term changes over the training: pure functions of the progress.
+
+Progress is a scalar tensor from 0 (start) to 1 (end of the last epoch); a tensor, so that it can
+change every step without a host sync and without a recompilation under ``torch.compile``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmpose.registry import TASK_UTILS
+from torch import Tensor
+
+from ...errors import UserError
+
+
+def gaussian_ramp_up(progress: Tensor, end: float) -> Tensor:
+    """``exp(-5 (1 - min(t, end) / end)^2)``: 0.0067 at the start, 1 from ``end`` on."""
+    return (-5 * (1 - progress / end).clamp(min=0) ** 2).exp()
+
+
+@TASK_UTILS.register_module()
+@dataclass(frozen=True)
+class GaussianRampUp:
+    """The ramp-up of OKDHP, from temporal ensembling (https://arxiv.org/abs/1610.02242).
+
+    Args:
+        end: Share of the training, in (0, 1], after which the weight is 1. The authors use 60
+            of 150 epochs by default (0.4) and 90 (0.6) in their hourglass template.
+
+    Source: https://github.com/zhengli97/OKDHP (lib/core/function_okd.py), where the weight
+    changes once per epoch; here every step.
+    """
+
+    end: float = 0.4
+
+    def __post_init__(self):
+        if not 0 < self.end <= 1:
+            raise UserError(f'GaussianRampUp: end={self.end} must be a share in (0, 1].')
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        """The factor at this progress, a scalar tensor."""
+        return gaussian_ramp_up(progress, self.end)

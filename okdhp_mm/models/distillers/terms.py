@@ -1,0 +1,105 @@
+"""The words that distillation methods are made of: each is one term of the total loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from mmengine.config import ConfigDict
+from mmpose.registry import MODELS, TASK_UTILS
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...structures import ENSEMBLE, BranchOutputs, Targets
+
+BRANCHES = 'branches'
+
+
+class Term(nn.Module):
+    """One named term of the loss.
+
+    Args:
+        schedule: Config of a function of the progress in :mod:`.schedules` that the term is
+            multiplied with; None keeps it constant.
+    """
+
+    def __init__(self, schedule: ConfigDict | dict | None = None):
+        super().__init__()
+        self.schedule = TASK_UTILS.build(schedule) if schedule else None
+
+    @abstractmethod
+    def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
+        """The unscheduled term, a scalar."""
+
+    @property
+    def trains_aggregator(self) -> bool:
+        """Whether the term's gradient reaches the aggregator's parameters."""
+        return False
+
+    def forward(self, outputs: BranchOutputs, targets: Targets, progress: Tensor) -> Tensor:
+        """The term at this point of the training, a scalar."""
+        value = self.value(outputs, targets)
+        return value if self.schedule is None else value * self.schedule(progress)
+
+
+@MODELS.register_module()
+class Supervise(Term):
+    """The student's own loss against the ground truth, summed over what is supervised.
+
+    The loss module is the one of the stock head's config, so a branch is supervised exactly as
+    the student alone would be.
+
+    Args:
+        of: 'branches' (every stage of every branch) or 'ensemble'.
+        loss_weight: Factor of the term.
+        schedule: See :class:`Term`.
+
+    Raises:
+        UserError: If ``of`` is neither.
+    """
+
+    def __init__(self, of: str, loss_weight: float = 1.0, schedule=None):
+        super().__init__(schedule)
+        if of not in (BRANCHES, ENSEMBLE):
+            raise UserError(f'Supervise: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}.')
+        self.of = of
+        self.loss_weight = loss_weight
+
+    @property
+    def trains_aggregator(self) -> bool:  # noqa: D102
+        return self.of == ENSEMBLE
+
+    def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
+        if self.of == ENSEMBLE:
+            pairs = [(outputs.ensemble, targets.criteria[0][-1])]
+        else:
+            pairs = [
+                (heatmaps, criterion)
+                for stages, criteria in zip(outputs.heatmaps, targets.criteria, strict=True)
+                for heatmaps, criterion in zip(stages, criteria, strict=True)
+            ]
+        return self.loss_weight * sum(
+            criterion(heatmaps, targets.heatmaps, targets.weights) for heatmaps, criterion in pairs
+        )
+
+
+@MODELS.register_module()
+class Teach(Term):
+    """The ensemble teaches every stage of every branch; the loss is summed over them.
+
+    Args:
+        loss: Config of a loss between heatmaps, called as
+            ``loss(students (..., B, K, H, W), teacher (B, K, H, W), weights (B, K))``.
+        schedule: See :class:`Term`.
+    """
+
+    def __init__(self, loss: ConfigDict | dict | None = None, schedule=None):
+        super().__init__(schedule)
+        self.loss = MODELS.build(loss or dict(type='KLHeatmapLoss'))
+
+    @property
+    def trains_aggregator(self) -> bool:  # noqa: D102
+        return not self.loss.detach_target
+
+    def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
+        students = outputs.all_stages
+        return self.loss(students, outputs.ensemble, targets.weights)
