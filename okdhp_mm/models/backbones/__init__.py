@@ -1,0 +1,5 @@
+"""Backbones."""
+
+from .branched import BranchedBackbone
+
+__all__ = ['BranchedBackbone']

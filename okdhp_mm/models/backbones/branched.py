@@ -1,0 +1,157 @@
+"""One shared trunk, and every branch's own top: stock backbones with parts left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mmengine.config import ConfigDict
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, ModuleList
+from mmengine.runner import CheckpointLoader
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...structures import BranchFeatures
+from .splits import FAMILIES, Split, find_split, run_steps
+
+WHOLE = 'whole'
+
+
+@MODELS.register_module()
+class BranchedBackbone(BaseModule):
+    """A stock backbone whose upper part exists once per branch.
+
+    Trunk and tops are the stock modules with the children that they do not own deleted, so the
+    student's state dict is the union of ``trunk.*`` and ``branches.m.*`` with those prefixes
+    dropped. The forward of trunk and top m, one after the other, is the stock forward bit for bit.
+
+    Args:
+        backbones: Config of every branch's stock backbone. They may differ above the split.
+        split: The point after which the branches part, e.g. 'stage3' of an HRNet, or 'whole' to
+            share the whole backbone, which may then be any.
+        init_cfg: As in every mmengine module.
+
+    Raises:
+        UserError: If the backbone cannot be split there, or the branches disagree about the trunk.
+    """
+
+    def __init__(self, backbones: Sequence[ConfigDict], split: str = WHOLE, init_cfg=None):
+        super().__init__(init_cfg)
+        trunk = MODELS.build(backbones[0])
+        if split == WHOLE:
+            if any(backbone != backbones[0] for backbone in backbones):
+                raise UserError("split='whole' shares the backbone, so no branch can change it.")
+            self.split = None
+            self.trunk = trunk
+            self.branches = ModuleList(nn.Identity() for _ in backbones)
+        else:
+            self.split = find_split(FAMILIES, trunk, split)
+            self.trunk = self.split.cut_trunk(trunk)
+            self.branches = ModuleList(
+                self._build_top(m, backbone, split) for m, backbone in enumerate(backbones)
+            )
+        self._pretrained = [take_pretrained(part) for part in (self.trunk, *self.branches)]
+
+    def _build_top(self, index: int, backbone: ConfigDict, point: str) -> nn.Module:
+        top = MODELS.build(backbone)
+        split: Split = find_split(FAMILIES, top, point)
+        shapes = {name: value.shape for name, value in top.state_dict().items()}
+        for name, value in self.trunk.state_dict().items():
+            if shapes.get(name) != value.shape:
+                raise UserError(
+                    f'branch {index} cannot share the trunk: its {name} has shape '
+                    f'{tuple(shapes.get(name, ()))}, branch 0 has {tuple(value.shape)}; branches '
+                    f'may differ only above split={point!r}.'
+                )
+        return split.cut_top(top)
+
+    def forward(self, images: Tensor, branches: Iterable[int] | None = None) -> BranchFeatures:
+        """Features of the trunk, once, and of the branches asked for (all by default).
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            branches: Indices of the branches to compute.
+        """
+        indices = range(len(self.branches)) if branches is None else branches
+        if self.split is None:
+            features = self.trunk(images)
+            return BranchFeatures(features[-1], dict.fromkeys(indices, features))
+        family = self.split.family
+        state = run_steps(self.split.lower, self.trunk, images)
+        tops = {m: run_steps(self.split.upper, self.branches[m], state) for m in indices}
+        return BranchFeatures(
+            family.shared(state), {m: family.features(top) for m, top in tops.items()}
+        )
+
+    def init_weights(self) -> None:
+        """Initialise every part as the stock backbone would; pretrained weights are read once.
+
+        Raises:
+            UserError: If the pretrained weights cannot be fetched, or none of them fits.
+        """
+        super().init_weights()
+        checkpoints = {}
+        for part, cfg in zip((self.trunk, *self.branches), self._pretrained, strict=True):
+            if cfg is None:
+                continue
+            source = cfg['checkpoint']
+            if source not in checkpoints:
+                checkpoints[source] = fetch_weights(source)
+            copy_weights(part, checkpoints[source], cfg.get('prefix', ''), source)
+
+
+def take_pretrained(part: nn.Module) -> ConfigDict | None:
+    """Take the 'Pretrained' entry out of a part's ``init_cfg``, to load it ourselves."""
+    cfgs = getattr(part, 'init_cfg', None) or []
+    cfgs = cfgs if isinstance(cfgs, list) else [cfgs]
+    pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
+    if not pretrained:
+        return None
+    part.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+    return pretrained[-1]
+
+
+def fetch_weights(source: str) -> dict[str, Tensor]:
+    """The state dict at a path or URL, through mmengine's loaders.
+
+    Raises:
+        UserError: If it cannot be had.
+    """
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    except (OSError, KeyError) as error:
+        raise UserError(
+            f'Cannot get the pretrained weights {source} ({error}): download them where there is a '
+            'network and set model.backbone.init_cfg.checkpoint to the file, or train with '
+            '--from-scratch.'
+        ) from error
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def copy_weights(part: nn.Module, weights: dict[str, Tensor], prefix: str, source: str) -> None:
+    """Copy into a part those weights that it has, and log how many.
+
+    Raises:
+        UserError: If none of them fits.
+    """
+    own = part.state_dict()
+    if not own:
+        return
+    prefix = f'{prefix.rstrip(".")}.' if prefix else ''
+    weights = {name.removeprefix('module.').removeprefix(prefix): v for name, v in weights.items()}
+    fitting = {
+        name: weights[name]
+        for name, value in own.items()
+        if name in weights and weights[name].shape == value.shape
+    }
+    if not fitting:
+        raise UserError(
+            f'None of the weights in {source} fits a {type(part).__name__}: it has e.g. '
+            f'{next(iter(weights), None)!r}, needed is e.g. {next(iter(own))!r}.'
+        )
+    part.load_state_dict(fitting, strict=False)
+    missing = sorted(own.keys() - fitting.keys())
+    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
+    note = f'; kept as initialised: {", ".join(missing)}' if missing else ''
+    print_log(f'{len(fitting)} of {len(own)} tensors from {source}{note}', logger='current')
