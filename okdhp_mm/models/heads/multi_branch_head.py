@@ -1,0 +1,250 @@
+"""A stock head per branch, the ensemble above them, and the distiller that trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData, PixelData
+from mmengine.utils import is_seq_of
+from mmpose.evaluation.functional import pose_pck_accuracy
+from mmpose.models.heads import BaseHead, CPMHead, HeatmapHead
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.registry import MODELS
+from mmpose.utils.tensor_utils import to_numpy
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...structures import ENSEMBLE, BranchFeatures, BranchOutputs, Targets, branch_name
+
+
+@MODELS.register_module()
+class MultiBranchHead(BaseHead):
+    """One stock neck and head per branch, combined by an aggregator and trained by a distiller.
+
+    Args:
+        heads: Config of each branch's stock head: a ``HeatmapHead`` (or a subclass that keeps its
+            loss, such as ``ViPNASHead``) or a ``CPMHead``, predicting plain heatmaps.
+        necks: Config of each branch's stock neck, or None.
+        distiller: Config of the distiller.
+        init_cfg: As in every mmengine module.
+
+    Raises:
+        UserError: If a head does not predict plain heatmaps, or the branches differ in their
+            keypoints.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[ConfigDict],
+        necks: Sequence[ConfigDict | None],
+        distiller: ConfigDict,
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        for head in heads:
+            check_codec(head)
+        self.branches = nn.ModuleList(MODELS.build(head) for head in heads)
+        for head in self.branches:
+            check_head(head)
+        keypoints = [head.out_channels for head in self.branches]
+        if len(set(keypoints)) > 1:
+            raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
+        self.necks = nn.ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
+        self.distiller = MODELS.build(distiller)
+
+    def build_aggregator(self, aggregator: ConfigDict, shared_channels: int) -> None:
+        """Build the aggregator, whose size depends on what the backbone shares.
+
+        Args:
+            aggregator: Config of the aggregator, without the sizes that are known here.
+            shared_channels: Channels C of the trunk's shared feature.
+
+        Raises:
+            UserError: If the aggregator has parameters that no term of the distiller trains.
+        """
+        sizes = dict(
+            in_channels=shared_channels,
+            num_branches=len(self.branches),
+            num_keypoints=self.branches[0].out_channels,
+        )
+        self.aggregator = MODELS.build(sizes | dict(aggregator))
+        if any(True for _ in self.aggregator.parameters()) and not self.distiller.trains_aggregator:
+            raise UserError(
+                f'No term of the distiller ({", ".join(self.distiller.terms)}) trains the '
+                f"{type(self.aggregator).__name__}; add loss_ens=dict(type='Supervise', "
+                "of='ensemble'), or use MeanAggregator, which has no parameters."
+            )
+
+    @property
+    def decoder(self):
+        """The codec that turns heatmaps into keypoints; all branches share its settings."""
+        return self.branches[0].decoder
+
+    def branch_forward(self, feats: BranchFeatures, index: int) -> tuple[Tensor, ...]:
+        """Heatmaps of every stage of one branch, S x (B, K, H, W)."""
+        heatmaps = self.branches[index](self.necks[index](feats.branches[index]))
+        return tuple(heatmaps) if is_seq_of(heatmaps, Tensor) else (heatmaps,)
+
+    def outputs(self, feats: BranchFeatures) -> BranchOutputs:
+        """Heatmaps of every branch, and of the ensemble."""
+        heatmaps = tuple(self.branch_forward(feats, m) for m in range(len(self.branches)))
+        return self.aggregator.aggregate(BranchOutputs(heatmaps, feats))
+
+    def forward(self, feats: BranchFeatures, output: int | str = 0) -> Tensor:
+        """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
+        if output == ENSEMBLE:
+            return self.outputs(feats).ensemble
+        return self.branch_forward(feats, output)[-1]
+
+    def loss(
+        self, feats: BranchFeatures, batch_data_samples: list, train_cfg: ConfigDict | None = None
+    ) -> dict[str, Tensor]:
+        """Every term of the distiller, and the training accuracy of the deployed branch.
+
+        Raises:
+            UserError: If the heatmaps and the encoded targets differ in shape.
+        """
+        train_cfg = train_cfg or {}
+        outputs = self.outputs(feats)
+        targets = Targets(
+            heatmaps=torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples]),
+            weights=torch.cat(
+                [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
+            ),
+            criteria=tuple(
+                stage_criteria(head, len(stages))
+                for head, stages in zip(self.branches, outputs.heatmaps, strict=True)
+            ),
+        )
+        check_shapes(outputs, targets)
+        losses = self.distiller(outputs, targets)
+        if train_cfg.get('compute_acc', True):
+            losses['acc_pose'] = self._accuracy(outputs, targets)
+        return losses
+
+    def predict(
+        self, feats, batch_data_samples: list, test_cfg: ConfigDict | None = None
+    ) -> dict[str, list[InstanceData]] | tuple[dict[str, list[InstanceData]], list[PixelData]]:
+        """Keypoints in input space, in pixels, of the outputs that ``test_cfg`` asks for.
+
+        ``test_cfg.branch`` is what is deployed (an index or 'ensemble'); with
+        ``test_cfg.report='all'`` every other output is decoded as well.
+
+        Args:
+            feats: Features, or those of the image and of its mirror image for the flip test.
+            batch_data_samples: The samples, for their flip indices.
+            test_cfg: As in the stock heads, plus the two entries above.
+
+        Returns:
+            Predictions of the batch by output name, the deployed one last; with
+            ``output_heatmaps`` also the deployed heatmaps.
+        """
+        test_cfg = test_cfg or {}
+        heatmaps = self._heatmaps_to_decode(feats, batch_data_samples, test_cfg)
+        predictions = {name: self.decode(maps) for name, maps in heatmaps.items()}
+        if test_cfg.get('output_heatmaps', False):
+            deployed = list(heatmaps.values())[-1]
+            return predictions, [PixelData(heatmaps=maps) for maps in deployed.detach()]
+        return predictions
+
+    def _heatmaps_to_decode(self, feats, batch_data_samples, test_cfg) -> dict[str, Tensor]:
+        views = feats if isinstance(feats, list) else [feats]
+        maps = [self._named_heatmaps(view, test_cfg) for view in views]
+        if test_cfg.get('flip_test', False):
+            straight, mirrored = maps
+            for name, flipped in mirrored.items():
+                flipped = flip_heatmaps(
+                    flipped,
+                    flip_mode=test_cfg.get('flip_mode', 'heatmap'),
+                    flip_indices=batch_data_samples[0].metainfo['flip_indices'],
+                    shift_heatmap=test_cfg.get('shift_heatmap', False),
+                )
+                straight[name] = (straight[name] + flipped) * 0.5
+        # numpy, which the decoders work in, knows no bfloat16.
+        return {name: heatmap.float() for name, heatmap in maps[0].items()}
+
+    def _named_heatmaps(self, feats: BranchFeatures, test_cfg) -> dict[str, Tensor]:
+        """Final heatmaps by output name, the deployed one last."""
+        deployed = test_cfg.get('branch', 0)
+        if test_cfg.get('report', 'all') == 'deployed':
+            return {output_name(deployed): self.forward(feats, deployed)}
+        outputs = self.outputs(feats)
+        named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
+        named[ENSEMBLE] = outputs.ensemble
+        named[output_name(deployed)] = named.pop(output_name(deployed))
+        return named
+
+    def _accuracy(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
+        """Share of keypoints within 5 % of the heatmap's size, as the stock heads log it."""
+        deployed = self.test_cfg.get('branch', 0)
+        heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
+        _, accuracy, _ = pose_pck_accuracy(
+            output=to_numpy(heatmaps.detach().float()),
+            target=to_numpy(targets.heatmaps),
+            mask=to_numpy(targets.weights) > 0,
+        )
+        return torch.tensor(accuracy, device=targets.heatmaps.device)
+
+
+def output_name(output: int | str) -> str:
+    """The name under which a deployed output, an index or 'ensemble', is reported."""
+    return output if output == ENSEMBLE else branch_name(output)
+
+
+def check_codec(head: ConfigDict) -> None:
+    """Refuse heads whose output is not one heatmap per keypoint, before they are built.
+
+    Raises:
+        UserError: If the head's codec is not a plain heatmap codec.
+    """
+    codec = head.get('decoder') or {}
+    name = codec.get('type', '')
+    if codec.get('heatmap_type', 'gaussian') == 'combined':
+        raise UserError(
+            f"The codec {name} has heatmap_type='combined': two of its three channels per keypoint "
+            "are offsets, which no distribution over pixels describes; use 'gaussian'."
+        )
+    if 'SimCC' in name or 'Regression' in name:
+        raise UserError(
+            f'The head {head["type"]} with codec {name} predicts no heatmaps; OKDHP distils '
+            'heatmaps, so choose a student with HeatmapHead, ViPNASHead or CPMHead.'
+        )
+
+
+def check_head(head: nn.Module) -> None:
+    """Refuse heads that are trained in another way than by one loss per heatmap.
+
+    Raises:
+        UserError: If the head is neither a CPMHead nor keeps HeatmapHead's loss.
+    """
+    if not isinstance(head, (HeatmapHead, CPMHead)) or type(head).loss not in (
+        HeatmapHead.loss,
+        CPMHead.loss,
+    ):
+        raise UserError(
+            f'The head {type(head).__name__} is not trained by one loss per heatmap; choose a '
+            'student with HeatmapHead, ViPNASHead or CPMHead.'
+        )
+
+
+def stage_criteria(head: nn.Module, num_stages: int) -> tuple[nn.Module, ...]:
+    """The stock head's loss module of every stage."""
+    losses = head.loss_module
+    return tuple(losses) if isinstance(losses, nn.ModuleList) else (losses,) * num_stages
+
+
+def check_shapes(outputs: BranchOutputs, targets: Targets) -> None:
+    """Compare the heatmaps of every branch with the targets.
+
+    Raises:
+        UserError: If a branch's heatmaps have another shape than the targets.
+    """
+    for m, stages in enumerate(outputs.heatmaps):
+        if stages[-1].shape != targets.heatmaps.shape:
+            raise UserError(
+                f'{branch_name(m)} predicts heatmaps of shape {tuple(stages[-1].shape)} '
+                f'(B, K, H, W), but the targets have {tuple(targets.heatmaps.shape)}; the '
+                "codec's heatmap_size and the head's out_channels must fit the network."
+            )

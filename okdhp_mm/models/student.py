@@ -1,0 +1,62 @@
+"""The student inside the multi-branch model: its configs and the names of its weights."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+
+from mmengine.config import Config, ConfigDict
+
+from ..errors import UserError
+
+BRANCH_KEYS = ('backbone', 'neck', 'head')
+
+# The state-dict law: own name -> branch (None: every branch) and name in the student.
+_OWNERS = (
+    (re.compile(r'backbone\.trunk\.(?P<rest>.+)'), 'backbone.'),
+    (re.compile(r'backbone\.branches\.(?P<branch>\d+)\.(?P<rest>.+)'), 'backbone.'),
+    (re.compile(r'head\.necks\.(?P<branch>\d+)\.(?P<rest>.+)'), 'neck.'),
+    (re.compile(r'head\.branches\.(?P<branch>\d+)\.(?P<rest>.+)'), 'head.'),
+)
+
+
+def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigDict]:
+    """Config of every branch's student: the stock one, with the branch's own numbers.
+
+    Args:
+        student: The stock model's ``backbone``, ``neck`` and ``head``.
+        branches: How many branches, all alike, or for each what it changes, e.g.
+            ``[dict(), dict(head=dict(deconv_out_channels=(128, 128, 128)))]``.
+
+    Raises:
+        UserError: If there are fewer than 2 branches, or a branch changes something else.
+    """
+    changes = [{}] * branches if isinstance(branches, int) else list(branches)
+    if len(changes) < 2:
+        raise UserError(f'branches={branches!r}: distillation needs at least 2 branches.')
+    models = []
+    for m, change in enumerate(changes):
+        unknown = set(change) - set(BRANCH_KEYS)
+        if unknown:
+            raise UserError(
+                f'branch {m} changes {sorted(unknown)}; a branch can change {BRANCH_KEYS}.'
+            )
+        model = Config(dict(copy.deepcopy({key: student.get(key) for key in BRANCH_KEYS})))
+        model.merge_from_dict(copy.deepcopy(dict(change)))
+        models.append(model._cfg_dict)
+    return models
+
+
+def student_name(name: str) -> tuple[int | None, str] | None:
+    """Which branch a tensor of the multi-branch model belongs to, and its name in the student.
+
+    Returns:
+        The branch (None for the trunk, which belongs to all) and the student's name; None for
+        what only training needs, such as the aggregator.
+    """
+    for pattern, prefix in _OWNERS:
+        if match := pattern.fullmatch(name):
+            branch = match.groupdict().get('branch')
+            return (None if branch is None else int(branch)), prefix + match['rest']
+    return None
