@@ -1,0 +1,5 @@
+"""What runs beside the model."""
+
+from .hooks import DistillProgressHook
+
+__all__ = ['DistillProgressHook']

@@ -1,0 +1,23 @@
+"""Tells the distiller how much of the training is over."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmpose.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DistillProgressHook(Hook):
+    """Sets the distiller's progress before every training step.
+
+    The progress is the runner's own iteration count over its maximum, so a resumed run continues
+    where it stopped, and epoch-based and iteration-based loops work alike.
+    """
+
+    priority = 'NORMAL'
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Set the progress to the share of iterations that are over."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.head.distiller.set_progress(runner.iter / runner.max_iters)

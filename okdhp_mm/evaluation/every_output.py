@@ -1,0 +1,111 @@
+"""Any stock metric, for every output of the multi-branch model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.evaluator import BaseMetric
+from mmpose.registry import METRICS
+
+from ..errors import UserError
+
+DEPLOYED = ''
+
+
+@METRICS.register_module()
+class EveryOutputMetric(BaseMetric):
+    """Runs a stock metric for the deployed output, every other branch and the ensemble.
+
+    The deployed output keeps the stock names (``coco/AP``, ``PCK``), so that ``save_best`` works
+    as ever; the others are prefixed (``branch1/coco/AP``, ``ensemble/coco/AP``). Each output has
+    a stock metric of its own, so each figure is what the stock metric would give alone.
+
+    Args:
+        metric: Config of the stock metric, one that stores one result per sample.
+
+    Raises:
+        UserError: If the metric is not one config of that kind.
+    """
+
+    def __init__(self, metric: ConfigDict):
+        if not isinstance(metric, dict) or 'type' not in metric:
+            raise UserError(
+                f'EveryOutputMetric: metric={metric!r} must be the config of one stock metric; '
+                'wrap each of several metrics on its own.'
+            )
+        deployed = METRICS.build(metric)
+        super().__init__(collect_device=deployed.collect_device, prefix=deployed.prefix)
+        # Outputs carry the prefix themselves: it comes after their name.
+        self.prefix = None
+        self._config = metric
+        self._metrics = {DEPLOYED: deployed}
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the dataset, as every output's metric has it."""
+        return self._metrics[DEPLOYED].dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        for metric in self._metrics.values():
+            metric.dataset_meta = copy.deepcopy(dataset_meta)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Store one result per sample and output.
+
+        Args:
+            data_batch: The batch as the data loader gave it.
+            data_samples: The model's predictions, the deployed ones in ``pred_instances``, the
+                others in ``pred_outputs``.
+
+        Raises:
+            UserError: If the model predicted the deployed output only.
+        """
+        if data_samples and 'pred_outputs' not in data_samples[0]:
+            raise UserError(
+                'EveryOutputMetric needs the predictions of every output, but the model has '
+                "test_cfg.report='deployed'; set it to 'all' or use the stock metric itself."
+            )
+        results = {DEPLOYED: self._results(DEPLOYED, data_batch, data_samples)}
+        for name in sorted(data_samples[0]['pred_outputs']) if data_samples else ():
+            swapped = [
+                {**sample, 'pred_instances': sample['pred_outputs'][name]}
+                for sample in data_samples
+            ]
+            results[name] = self._results(name, data_batch, swapped)
+        self.results += [dict(zip(results, row)) for row in zip(*results.values(), strict=True)]
+
+    def _results(self, name: str, data_batch: Any, data_samples: Sequence[dict]) -> list:
+        """One stock result per sample."""
+        if name not in self._metrics:
+            self._metrics[name] = self._build(name)
+        metric = self._metrics[name]
+        metric.process(data_batch, data_samples)
+        results, metric.results = metric.results, []
+        if len(results) != len(data_samples):
+            raise UserError(
+                f'{type(metric).__name__} stores {len(results)} results for {len(data_samples)} '
+                'samples; EveryOutputMetric can only wrap metrics that store one per sample.'
+            )
+        return results
+
+    def _build(self, name: str) -> BaseMetric:
+        config = copy.deepcopy(self._config)
+        if config.get('outfile_prefix'):
+            config['outfile_prefix'] += f'_{name}'  # each output writes its own result file
+        metric = METRICS.build(config)
+        metric.dataset_meta = copy.deepcopy(self.dataset_meta)
+        return metric
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The stock metric of every output, the deployed one first."""
+        figures = {}
+        for name in results[0] if results else ():
+            metric = self._metrics.get(name) or self._build(name)
+            computed = metric.compute_metrics([result[name] for result in results])
+            prefix = '/'.join(part for part in (name, metric.prefix) if part)
+            figures |= {f'{prefix}/{k}' if prefix else k: v for k, v in computed.items()}
+        return figures
