@@ -1,0 +1,96 @@
+"""Reading checkpoints that others made without running what is in them.
+
+An mmengine checkpoint holds more than tensors: numpy arrays and the history of the logs. Those few
+harmless types are allowed by name; anything else is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from torch.serialization import safe_globals
+
+from .errors import UserError
+
+_STATISTICS = ('min', 'max', 'mean', 'current')
+
+
+def _history_statistic(owner: type, name: str):
+    """The only attribute access that an mmengine checkpoint needs.
+
+    Pickled methods of ``HistoryBuffer`` are ``getattr`` calls; the real ``getattr`` would be a way
+    to any object from there, hence this one in its place.
+    """
+    if owner is not HistoryBuffer or name not in _STATISTICS:
+        raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
+    return getattr(owner, name)
+
+
+def _allowed() -> list:
+    dtypes = {type(np.dtype(kind)) for kind in ('?', 'i1', 'u1', 'i4', 'u4', 'i8', 'f4', 'f8')}
+    multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        *dtypes,
+        # Pickles of numpy 1 and 2 name the same functions differently.
+        (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+        (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+        (_history_statistic, 'builtins.getattr'),
+    ]
+
+
+def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
+    """Load a local checkpoint with ``weights_only=True``.
+
+    Args:
+        filename: Path of the checkpoint.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        The checkpoint, a dict with at least ``state_dict`` and ``meta``; a bare state dict, as
+        of torchvision, is wrapped.
+
+    Raises:
+        UserError: If the file is missing, broken, no checkpoint, or holds anything that would
+            have to be executed to be loaded.
+    """
+    filename = os.path.expanduser(filename)
+    if not os.path.isfile(filename):
+        raise UserError(f'The checkpoint {filename} does not exist.')
+    try:
+        with safe_globals(_allowed()):
+            checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        reason = str(error).split('\n\t')[-1].split('\n')[0]
+        raise UserError(
+            f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
+            f'weights, which are never loaded ({reason}).'
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).split('\n')[0]
+        raise UserError(f'The file {filename} is not a complete checkpoint ({reason}).') from error
+    if isinstance(checkpoint, dict) and 'state_dict' not in checkpoint:
+        checkpoint = dict(state_dict=checkpoint, meta={})
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(value, torch.Tensor) for value in checkpoint['state_dict'].values()
+    ):
+        raise UserError(f'The file {filename} holds no state dict of tensors.')
+    return checkpoint
+
+
+def use_safe_loader() -> None:
+    """Make mmengine read local checkpoints by :func:`load_checkpoint`, in this process.
+
+    mmengine's own loader falls back to unpickling whatever is there. For the tools only: a library
+    that changed how its host loads files on import would be a nuisance.
+    """
+    CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint, force=True)

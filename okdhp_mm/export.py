@@ -1,0 +1,293 @@
+"""Cut one branch out of the multi-branch model: a stock student that runs without this package.
+
+Three laws hold for every export, and are checked each time: the student's config is the host's
+own; its state dict is the disjoint union of trunk and branch, by names that need no renumbering;
+what leaves runs in stock mmpose and equals its branch bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmpose
+import numpy as np
+import torch
+from mmengine.analysis import get_model_complexity_info
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS
+from torch import Tensor, nn
+
+from .checkpoint import load_checkpoint
+from .cli import drop_pretrained
+from .errors import UserError
+from .models.student import branch_models, student_name
+from .structures import ENSEMBLE, branch_name
+
+ESTIMATOR = 'OKDHPTopdownPoseEstimator'
+OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller')
+OWN_TEST_KEYS = ('branch', 'report')
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What a network costs.
+
+    Attributes:
+        parameters: Number of parameters.
+        flops: Multiply-adds of one image at the codec's input size.
+    """
+
+    parameters: int
+    flops: int
+
+    def __str__(self):
+        return f'{self.parameters / 1e6:.3f} M parameters, {self.flops / 1e9:.3f} GFLOPs'
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and what it costs beside the stock network.
+
+    Attributes:
+        config: Path of ``student.py``.
+        checkpoint: Path of ``student.pth``.
+        branch: Index of the branch.
+        student: Cost of the student.
+        stock: Cost of the network of the stock config that the training started from.
+    """
+
+    config: Path
+    checkpoint: Path
+    branch: int
+    student: Complexity
+    stock: Complexity
+
+
+def export_student(
+    cfg: Config,
+    checkpoint: str,
+    out_dir: str | Path,
+    branch: int | None = None,
+    force: bool = False,
+) -> Export:
+    """Write one branch as a stock config and a checkpoint.
+
+    Args:
+        cfg: Training config.
+        checkpoint: Any checkpoint of it: of any epoch, of an interrupted run, of an EMA run (whose
+            averaged weights are exported, as they are what was evaluated).
+        out_dir: Folder for ``student.py`` and ``student.pth``.
+        branch: Index of the branch; by default the deployed one, ``model.test_cfg.branch``.
+        force: Whether to overwrite a student that is already there.
+
+    Raises:
+        UserError: If the config is not an OKDHP one, the branch does not exist, the checkpoint
+            does not fit or is unsafe, or a student is already there.
+    """
+    files = Path(out_dir) / 'student.py', Path(out_dir) / 'student.pth'
+    present = [str(file) for file in files if file.exists()]
+    if present and not force:
+        raise UserError(f'{" and ".join(present)} exist already; --force overwrites them.')
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    branch = branch_to_export(cfg, branch)
+    loaded = load_checkpoint(checkpoint)
+    trained = build_trained(cfg, loaded['state_dict'], checkpoint)
+
+    config = student_config(cfg, branch)
+    state = student_state(trained.state_dict(), branch)
+    student = MODELS.build(config.model)
+    expected = student.state_dict().keys()
+    if state.keys() != expected:
+        raise AssertionError(f'law 2 is broken at {sorted(state.keys() ^ expected)[:3]}')
+    student.load_state_dict(state, strict=True)
+    check_equal(trained, student, branch)
+
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
+    config_file, checkpoint_file = files
+    config_file.write_text(config.pretty_text)
+    meta = dict(
+        cfg=config.pretty_text,
+        dataset_meta=dataset_meta(config, loaded.get('meta', {})),
+        mmpose_version=mmpose.__version__,
+    )
+    torch.save(dict(meta=meta, state_dict=state), checkpoint_file)
+    return Export(
+        config=config_file,
+        checkpoint=checkpoint_file,
+        branch=branch,
+        student=complexity(student),
+        stock=complexity(MODELS.build(stock_model(cfg.model))),
+    )
+
+
+def branch_to_export(cfg: Config, branch: int | None) -> int:
+    """The branch that is meant, checked against the config.
+
+    Raises:
+        UserError: If the config is not an OKDHP one, or there is no such branch.
+    """
+    if cfg.get('model', {}).get('type') != ESTIMATOR:
+        raise UserError(
+            f'The config trains a {cfg.get("model", {}).get("type")!r}, not an {ESTIMATOR!r}: '
+            'there is no branch to cut out.'
+        )
+    if branch is None:
+        branch = (cfg.model.get('test_cfg') or {}).get('branch', 0)
+    if branch == ENSEMBLE:
+        raise UserError(
+            "test_cfg.branch='ensemble' needs all branches, a student is one: choose it by "
+            '--branch N.'
+        )
+    count = len(branch_models(cfg.model, cfg.model.get('branches', 3)))
+    if branch not in range(count):
+        raise UserError(f'Branch {branch} does not exist; valid are 0 to {count - 1}.')
+    return branch
+
+
+def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn.Module:
+    """The multi-branch model with the checkpoint's weights.
+
+    Raises:
+        UserError: If the checkpoint is of another model.
+    """
+    if not any(name.startswith('backbone.trunk.') for name in state_dict):
+        raise UserError(
+            f'{source} is no checkpoint of an OKDHP training: it has e.g. '
+            f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
+        )
+    model = cfg.model.copy()
+    drop_pretrained(model)
+    trained = MODELS.build(model)
+    trained.load_state_dict(state_dict, strict=True)
+    return trained
+
+
+def stock_model(model: ConfigDict) -> ConfigDict:
+    """The stock model that a training config was made from."""
+    stock = model.copy()
+    for key in OWN_MODEL_KEYS:
+        stock.pop(key, None)
+    stock['type'] = 'TopdownPoseEstimator'
+    for key in OWN_TEST_KEYS:
+        (stock.get('test_cfg') or {}).pop(key, None)
+    # The student brings its weights; it must not download others.
+    drop_pretrained(stock)
+    return stock
+
+
+def student_config(cfg: Config, branch: int) -> Config:
+    """The stock config of one branch: the training config without anything of this package.
+
+    Raises:
+        UserError: If it refers to something of this package in a place unknown to the export.
+    """
+    student = Config(cfg.to_dict())
+    own = branch_models(cfg.model, cfg.model.get('branches', 3))[branch]
+    student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
+    for key in [key for key, value in student.model.items() if value is None]:
+        student.model.pop(key)
+    imports = student.get('custom_imports')
+    if imports:
+        imports['imports'] = [name for name in imports['imports'] if not _is_own_module(name)]
+        if not imports['imports']:
+            student.pop('custom_imports')
+    hooks = student.get('default_hooks', {})
+    for name in [name for name, hook in hooks.items() if hook and _is_own(HOOKS, hook['type'])]:
+        hooks.pop(name)
+    for key in ('val_evaluator', 'test_evaluator'):
+        if student.get(key):
+            student[key] = _stock_evaluator(student[key])
+    for key in ('work_dir', 'load_from', 'resume', 'launcher'):
+        student.pop(key, None)
+    for path, kind in _types(student.to_dict()):
+        if any(_is_own(registry, kind) for registry in (MODELS, HOOKS, METRICS, DATASETS)):
+            raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
+    return student
+
+
+def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
+    """The weights of trunk and branch under the student's names."""
+    state = OrderedDict()
+    for name, value in state_dict.items():
+        owner = student_name(name)
+        if owner is None or owner[0] not in (None, branch):
+            continue
+        if owner[1] in state:
+            raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
+        state[owner[1]] = value.detach().cpu().clone()
+    return state
+
+
+@torch.no_grad()
+def check_equal(trained: nn.Module, student: nn.Module, branch: int) -> None:
+    """Assert that the student's heatmaps equal its branch's bit for bit, on noise."""
+    trained.eval(), student.eval()
+    width, height = student.head.decoder.input_size
+    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 4 - 2
+    expected = trained.head.forward(trained.backbone(images, [branch]), branch)
+    heatmaps = student(images, None, mode='tensor')
+    heatmaps = heatmaps[-1] if isinstance(heatmaps, (list, tuple)) else heatmaps
+    if not torch.equal(heatmaps, expected):
+        raise AssertionError(f'law 3 is broken: the student differs from {branch_name(branch)}')
+
+
+def complexity(model: nn.Module) -> Complexity:
+    """Parameters and multiply-adds at the codec's input size."""
+    width, height = model.head.decoder.input_size
+    model.eval()
+    model.forward = model._forward  # as mmpose's get_flops does: heatmaps without decoding
+    figures = get_model_complexity_info(
+        model, (3, height, width), show_table=False, show_arch=False
+    )
+    return Complexity(parameters=sum(p.numel() for p in model.parameters()), flops=figures['flops'])
+
+
+def dataset_meta(config: Config, meta: dict) -> dict:
+    """The dataset's meta information in plain types, from the checkpoint or the config."""
+    given = meta.get('dataset_meta')
+    if not given:
+        dataset = config.train_dataloader.dataset
+        given = parse_pose_metainfo(dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
+    return _plain(given)
+
+
+def _plain(value: Any) -> Any:
+    """Without numpy, so that ``torch.load(weights_only=True)`` reads it."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return type(value)(_plain(entry) for entry in value)
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _stock_evaluator(evaluator: Any) -> Any:
+    if isinstance(evaluator, (list, tuple)):
+        return [_stock_evaluator(entry) for entry in evaluator]
+    return evaluator['metric'] if _is_own(METRICS, evaluator['type']) else evaluator
+
+
+def _is_own(registry, kind: Any) -> bool:
+    found = registry.get(kind) if isinstance(kind, str) else kind
+    return found is not None and _is_own_module(found.__module__)
+
+
+def _is_own_module(name: str) -> bool:
+    return name.split('.')[0] == __package__
+
+
+def _types(value: Any, path: str = 'cfg'):
+    """Every 'type' entry of a config with its path."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if key == 'type':
+                yield f'{path}.type', entry
+            else:
+                yield from _types(entry, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, entry in enumerate(value):
+            yield from _types(entry, f'{path}[{index}]')
