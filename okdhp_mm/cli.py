@@ -1,0 +1,141 @@
+"""What the command line tools share: arguments, their meaning, and how errors are told."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+
+from .errors import UserError
+
+
+@contextmanager
+def errors_in_one_sentence() -> Iterator[None]:
+    """End the program with the sentence of a :class:`UserError`, without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f'error: {error}')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options`` as in every OpenMMLab tool."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, e.g. train_dataloader.batch_size=8 '
+        'model.test_cfg.branch=1 or key="[(a,b),(c,d)]" (quoted, no white space)',
+    )
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that mmpose's train.py and test.py have in common."""
+    parser.add_argument('--work-dir', help='the directory for logs, checkpoints and results')
+    add_cfg_options(parser)
+    parser.add_argument('--show-dir', help='the directory for pictures of the predictions')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, help='visualise every so many samples')
+    parser.add_argument(
+        '--wait-time', type=float, default=1, help='how long a window is shown, in seconds'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run are started',
+    )
+    # torch.distributed.launch, which mim still uses, passes the first or the second spelling.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with what :func:`add_runner_arguments` parsed, but for ``--cfg-options``.
+
+    Raises:
+        UserError: If the file does not exist.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = read_config(args.config)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
+    if args.show or args.show_dir:
+        visualization = cfg.default_hooks.get('visualization')
+        if not visualization:
+            raise UserError(
+                '--show and --show-dir need the PoseVisualizationHook; add default_hooks='
+                "dict(visualization=dict(type='PoseVisualizationHook')) to the config."
+            )
+        visualization.update(
+            enable=True, show=args.show, out_dir=args.show_dir, interval=args.interval
+        )
+        if args.show:
+            visualization.wait_time = args.wait_time
+    return cfg
+
+
+def read_config(filename: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        UserError: If the file does not exist.
+    """
+    if not os.path.isfile(filename):
+        raise UserError(f'The config {filename} does not exist.')
+    return Config.fromfile(filename)
+
+
+def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
+    """Take every 'Pretrained' initialisation out of a model's config, in place."""
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, (dict, list, tuple)):
+            drop_pretrained(value)
+    if isinstance(cfg, dict) and isinstance(cfg.get('init_cfg'), (dict, list, tuple)):
+        entries = (
+            cfg['init_cfg'] if isinstance(cfg['init_cfg'], (list, tuple)) else [cfg['init_cfg']]
+        )
+        kept = [entry for entry in entries if entry.get('type') != 'Pretrained']
+        if len(kept) < len(entries):
+            # Without an init_cfg of its own, the module falls back to its class's default.
+            cfg.pop('init_cfg')
+            if kept:
+                cfg['init_cfg'] = kept
+
+
+def check_data(cfg: Config, *loaders: str) -> None:
+    """Look whether the files and folders that the loaders' datasets name are there.
+
+    Raises:
+        UserError: If one is not.
+    """
+    for loader in loaders:
+        if cfg.get(loader):
+            _check_dataset(cfg[loader]['dataset'], loader)
+
+
+def _check_dataset(dataset: ConfigDict, loader: str) -> None:
+    for nested in (*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])):
+        _check_dataset(nested, loader)
+    root = dataset.get('data_root') or ''
+    paths = {
+        'ann_file': _joined(root, dataset.get('ann_file')),
+        'bbox_file': dataset.get('bbox_file'),
+        'headbox_file': dataset.get('headbox_file'),
+    }
+    for prefix, folder in (dataset.get('data_prefix') or {}).items():
+        paths[f'data_prefix.{prefix}'] = _joined(root, folder)
+    for key, path in paths.items():
+        if path and '://' not in path and not os.path.exists(path):
+            raise UserError(
+                f'{loader}.dataset.{key}: {path} does not exist; point data_root (now {root!r}) '
+                f'and {key} to your data, e.g. --cfg-options {loader}.dataset.data_root=/my/data/.'
+            )
+
+
+def _joined(root: str, path: str | None) -> str | None:
+    return os.path.join(root, path) if path else None

@@ -1,0 +1,28 @@
+"""Is the host, mmpose, there and of a version that this package knows?"""
+
+from __future__ import annotations
+
+import importlib
+
+MMPOSE_MINIMUM = (1, 2)
+MMPOSE_BELOW = (2, 0)
+
+
+def check() -> None:
+    """Import mmpose and look at its version.
+
+    Raises:
+        ImportError: If it cannot be imported, or is of another major version.
+    """
+    try:
+        mmpose = importlib.import_module('mmpose')
+    except (ImportError, AssertionError) as error:
+        raise ImportError(
+            f'okdhp_mm needs a working mmpose ({error}); `python -m okdhp_mm.doctor` tells what is '
+            'missing and the command that mends it.'
+        ) from error
+    version = tuple(int(part) for part in mmpose.__version__.split('.')[:2])
+    if not MMPOSE_MINIMUM <= version < MMPOSE_BELOW:
+        raise ImportError(
+            f'okdhp_mm needs mmpose >=1.2,<2, found {mmpose.__version__}: pip install mmpose==1.3.2'
+        )

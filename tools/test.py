@@ -1,0 +1,68 @@
+"""Evaluate a checkpoint: every branch and the ensemble. mmpose's own command line."""
+
+import argparse
+
+import mmengine
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.cli import add_runner_arguments, check_data, errors_in_one_sentence, load_config
+
+
+class SaveMetrics(Hook):
+    """Writes the metrics to a file."""
+
+    def __init__(self, filename: str):
+        self.filename = filename
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Write them."""
+        mmengine.dump(metrics or {}, self.filename)
+
+
+def parse_args() -> argparse.Namespace:
+    """The arguments of mmpose's test.py."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='training or student config')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_runner_arguments(parser)
+    parser.add_argument('--out', help='the file for the metrics, .json, .yaml or .pkl')
+    parser.add_argument('--dump', help='the .pkl file for the predictions')
+    parser.add_argument('--badcase', action='store_true', help='analyse the worst predictions')
+    return parser.parse_args()
+
+
+def config_from(args: argparse.Namespace):
+    """The config with the arguments merged into it."""
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.badcase:
+        badcase = cfg.default_hooks.badcase
+        badcase.update(enable=True, show=args.show, interval=args.interval)
+        by_loss = badcase.get('metric_type', 'loss') == 'loss'
+        badcase.setdefault('metric', cfg.model.head.loss if by_loss else cfg.test_evaluator)
+    if args.dump:
+        evaluators = cfg.test_evaluator
+        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+    cfg.merge_from_dict(args.cfg_options or {})
+    return cfg
+
+
+def main() -> None:
+    """Parse and run."""
+    args = parse_args()
+    with errors_in_one_sentence():
+        cfg = config_from(args)
+        check_data(cfg, 'test_dataloader')
+        use_safe_loader()
+        runner = Runner.from_cfg(cfg)
+        if args.out:
+            runner.register_hook(SaveMetrics(args.out), 'LOWEST')
+        runner.test()
+
+
+if __name__ == '__main__':
+    main()

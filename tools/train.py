@@ -1,0 +1,72 @@
+"""Train a model, with or without distillation: mmpose's own command line."""
+
+import argparse
+
+from mmengine.runner import Runner
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.cli import (
+    add_runner_arguments,
+    check_data,
+    drop_pretrained,
+    errors_in_one_sentence,
+    load_config,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """The arguments of mmpose's train.py, and --from-scratch."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='training config')
+    add_runner_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='resume from this checkpoint, or from the latest in the work directory if none given',
+    )
+    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the actual over the original batch size',
+    )
+    parser.add_argument(
+        '--from-scratch', action='store_true', help='drop every pretrained initialisation'
+    )
+    return parser.parse_args()
+
+
+def config_from(args: argparse.Namespace):
+    """The config with the arguments merged into it."""
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.from_scratch:
+        drop_pretrained(cfg.model)
+    cfg.merge_from_dict(args.cfg_options or {})
+    return cfg
+
+
+def main() -> None:
+    """Parse and run."""
+    args = parse_args()
+    with errors_in_one_sentence():
+        cfg = config_from(args)
+        check_data(cfg, 'train_dataloader', 'val_dataloader')
+        use_safe_loader()
+        Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
