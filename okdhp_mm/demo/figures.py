@@ -177,8 +177,20 @@ LEG_LIMITS: Limbs = ((-25, 0, -15, 0), (120, 60, 25, 140))
 
 @dataclass(frozen=True)
 class Action:
-    """A typical pose: two arms, two legs, the lean of trunk and body; all in degrees."""
+    """A typical pose, in degrees.
 
+    Attributes:
+        name: what the person does.
+        weight: how often, relative to the other actions.
+        arms: mean angles (as in `Limb`) of one arm and of the other.
+        legs: the same of the legs.
+        lean: of the trunk, forwards.
+        spread: standard deviation of the angles.
+        seated: on a stool.
+        lying: turned by a quarter, without a floor.
+    """
+
+    name: str
     weight: float
     arms: tuple[tuple[float, ...], tuple[float, ...]]
     legs: tuple[tuple[float, ...], tuple[float, ...]]
@@ -188,34 +200,23 @@ class Action:
     lying: bool = False
 
 
-_RELAXED = ((3, 9, 0, 12), (3, 9, 0, 12))
-_UPRIGHT = ((2, 4, 0, 3), (2, 4, 0, 3))
+_HANG, _STAND = (3, 9, 0, 12), (2, 4, 0, 3)
 ACTIONS = (
-    Action(3.0, _RELAXED, _UPRIGHT),
-    Action(1.5, ((5, 28, 60, 95), (5, 28, 60, 95)), ((2, 10, 0, 3), (2, 10, 0, 3))),  # akimbo
-    Action(3.0, ((-28, 8, 0, 18), (30, 8, 0, 35)), ((30, 3, 0, 12), (-18, 3, 0, 28)), 4),  # walk
-    Action(2.5, ((-42, 14, 0, 95), (42, 10, 10, 95)), ((68, 4, 0, 80), (-18, 4, 0, 65)), 14),  # run
-    Action(1.5, ((155, 20, 0, 20), (155, 20, 0, 20)), _UPRIGHT),  # arms up
-    Action(1.5, ((10, 140, 0, 25), (10, 140, 0, 25)), ((5, 26, 0, 8), (5, 26, 0, 8))),  # star
-    Action(1.5, ((15, 125, 0, 55), (3, 9, 0, 12)), _UPRIGHT),  # wave
-    Action(1.5, ((80, 5, 0, 15), (10, 10, 0, 40)), ((5, 6, 0, 5), (5, 6, 0, 5))),  # point
-    Action(1.5, ((0, 85, 0, 10), (0, 85, 0, 10)), ((2, 14, 0, 5), (2, 14, 0, 5))),  # spread
-    Action(2.0, ((30, 8, 20, 60), (30, 8, 20, 60)), ((84, 10, 0, 88), (84, 10, 0, 88)), 3, 8, True),
-    Action(1.2, ((65, 12, 10, 30), (65, 12, 10, 30)), ((105, 22, 0, 125), (105, 22, 0, 125)), 35),
-    Action(
-        1.2, ((60, 12, 15, 80), (60, 12, 15, 80)), ((75, 8, 0, 90), (-15, 5, 0, 20)), 10
-    ),  # lunge
-    Action(1.2, ((30, 50, 0, 30), (-20, 60, 0, 20)), ((85, 12, 0, 15), (0, 5, 0, 10)), -8),  # kick
-    Action(1.0, ((90, 60, 30, 60), (60, 60, 30, 60)), ((30, 15, 0, 30), (30, 15, 0, 30)), 8, 28),
-    Action(
-        1.0,
-        ((30, 20, 0, 40), (30, 20, 0, 40)),
-        ((15, 10, 0, 20), (15, 10, 0, 20)),
-        0,
-        16,
-        False,
-        True,
-    ),
+    Action('stand', 3.0, (_HANG, _HANG), (_STAND, _STAND)),
+    Action('akimbo', 1.5, ((5, 28, 60, 95),) * 2, ((2, 10, 0, 3),) * 2),
+    Action('walk', 3.0, ((-28, 8, 0, 18), (30, 8, 0, 35)), ((30, 3, 0, 12), (-18, 3, 0, 28)), 4),
+    Action('run', 2.5, ((-42, 14, 0, 95), (42, 10, 10, 95)), ((68, 4, 0, 80), (-18, 4, 0, 65)), 14),
+    Action('raise both arms', 1.5, ((155, 20, 0, 20),) * 2, (_STAND, _STAND)),
+    Action('jump', 1.5, ((10, 140, 0, 25),) * 2, ((5, 26, 0, 8),) * 2),
+    Action('wave', 1.5, ((15, 125, 0, 55), _HANG), (_STAND, _STAND)),
+    Action('point', 1.5, ((80, 5, 0, 15), (10, 10, 0, 40)), ((5, 6, 0, 5),) * 2),
+    Action('spread arms', 1.5, ((0, 85, 0, 10),) * 2, ((2, 14, 0, 5),) * 2),
+    Action('sit', 1.8, ((30, 8, 20, 60),) * 2, ((84, 10, 0, 88),) * 2, 3, seated=True),
+    Action('crouch', 0.9, ((65, 12, 10, 30),) * 2, ((105, 22, 0, 125),) * 2, 35),
+    Action('lunge', 1.2, ((60, 12, 15, 80),) * 2, ((75, 8, 0, 90), (-15, 5, 0, 20)), 10),
+    Action('kick', 1.2, ((30, 50, 0, 30), (-20, 60, 0, 20)), ((85, 12, 0, 15), (0, 5, 0, 10)), -8),
+    Action('dance', 0.9, ((90, 60, 30, 60), (60, 60, 30, 60)), ((30, 15, 0, 30),) * 2, 8, 24),
+    Action('lie', 0.6, ((30, 20, 0, 40),) * 2, ((15, 10, 0, 20),) * 2, 0, 14, lying=True),
 )
 
 
@@ -249,7 +250,7 @@ def _rotation(axis: int, degrees: float) -> np.ndarray:
 
 def _sample_camera(rng: np.random.Generator, lying: bool) -> np.ndarray:
     """Rotation from the body to the camera: mostly from the front, sometimes from anywhere."""
-    yaw = rng.normal(0, 35) if rng.random() < 0.5 else rng.uniform(-180, 180)
+    yaw = rng.normal(0, 30) if rng.random() < 0.6 else rng.uniform(-180, 180)
     roll = rng.choice((-90, 90)) + rng.normal(0, 15) if lying else rng.normal(0, 5)
     return _rotation(2, roll) @ _rotation(0, rng.normal(4, 7)) @ _rotation(1, yaw)
 
@@ -870,7 +871,7 @@ def _expose(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     gain = gain + rng.normal(0, 0.06) * np.linspace(-1, 1, height)[:, None]
     if rng.random() < 0.25:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1))
-    noise = rng.standard_normal((height, width), dtype=np.float32) * rng.uniform(0.5, 6.0)
+    noise = rng.standard_normal((height, width), dtype=np.float32) * rng.uniform(0.5, 4.0)
     exposed = image * gain.astype(np.float32)[..., None] + noise[..., None]
     return np.clip(exposed, 0, 255).astype(np.uint8)
 
@@ -919,7 +920,7 @@ def draw_figure(rng: np.random.Generator, height: int = 176) -> Figure:
         _paint_ground(canvas.image, painter)
     painter.paint()
     silhouette = canvas.parts[::_OVERSAMPLE, ::_OVERSAMPLE] > 0
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         _paint_occluders(canvas, rng, painter)
 
     image = cv2.resize(canvas.image, (width, height), interpolation=cv2.INTER_AREA)

@@ -109,6 +109,51 @@ def test_silhouette_and_box_agree(sample):
         assert not (person & ~figure.silhouette).any()
 
 
+def test_elbows_knees_and_ankles_lie_where_two_parts_meet(sample):
+    joints = {
+        'elbow': ('UPPER_ARM', 'FOREARM'),
+        'knee': ('THIGH', 'SHANK'),
+        'ankle': ('SHANK', 'FOOT'),
+    }
+    meets = []
+    for figure in sample:
+        reach = 0.05 * figure.bbox[2:].max()
+        rows, columns = np.indices(figure.parts.shape)
+        for k in np.flatnonzero(figure.visibility == 2):
+            side, _, name = KEYPOINTS[k].partition('_')
+            if name in joints:
+                x, y = figure.keypoints[k]
+                near = figure.parts[np.hypot(columns - x, rows - y) < reach]
+                meets.append(all(Part[f'{side}_{p}'.upper()] in near for p in joints[name]))
+    assert len(meets) > 200
+    # The other part may be hidden: a foot that points away, an arm folded over.
+    assert np.mean(meets) > 0.9
+
+
+def test_a_mirrored_figure_with_swapped_sides_has_the_same_flags(sample):
+    from mmpose.datasets.datasets.body import CocoDataset
+
+    flip = CocoDataset(test_mode=True, lazy_init=True).metainfo['flip_indices']
+    mirrored_part = np.arange(len(Part))
+    for part in Part:
+        swapped = part.name.replace('LEFT', '@').replace('RIGHT', 'LEFT').replace('@', 'RIGHT')
+        mirrored_part[part] = Part[swapped]
+    nobody = np.zeros(17, bool)
+    for figure in sample:
+        parts = mirrored_part[figure.parts[:, ::-1]]
+        keypoints = figure.keypoints.round() * (-1, 1) + (parts.shape[1] - 1, 0)
+        flags = visibility_of(parts, keypoints[flip], nobody)
+        plain = visibility_of(figure.parts, figure.keypoints, nobody)
+        np.testing.assert_array_equal(flags, plain[flip])
+
+
+def test_each_eye_is_on_the_side_of_its_own_ear(sample):
+    both = [figure.keypoints for figure in sample if (figure.visibility[1:3] == 2).all()]
+    assert len(both) > 20
+    for keypoints in both:
+        assert (keypoints[1] - keypoints[2]) @ (keypoints[3] - keypoints[4]) > 0
+
+
 def test_left_is_on_the_right_of_the_image_exactly_when_the_face_is_seen():
     """Left and right must be told by the looks: a face is seen from the front only."""
     upright = [f for f in figures(150, stream=1) if f.visibility[5:7].all()]
