@@ -71,7 +71,9 @@ setup(
         'torchvision',
         'numpy',
         'mmpose>=1.2,<2',
-        'six',  # mmpose imports it and does not declare it
+        # Imported by mmpose and mmengine, which do not declare them.
+        'six',
+        'setuptools; python_version >= "3.12"',
     ],
     extras_require={
         # Not in install_requires: mmengine, mmcv and mmdet exist under two distribution names each

@@ -165,6 +165,10 @@ def examine() -> Iterator[Finding]:
     # A torchvision of another torch is found by importing it.
     yield check_package('torchvision', ('torchvision',), 'torchvision', 'pip install torchvision')
     yield check_package('numpy', ('numpy',), 'numpy', 'pip install numpy==2.2.6')
+    # mmengine's runner imports distutils, which Python 3.12 leaves to setuptools.
+    yield check_package(
+        'setuptools', ('setuptools',), 'distutils.errors', 'pip install "setuptools<82"'
+    )
     yield check_package(
         'opencv',
         ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python'),

@@ -78,7 +78,8 @@ def new_environment(folder, *install):
     base = {key: str(folder) for key in ('base', 'platbase')}
     site = sysconfig.get_path('purelib', vars=base)
     with open(f'{site}/below.pth', 'w') as file:
-        file.write(sysconfig.get_path('purelib') + '\n')
+        # Not the bare path: the .pth file of setuptools must run, for distutils on Python 3.12.
+        file.write(f'import site; site.addsitedir({sysconfig.get_path("purelib")!r})\n')
     pip = [sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-index']
     flags = ['--no-deps', '--no-build-isolation', '--ignore-installed']
     result = run(*pip, *flags, *install)

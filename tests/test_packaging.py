@@ -78,6 +78,7 @@ def test_metadata(wheel):
         'numpy',
         'mmpose',
         'six',
+        'setuptools',
     }, 'mmcv and mmengine, of either distribution name, are the users own'
 
 
