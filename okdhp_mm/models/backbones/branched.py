@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pickle import UnpicklingError
 
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
@@ -56,14 +57,8 @@ class BranchedBackbone(BaseModule):
     def _build_top(self, index: int, backbone: ConfigDict, point: str) -> nn.Module:
         top = MODELS.build(backbone)
         split: Split = find_split(FAMILIES, top, point)
-        shapes = {name: value.shape for name, value in top.state_dict().items()}
-        for name, value in self.trunk.state_dict().items():
-            if shapes.get(name) != value.shape:
-                raise UserError(
-                    f'branch {index} cannot share the trunk: its {name} has shape '
-                    f'{tuple(shapes.get(name, ()))}, branch 0 has {tuple(value.shape)}; branches '
-                    f'may differ only above split={point!r}.'
-                )
+        for child in (child for step in split.lower for child in step.children):
+            check_same(self.trunk.get_submodule(child), top.get_submodule(child), child, index)
         return split.cut_top(top)
 
     def forward(self, images: Tensor, branches: Iterable[int] | None = None) -> BranchFeatures:
@@ -90,6 +85,8 @@ class BranchedBackbone(BaseModule):
         Raises:
             UserError: If the pretrained weights cannot be fetched, or none of them fits.
         """
+        if self.is_init:
+            return
         super().init_weights()
         checkpoints = {}
         for part, cfg in zip((self.trunk, *self.branches), self._pretrained, strict=True):
@@ -99,6 +96,30 @@ class BranchedBackbone(BaseModule):
             if source not in checkpoints:
                 checkpoints[source] = fetch_weights(source)
             copy_weights(part, checkpoints[source], cfg.get('prefix', ''), source)
+
+
+def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> None:
+    """Compare a child of the trunk with that of another branch's backbone.
+
+    Raises:
+        UserError: If they differ in their tensors, or otherwise, e.g. in their strides.
+    """
+    shapes, others = (
+        {f'{child}.{name}': tuple(value.shape) for name, value in part.state_dict().items()}
+        for part in (ours, theirs)
+    )
+    for name in [*shapes, *others]:
+        if shapes.get(name) != others.get(name):
+            raise UserError(
+                f'branch {index} cannot share the trunk: its {name} has shape '
+                f'{others.get(name, "none")}, branch 0 has {shapes.get(name, "none")}; branches '
+                'may differ only above the split.'
+            )
+    if repr(ours) != repr(theirs):
+        raise UserError(
+            f'branch {index} cannot share the trunk: its {child} has equal shapes but other '
+            'settings than that of branch 0; branches may differ only above the split.'
+        )
 
 
 def take_pretrained(part: nn.Module) -> ConfigDict | None:
@@ -120,7 +141,7 @@ def fetch_weights(source: str) -> dict[str, Tensor]:
     """
     try:
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise UserError(
             f'Cannot get the pretrained weights {source} ({error}): download them where there is a '
             'network and set model.backbone.init_cfg.checkpoint to the file, or train with '

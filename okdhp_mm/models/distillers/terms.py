@@ -98,7 +98,8 @@ class Teach(Term):
 
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102
-        return not self.loss.detach_target
+        # A loss of the host's has no such switch, and detaches nothing.
+        return not getattr(self.loss, 'detach_target', False)
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         students = outputs.all_stages
