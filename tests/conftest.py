@@ -1,0 +1,28 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+# Tiny networks gain nothing from a second thread, and on a busy machine the threads wait for each
+# other: five times the processor time was measured. Before torch is imported, and for every
+# process that a test starts.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_each_time():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def data_root() -> Path:
+    """Development data: real photographs and the numbers of the authors' code."""
+    root = Path(os.environ.get('OKDHP_DATA', ROOT.parent / 'shared' / 'data'))
+    if not root.is_dir():
+        pytest.skip(f'the development data is not at {root}; set OKDHP_DATA to where it is')
+    return root

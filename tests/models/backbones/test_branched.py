@@ -1,0 +1,375 @@
+"""Trunk and branches: stock backbones with parts left out."""
+
+import copy
+
+import pytest
+import torch
+from common import hrnet, images, resnet, shake
+from mmengine.config import ConfigDict
+from mmpose.registry import MODELS
+from torch import nn
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.models.backbones import BranchedBackbone
+
+
+def all_resolutions():
+    config = hrnet()
+    config['extra']['stage4']['multiscale_output'] = True
+    return config
+
+
+FAMILIES = {
+    'HRNet': (hrnet(), ['layer1', 'stage2', 'stage3']),
+    'HRNet with all resolutions': (all_resolutions(), ['stage2']),
+    'ResNet': (resnet(), ['stem', 'layer1', 'layer2', 'layer3']),
+    'ResNet with all layers': (resnet(out_indices=(0, 1, 2, 3)), ['layer1']),
+    'ResNet of three layers': (
+        resnet(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(1, 2)),
+        ['layer2'],
+    ),
+    'ResNetV1d': (resnet(type='ResNetV1d'), ['stem']),
+    'ResNeXt': (resnet(type='ResNeXt', depth=50, groups=2, width_per_group=4), ['layer2']),
+    'SEResNet': (resnet(type='SEResNet', depth=50, se_ratio=4), ['layer3']),
+}
+CUTS = [(name, point) for name, (_, points) in FAMILIES.items() for point in points]
+OTHERS = {
+    'MobileNetV2': dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)),
+    'ShuffleNetV2': dict(type='ShuffleNetV2', widen_factor=0.5),
+}
+
+
+def build(config, **changes):
+    return MODELS.build(copy.deepcopy(config) | changes)
+
+
+def branched(config, split, branches=2, **changes):
+    configs = [ConfigDict(copy.deepcopy(config)) for _ in range(branches)]
+    return BranchedBackbone(configs, split, **changes)
+
+
+def weights_of(backbone, branch):
+    """What the student of a branch gets, by the state-dict law."""
+    trunk, top = backbone.trunk.state_dict(), backbone.branches[branch].state_dict()
+    assert not trunk.keys() & top.keys(), 'trunk and branch own the same tensor'
+    return trunk | top
+
+
+def stock_of(config, backbone, branch, training=False):
+    stock = build(config)
+    stock.load_state_dict(weights_of(backbone, branch), strict=True)
+    stock.train(training)  # which returns nothing in mmpose
+    return stock
+
+
+@pytest.fixture(scope='module', params=CUTS, ids=lambda cut: f'{cut[0]} after {cut[1]}')
+def cut(request):
+    name, point = request.param
+    config = FAMILIES[name][0]
+    return config, shake(branched(config, point))
+
+
+# ----------------------------------------------------------------------- equal to stock
+
+
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_trunk_and_top_together_are_the_stock_forward_bit_for_bit(cut, training):
+    config, backbone = cut
+    backbone.train(training)
+    stocks = [stock_of(config, backbone, m, training) for m in range(2)]
+    # Both branches at once: a top that wrote into the shared tensors would spoil the other's.
+    with torch.no_grad():
+        features = backbone(images()).branches
+        for m, stock in enumerate(stocks):
+            expected = stock(images())
+            assert isinstance(features[m], tuple)
+            assert len(features[m]) == len(expected)
+            assert all(map(torch.equal, features[m], expected))
+    assert not torch.equal(features[0][-1], features[1][-1]), 'the branches differ'
+
+
+def test_after_a_training_step_the_statistics_equal_those_of_the_stock_networks(cut):
+    config, backbone = cut
+    stocks = [stock_of(config, backbone, m, training=True) for m in range(2)]
+    backbone.train()(images())
+    for m, stock in enumerate(stocks):
+        stock(images())
+        ours = weights_of(backbone, m)
+        assert all(torch.equal(value, ours[name]) for name, value in stock.state_dict().items())
+
+
+def test_the_union_of_trunk_and_branch_is_the_stock_state(cut):
+    config, backbone = cut
+    stock = build(config).state_dict()
+    for m in range(2):
+        ours = weights_of(backbone, m)
+        assert ours.keys() == stock.keys()
+        assert all(ours[name].shape == value.shape for name, value in stock.items())
+    assert backbone.trunk.state_dict() and backbone.branches[0].state_dict()
+
+
+def test_every_parameter_of_trunk_and_branches_gets_a_gradient(cut):
+    _, backbone = cut
+    backbone.zero_grad(set_to_none=True)
+    features = backbone.train()(images()).branches
+    sum((maps**2).mean() for branch in features.values() for maps in branch).backward()
+    assert [name for name, p in backbone.named_parameters() if p.grad is None] == []
+
+
+def test_the_trunk_runs_once_for_all_branches_and_only_the_wanted_tops_run(cut):
+    _, backbone = cut
+    calls = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: calls.append(name))
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    features = backbone.eval()(images(), branches=[1])
+    assert list(features.branches) == [1]
+    assert not any(name.startswith('branches.0.') for name in calls)
+    assert any(name.startswith('branches.1.') for name in calls)
+    calls.clear()
+    backbone(images())
+    assert len(calls) == len(set(calls)) == len(hooks), 'everything runs, nothing twice'
+    for hook in hooks:
+        hook.remove()
+
+
+def test_the_shared_feature_is_the_trunks_with_the_highest_resolution(cut):
+    config, backbone = cut
+    shared = backbone.eval()(images()).shared
+    assert shared.shape[0] == 2
+    highest = 16 if config['type'] == 'HRNet' else shared.shape[-1]
+    assert shared.shape[-1] == highest
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_any_backbone_can_be_shared_as_a_whole(name):
+    backbone = shake(branched(OTHERS[name], 'whole', branches=3)).eval()
+    stock = build(OTHERS[name])
+    stock.eval()
+    stock.load_state_dict(backbone.trunk.state_dict(), strict=True)
+    with torch.no_grad():
+        features = backbone(images())
+        expected = stock(images())
+    assert len(backbone.branches.state_dict()) == 0
+    assert list(features.branches) == [0, 1, 2]
+    assert all(torch.equal(branch[-1], expected[-1]) for branch in features.branches.values())
+    assert torch.equal(features.shared, expected[-1])
+
+
+# -------------------------------------------------------------------- different branches
+
+
+def test_branches_may_differ_in_depth_above_the_split():
+    deeper = hrnet()
+    deeper['extra']['stage4']['num_modules'] = 2
+    configs = [ConfigDict(hrnet()), ConfigDict(deeper)]
+    backbone = shake(BranchedBackbone(copy.deepcopy(configs), 'stage3')).eval()
+    with torch.no_grad():
+        features = backbone(images()).branches
+        for m, config in enumerate(configs):
+            stock = stock_of(config, backbone, m)
+            assert torch.equal(features[m][0], stock(images())[0])
+
+
+def test_branches_whose_trunks_differ_are_refused_with_the_tensor_and_both_shapes():
+    wide = ConfigDict(resnet(base_channels=16))
+    sentence = r'branch 1 .* its \S+ has shape \(16,.*branch 0 has \(8,.*above the split'
+    with pytest.raises(UserError, match=sentence):
+        BranchedBackbone([ConfigDict(resnet()), wide], 'layer2')
+
+
+@pytest.mark.parametrize('depths', [(18, 34), (34, 18)])
+def test_branches_whose_trunks_differ_in_depth_are_refused(depths):
+    configs = [ConfigDict(resnet(depth=depth)) for depth in depths]
+    with pytest.raises(
+        UserError, match='branch 1 cannot share the trunk: its layer1.2.conv1.weight'
+    ):
+        BranchedBackbone(configs, 'layer2')
+
+
+def test_branches_whose_trunks_differ_in_strides_are_refused():
+    configs = [ConfigDict(resnet()), ConfigDict(resnet(strides=(1, 1, 2, 2)))]
+    with pytest.raises(UserError, match='branch 1 cannot share the trunk: its layer2 has equal'):
+        BranchedBackbone(configs, 'layer2')
+
+
+def test_no_branch_can_change_a_backbone_that_is_shared_as_a_whole():
+    with pytest.raises(UserError, match="split='whole' shares the backbone"):
+        BranchedBackbone([ConfigDict(resnet()), ConfigDict(resnet(depth=34))], 'whole')
+
+
+# ---------------------------------------------------------------------------- split points
+
+
+def test_an_unknown_split_point_is_refused_with_the_valid_ones():
+    with pytest.raises(UserError, match="'layer1', 'stage2', 'stage3', 'whole'"):
+        branched(hrnet(), 'stage7')
+    with pytest.raises(UserError, match="'stem', 'layer1', 'layer2', 'layer3', 'whole'"):
+        branched(resnet(), 'stage3')
+
+
+@pytest.mark.parametrize(('config', 'last'), [(hrnet(), 'stage4'), (resnet(), 'layer4')])
+def test_the_last_step_is_no_split_point_for_nothing_would_be_left(config, last):
+    with pytest.raises(UserError, match=f"split='{last}' is not a split point"):
+        branched(config, last)
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_a_family_that_nobody_can_cut_is_told_of_whole(name):
+    with pytest.raises(UserError, match=f"{name} has no split points.*split='whole'"):
+        branched(OTHERS[name], 'layer2')
+
+
+def test_a_backbone_with_a_forward_of_its_own_is_not_cut_like_its_parent():
+    with pytest.raises(UserError, match="RegNet has no split points.*split='whole'"):
+        branched(dict(type='RegNet', arch='regnetx_400mf'), 'layer2')
+
+
+# ---------------------------------------------------------------------------------- frozen
+
+
+@pytest.mark.parametrize(
+    ('config', 'split', 'most'),
+    [
+        (hrnet(), 'layer1', 0),
+        (hrnet(), 'stage3', 2),
+        (resnet(), 'stem', 0),
+        (resnet(), 'layer2', 2),
+    ],
+)
+def test_frozen_stages_must_not_reach_into_the_branches(config, split, most):
+    branched(config | dict(frozen_stages=most), split)
+    with pytest.raises(UserError, match=f'frozen_stages={most + 1} reaches.*at most {most} '):
+        branched(config | dict(frozen_stages=most + 1), split)
+
+
+@pytest.mark.parametrize(('config', 'split'), [(hrnet(), 'stage3'), (resnet(), 'layer3')])
+@pytest.mark.parametrize('settings', [dict(frozen_stages=2), dict(norm_eval=True), dict()])
+def test_train_freezes_and_evaluates_exactly_what_stock_does(config, split, settings):
+    config = config | settings
+    backbone = branched(config, split).train()
+    stock = build(config)
+    stock.train()
+    for m in range(2):
+        ours = dict(backbone.trunk.named_parameters()) | dict(
+            backbone.branches[m].named_parameters()
+        )
+        frozen = {name for name, p in stock.named_parameters() if not p.requires_grad}
+        assert {name for name, p in ours.items() if not p.requires_grad} == frozen
+        assert bool(frozen) == ('frozen_stages' in settings)
+        ours = dict(backbone.trunk.named_modules()) | dict(backbone.branches[m].named_modules())
+        norms = {
+            n: mod.training for n, mod in stock.named_modules() if 'Norm' in type(mod).__name__
+        }
+        assert {name: ours[name].training for name in norms} == norms
+
+
+# ------------------------------------------------------------------------------ pretrained
+
+
+@pytest.fixture
+def weights_file(tmp_path):
+    def save(config, prefix='', **extra):
+        state = shake(build(config)).state_dict()
+        file = tmp_path / f'{config["type"]}.pth'
+        torch.save(
+            dict(state_dict={prefix + n: v for n, v in state.items()} | extra, meta={}), file
+        )
+        return file, state
+
+    return save
+
+
+def pretrained(file, **options):
+    return dict(type='Pretrained', checkpoint=str(file), **options)
+
+
+@pytest.mark.parametrize(
+    ('config', 'split'), [(hrnet(), 'stage3'), (resnet(), 'layer2'), (resnet(), 'whole')]
+)
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_pretrained_weights_go_to_the_trunk_and_to_every_branch(
+    weights_file, config, split, prefix
+):
+    file, state = weights_file(config, prefix, **{'fc.weight': torch.rand(3, 3)})
+    options = dict(prefix=prefix) if prefix else {}
+    backbone = branched(config | dict(init_cfg=pretrained(file, **options)), split, branches=3)
+    backbone.init_weights()
+    for m in range(3):
+        ours = weights_of(backbone, m)
+        assert all(torch.equal(ours[name], value) for name, value in state.items())
+
+
+def test_loading_pretrained_weights_equals_what_the_stock_backbone_does(weights_file):
+    file, _ = weights_file(resnet())
+    config = resnet(init_cfg=pretrained(file))
+    stock, backbone = build(config), branched(config, 'layer2')
+    stock.init_weights()
+    backbone.init_weights()
+    assert all(
+        torch.equal(value, weights_of(backbone, 1)[name])
+        for name, value in stock.state_dict().items()
+    )
+
+
+def test_weights_of_another_width_above_leave_those_as_initialised(weights_file):
+    file, state = weights_file(resnet())
+    state.pop('layer4.0.conv1.weight')
+    torch.save(state, file)
+    backbone = branched(resnet(init_cfg=pretrained(file)), 'layer3')
+    backbone.init_weights()
+    ours = weights_of(backbone, 1)
+    assert all(torch.equal(ours[name], value) for name, value in state.items())
+    assert ours['layer4.0.conv1.weight'].any()
+
+
+def test_without_pretrained_weights_the_branches_start_different():
+    backbone = branched(hrnet(), 'stage3')
+    backbone.init_weights()
+    first, second = (next(iter(weights.parameters())) for weights in backbone.branches)
+    assert not torch.equal(first, second)
+
+
+def test_a_second_initialisation_changes_nothing_as_in_every_mmengine_module(weights_file):
+    file, _ = weights_file(resnet())
+    backbone = branched(resnet(init_cfg=pretrained(file)), 'layer2')
+    backbone.init_weights()
+    with torch.no_grad():
+        backbone.trunk.conv1.weight.fill_(7)
+    backbone.init_weights()
+    assert (backbone.trunk.conv1.weight == 7).all()
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        'nowhere/resnet18.pth',
+        'http://127.0.0.1:9/resnet18.pth',  # nobody listens at the discard port
+        'torchvision://resnet19',
+    ],
+)
+def test_pretrained_weights_out_of_reach_end_in_a_sentence_with_both_ways_out(source):
+    backbone = branched(resnet(init_cfg=pretrained(source)), 'layer2')
+    with pytest.raises(UserError, match='Cannot get') as caught:
+        backbone.init_weights()
+    sentence = str(caught.value)
+    assert source in sentence
+    assert 'init_cfg.checkpoint' in sentence
+    assert '--from-scratch' in sentence
+
+
+def test_a_broken_weights_file_ends_in_the_same_sentence(tmp_path):
+    file = tmp_path / 'broken.pth'
+    file.write_bytes(b'PK\x03\x04 not a checkpoint')
+    backbone = branched(resnet(init_cfg=pretrained(file)), 'layer2')
+    with pytest.raises(UserError, match='Cannot get.*init_cfg.checkpoint.*--from-scratch'):
+        backbone.init_weights()
+
+
+def test_weights_of_which_none_fits_are_refused_with_a_name_from_either_side(weights_file):
+    file, _ = weights_file(dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)))
+    backbone = branched(hrnet(init_cfg=pretrained(file)), 'stage2')
+    with pytest.raises(UserError, match="None of the weights.*fits a HRNet.*'conv1.*needed is"):
+        backbone.init_weights()
