@@ -197,10 +197,15 @@ def check_codec(head: ConfigDict) -> None:
     """Refuse heads whose output is not one heatmap per keypoint, before they are built.
 
     Raises:
-        UserError: If the head's codec is not a plain heatmap codec.
+        UserError: If the head's codec is missing, or not a plain heatmap codec.
     """
-    codec = head.get('decoder') or {}
-    name = codec.get('type', '')
+    codec = head.get('decoder')
+    if not codec:
+        raise UserError(
+            f'The head {head["type"]} has no decoder; set model.head.decoder to the codec, as '
+            'every stock config does.'
+        )
+    name = codec['type']
     if codec.get('heatmap_type', 'gaussian') == 'combined':
         raise UserError(
             f"The codec {name} has heatmap_type='combined': two of its three channels per keypoint "
