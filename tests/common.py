@@ -65,12 +65,12 @@ def head(in_channels, codec=CODEC, deconv=(8, 8, 8), **changes):
     )
 
 
-def stock_model(backbone='hrnet', codec=CODEC, **changes):
+def stock_model(name='hrnet', codec=CODEC, **changes):
     """Config of a tiny stock estimator; the changes replace whole entries."""
     parts = {
         'hrnet': lambda: dict(backbone=hrnet(), head=head(8, codec, deconv=None)),
         'resnet': lambda: dict(backbone=resnet(), head=head(64, codec)),
-    }[backbone]()
+    }[name]()
     model = dict(
         type='TopdownPoseEstimator',
         data_preprocessor=PREPROCESSOR,
@@ -79,15 +79,15 @@ def stock_model(backbone='hrnet', codec=CODEC, **changes):
     return ConfigDict(copy.deepcopy(model | parts | changes))
 
 
-def okdhp_model(backbone='hrnet', codec=CODEC, **changes):
+def okdhp_model(name='hrnet', codec=CODEC, **changes):
     """Config of the same estimator, multiplied."""
     own = dict(
         type='OKDHPTopdownPoseEstimator',
         branches=3,
-        split='stage3' if backbone == 'hrnet' else 'layer3',
+        split='stage3' if name == 'hrnet' else 'layer3',
     )
     test_cfg = changes.pop('test_cfg', {})
-    model = stock_model(backbone, codec, **(own | changes))
+    model = stock_model(name, codec, **(own | changes))
     model.test_cfg.update(test_cfg)
     return model
 
@@ -96,9 +96,9 @@ def build(config):
     return MODELS.build(copy.deepcopy(config))
 
 
-def make_model(backbone='hrnet', codec=CODEC, **changes):
+def make_model(name='hrnet', codec=CODEC, **changes):
     """A tiny multi-branch estimator; the changes are those of :func:`okdhp_model`."""
-    return build(okdhp_model(backbone, codec, **changes))
+    return build(okdhp_model(name, codec, **changes))
 
 
 def shake(model):
