@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.model import ModuleList
 from mmengine.structures import InstanceData, PixelData
 from mmengine.utils import is_seq_of
 from mmpose.evaluation.functional import pose_pck_accuracy
@@ -45,13 +46,14 @@ class MultiBranchHead(BaseHead):
         super().__init__(init_cfg)
         for head in heads:
             check_codec(head)
-        self.branches = nn.ModuleList(MODELS.build(head) for head in heads)
+        # mmengine's ModuleList: torch's would keep init_weights from reaching the heads.
+        self.branches = ModuleList(MODELS.build(head) for head in heads)
         for head in self.branches:
             check_head(head)
         keypoints = [head.out_channels for head in self.branches]
         if len(set(keypoints)) > 1:
             raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
-        self.necks = nn.ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
+        self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         self.distiller = MODELS.build(distiller)
 
     def build_aggregator(self, aggregator: ConfigDict, shared_channels: int) -> None:
