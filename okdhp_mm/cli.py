@@ -107,34 +107,50 @@ def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
                 cfg['init_cfg'] = kept
 
 
-def check_data(cfg: Config, *loaders: str) -> None:
-    """Look whether the files and folders that the loaders' datasets name are there.
+def check_data(cfg: Config, *splits: str) -> None:
+    """Look whether the files and folders that the config names for these splits are there.
+
+    Args:
+        cfg: Any config.
+        splits: 'train', 'val' or 'test'.
 
     Raises:
         UserError: If one is not.
     """
-    for loader in loaders:
-        if cfg.get(loader):
-            _check_dataset(cfg[loader]['dataset'], loader)
+    for split in splits:
+        if cfg.get(f'{split}_dataloader'):
+            _check_dataset(cfg[f'{split}_dataloader'].dataset, f'{split}_dataloader.dataset')
+        if cfg.get(f'{split}_evaluator'):
+            _check_evaluator(cfg[f'{split}_evaluator'], f'{split}_evaluator')
 
 
-def _check_dataset(dataset: ConfigDict, loader: str) -> None:
+def _check_dataset(dataset: ConfigDict, key: str) -> None:
     for nested in (*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])):
-        _check_dataset(nested, loader)
+        _check_dataset(nested, key)
     root = dataset.get('data_root') or ''
-    paths = {
-        'ann_file': _joined(root, dataset.get('ann_file')),
-        'bbox_file': dataset.get('bbox_file'),
-        'headbox_file': dataset.get('headbox_file'),
-    }
-    for prefix, folder in (dataset.get('data_prefix') or {}).items():
-        paths[f'data_prefix.{prefix}'] = _joined(root, folder)
-    for key, path in paths.items():
-        if path and '://' not in path and not os.path.exists(path):
-            raise UserError(
-                f'{loader}.dataset.{key}: {path} does not exist; point data_root (now {root!r}) '
-                f'and {key} to your data, e.g. --cfg-options {loader}.dataset.data_root=/my/data/.'
-            )
+    _check_exists(_joined(root, dataset.get('ann_file')), f'{key}.ann_file', f'{key}.data_root')
+    _check_exists(dataset.get('bbox_file'), f'{key}.bbox_file')
+    _check_exists(dataset.get('headbox_file'), f'{key}.headbox_file')
+    for name, folder in (dataset.get('data_prefix') or {}).items():
+        _check_exists(_joined(root, folder), f'{key}.data_prefix.{name}', f'{key}.data_root')
+
+
+def _check_evaluator(evaluator: ConfigDict | list, key: str) -> None:
+    if isinstance(evaluator, (list, tuple)):
+        for index, entry in enumerate(evaluator):
+            _check_evaluator(entry, f'{key}.{index}')
+        return
+    _check_exists(evaluator.get('ann_file'), f'{key}.ann_file')
+    if evaluator.get('metric'):
+        _check_evaluator(evaluator.metric, f'{key}.metric')
+
+
+def _check_exists(path: str | None, *keys: str) -> None:
+    # Paths with a scheme (s3://...) are for the file backend to find.
+    if path and '://' not in path and not os.path.exists(path):
+        raise UserError(
+            f'{path} does not exist; say where it is by --cfg-options {" or ".join(keys)}=...'
+        )
 
 
 def _joined(root: str, path: str | None) -> str | None:

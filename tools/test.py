@@ -56,7 +56,7 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_sentence():
         cfg = config_from(args)
-        check_data(cfg, 'test_dataloader')
+        check_data(cfg, 'test')
         use_safe_loader()
         runner = Runner.from_cfg(cfg)
         if args.out:

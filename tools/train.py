@@ -63,7 +63,7 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_sentence():
         cfg = config_from(args)
-        check_data(cfg, 'train_dataloader', 'val_dataloader')
+        check_data(cfg, 'train', 'val')
         use_safe_loader()
         Runner.from_cfg(cfg).train()
 
