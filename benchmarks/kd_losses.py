@@ -1,0 +1,63 @@
+"""KL and MSE of all branches at once, against the per-joint loops of the authors' code.
+
+    python benchmarks/kd_losses.py
+
+K = 17 keypoints, M = 3 branches, 64x48 heatmaps, batch 16; forward and backward.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from timing import report, take_turns
+from torch import Tensor
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+from mmpose.models.losses import KeypointMSELoss  # isort: skip
+from okdhp_mm.models.losses import KLHeatmapLoss
+
+BATCH, BRANCHES, KEYPOINTS, HEIGHT, WIDTH = 16, 3, 17, 64, 48
+
+
+def vectorised(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Tensor) -> None:
+    """The terms as the distiller computes them."""
+    mse, kl = KeypointMSELoss(use_target_weight=True), KLHeatmapLoss()
+    total = sum(mse(output, targets, weights) for output in outputs)
+    (total + kl(torch.stack(outputs), ensemble, weights)).backward()
+
+
+def loops(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Tensor) -> None:
+    """The same quantities joint by joint, as a loop over branches and keypoints computes them."""
+    total = 0
+    for output in outputs:
+        for k in range(KEYPOINTS):
+            weight = weights[:, k, None]
+            predicted, taught, truth = (
+                maps[:, k].flatten(1) for maps in (output, ensemble, targets)
+            )
+            total = total + 0.5 * F.mse_loss(predicted * weight, truth * weight)
+            log_p = F.log_softmax(predicted * weight, dim=1)
+            q = F.softmax(taught * weight, dim=1)
+            total = total + F.kl_div(log_p, q, reduction='sum') / BATCH / (HEIGHT * WIDTH)
+    total.backward()
+
+
+def main() -> None:
+    """Measure."""
+    torch.manual_seed(0)
+    shape = (BATCH, KEYPOINTS, HEIGHT, WIDTH)
+    outputs = [torch.rand(shape, requires_grad=True) for _ in range(BRANCHES)]
+    ensemble, targets = torch.rand(shape), torch.rand(shape)
+    weights = torch.ones(BATCH, KEYPOINTS)
+    sides = {
+        'vectorised': partial(vectorised, outputs, ensemble, targets, weights),
+        'loops': partial(loops, outputs, ensemble, targets, weights),
+    }
+    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads')
+    report(take_turns(sides, repeats=30), 'loops')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,48 @@
+"""Timing that a busy machine cannot fool: all sides take turns, and the ratio is what counts."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+def take_turns(sides: Mapping[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every side in every round, after one round of warm-up."""
+    seconds = {name: [] for name in sides}
+    for round_ in range(repeats + 1):
+        for name, run in sides.items():
+            _synchronize()
+            start = time.perf_counter()
+            run()
+            _synchronize()
+            if round_:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def report(seconds: dict[str, list[float]], reference: str) -> None:
+    """Print every side, and its ratio to the reference: median over rounds of paired ratios."""
+    print(f'{"":28}{"min":>10}{"median":>10}   ratio to {reference} (quartiles)')
+    for name, values in seconds.items():
+        ratios = [a / b for a, b in zip(values, seconds[reference], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        print(
+            f'{name:28}{min(values):9.4f}s{statistics.median(values):9.4f}s   '
+            f'{middle:.3f} ({low:.3f} .. {high:.3f})'
+        )
+
+
+def peak_memory() -> float:
+    """Peak so far in MiB: of the GPU if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
