@@ -1,0 +1,158 @@
+"""The demo: train branches, compare with the student alone, export, infer, draw.
+
+Everything goes through the parts that a user has: the config, mmengine's runner, the stock metric,
+the export and mmpose's inferencer. Only the data are drawn instead of downloaded.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpose.apis import MMPoseInferencer
+from mmpose.registry import DATASETS
+
+from ..export import Export, export_student, student_config
+from ..structures import ENSEMBLE, branch_name
+from .figures import KEYPOINTS, write_coco
+from .pictures import heatmap_strip, prediction_sheet, score_bars
+
+NUM_TRAIN, NUM_VAL = 1000, 200
+AP = 'coco/AP'
+KEYPOINTS_SHOWN = ('left_wrist', 'right_elbow', 'left_knee', 'right_ankle')
+
+
+class ProgressLine(Hook):
+    """One line on the terminal instead of a log: epoch, loss, seconds."""
+
+    def __init__(self, title: str):
+        self.title = title
+        self.start = time.monotonic()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Rewrite the line; in a file, where lines cannot be rewritten, once per epoch."""
+        last = batch_idx + 1 == len(runner.train_dataloader)
+        if not (last or (sys.stdout.isatty() and batch_idx % 10 == 0)):
+            return
+        share = (runner.iter + 1) / runner.max_iters
+        print(
+            f'\r{self.title}: {share:4.0%}  epoch {runner.epoch + 1}/{runner.max_epochs}  '
+            f'loss {float(outputs["loss"]):.4f}  {time.monotonic() - self.start:.0f} s ',
+            end='' if sys.stdout.isatty() and share < 1 else '\n',
+            flush=True,
+        )
+
+
+def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
+    """Run the whole demo.
+
+    Args:
+        cfg: Training config, on COCO-format data.
+        out_dir: Folder for data, logs, student and pictures.
+
+    Returns:
+        AP by name: of every branch, of the ensemble, and of the student trained alone.
+    """
+    out_dir = Path(out_dir)
+    for dataset, split, number in (
+        (cfg.train_dataloader.dataset, 'train', NUM_TRAIN),
+        (cfg.val_dataloader.dataset, 'val', NUM_VAL),
+    ):
+        write_coco(dataset.data_root, split, number, seed=0)
+
+    branches = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
+    figures = evaluate(branches)
+    alone = train(student_config(cfg, branch=0), out_dir / 'alone', 'student alone')
+    others = [*map(branch_name, range(1, cfg.model.branches)), ENSEMBLE]
+    scores = {branch_name(0): figures[AP], **{name: figures[f'{name}/{AP}'] for name in others}}
+    scores['alone'] = evaluate(alone)[AP]
+
+    export = export_student(
+        cfg, str(out_dir / 'okdhp' / 'last.pth'), out_dir / 'student', force=True
+    )
+    draw_predictions(cfg, export, out_dir / 'predictions.jpg')
+    draw_heatmaps(cfg, branches.model, out_dir / 'heatmaps.jpg')
+    write_image(out_dir / 'scores.png', score_bars(scores, limit=1.0))
+    return scores
+
+
+def train(cfg: Config, work_dir: Path, title: str) -> Runner:
+    """Train by the config, quietly; the last weights are in ``last.pth``."""
+    cfg = Config(cfg.to_dict())
+    cfg.work_dir = str(work_dir)
+    cfg.log_level = 'ERROR'
+    cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs + 1
+    cfg.default_hooks.checkpoint = None
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(ProgressLine(title))
+    runner.train()
+    runner.save_checkpoint(str(work_dir), 'last.pth', save_optimizer=False)
+    return runner
+
+
+def evaluate(runner: Runner) -> dict[str, float]:
+    """The validation metrics, without what the COCO tools print."""
+    with redirect_stdout(io.StringIO()):
+        return runner.val_loop.run()
+
+
+def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) -> None:
+    """Run the exported student through mmpose's inferencer and draw what it finds."""
+    inferencer = MMPoseInferencer(
+        pose2d=str(export.config),
+        pose2d_weights=str(export.checkpoint),
+        det_model='whole_image',
+        device=get_device(),
+    )
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    infos = [dataset.get_data_info(i) for i in range(count)]
+    images = [cv2.imread(info['img_path']) for info in infos]
+    results = list(inferencer([info['img_path'] for info in infos], batch_size=count))
+    found = [result['predictions'][0][0] for result in results]
+    sheet = prediction_sheet(
+        images,
+        ground_truth=[info['keypoints'][0] for info in infos],
+        visibility=[info['keypoints_visible'][0] for info in infos],
+        keypoints=[np.array(pose['keypoints']) for pose in found],
+        scores=[np.array(pose['keypoint_scores']) for pose in found],
+    )
+    write_image(file, sheet)
+
+
+@torch.no_grad()
+def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path, index: int = 0) -> None:
+    """Draw every branch's heatmaps of one figure beside the ensemble's and the target's."""
+    dataset = cfg.val_dataloader.dataset.copy()
+    augmentations = ('RandomFlip', 'RandomBBoxTransform', 'RandomHalfBody')
+    # The training pipeline without its randomness also makes the target.
+    dataset.pipeline = [s for s in cfg.train_pipeline if s['type'] not in augmentations]
+    batch = pseudo_collate([DATASETS.build(dataset)[index]])
+    crop = batch['inputs'][0].permute(1, 2, 0).numpy()
+    model.eval()
+    data = model.data_preprocessor(batch, training=False)
+    outputs = model.head.outputs(model.backbone(data['inputs']))
+    strip = heatmap_strip(
+        crop,
+        branch_heatmaps=outputs.finals[:, 0].cpu().numpy(),
+        ensemble=outputs.ensemble[0].cpu().numpy(),
+        target=batch['data_samples'][0].gt_fields.heatmaps.numpy(),
+        keypoint_indices=[KEYPOINTS.index(name) for name in KEYPOINTS_SHOWN],
+    )
+    write_image(file, strip)
+
+
+def write_image(file: Path, image: np.ndarray) -> None:
+    """Write a picture, or say that it cannot be written."""
+    if not cv2.imwrite(str(file), image):
+        raise OSError(f'cannot write the picture {file}')
