@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from timing import report, take_turns
 from torch import Tensor
 
-import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.models.losses import KeypointMSELoss  # isort: skip
 from okdhp_mm.models.losses import KLHeatmapLoss
 

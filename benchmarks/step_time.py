@@ -23,7 +23,7 @@ from mmengine.registry import init_default_scope
 from timing import peak_memory, report, take_turns
 from torch import Tensor, nn
 
-import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
 from mmpose.testing import get_packed_inputs  # isort: skip
 from okdhp_mm.cli import drop_pretrained

@@ -14,6 +14,6 @@ __all__ = ['__version__']
 compat.apply()
 
 # `python -m okdhp_mm.doctor` imports this package first, and must run where mmpose does not.
-if sys.orig_argv[1:3] != ['-m', 'okdhp_mm.doctor']:
+if 'okdhp_mm.doctor' not in sys.orig_argv:
     host.check()
     from . import engine, evaluation, models  # noqa: F401  (imported for registration)

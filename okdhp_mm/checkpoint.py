@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
-from torch.serialization import safe_globals
 
 from .errors import UserError
 
@@ -66,8 +65,10 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise UserError(f'The checkpoint {filename} does not exist.')
+    if not hasattr(torch.serialization, 'safe_globals'):
+        raise UserError(f'Reading checkpoints safely needs torch>=2.6, found {torch.__version__}.')
     try:
-        with safe_globals(_allowed()):
+        with torch.serialization.safe_globals(_allowed()):
             checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
         reason = str(error).split('\n\t')[-1].split('\n')[0]

@@ -16,7 +16,9 @@ def check() -> None:
     """
     try:
         mmpose = importlib.import_module('mmpose')
-    except (ImportError, AssertionError) as error:
+        # What is broken below mmpose shows here: mmcv ops, mmdet, or (a ValueError) numpy's ABI.
+        importlib.import_module('mmpose.models')
+    except (ImportError, AssertionError, ValueError) as error:
         raise ImportError(
             f'okdhp_mm needs a working mmpose ({error}); `python -m okdhp_mm.doctor` tells what is '
             'missing and the command that mends it.'

@@ -76,7 +76,8 @@ class EveryOutputMetric(BaseMetric):
                 for sample in data_samples
             ]
             results[name] = self._results(name, data_batch, swapped)
-        self.results += [dict(zip(results, row, strict=True)) for row in zip(*results.values(), strict=True)]
+        rows = zip(*results.values(), strict=True)
+        self.results += [dict(zip(results, row, strict=True)) for row in rows]
 
     def _results(self, name: str, data_batch: Any, data_samples: Sequence[dict]) -> list:
         """One stock result per sample."""
