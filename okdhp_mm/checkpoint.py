@@ -76,13 +76,14 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
             f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
             f'weights, which are never loaded ({reason}).'
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
         reason = str(error).split('\n')[0]
         raise UserError(f'The file {filename} is not a complete checkpoint ({reason}).') from error
     if isinstance(checkpoint, dict) and 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint, meta={})
-    if not isinstance(checkpoint, dict) or not all(
-        isinstance(value, torch.Tensor) for value in checkpoint['state_dict'].values()
+    state_dict = checkpoint['state_dict'] if isinstance(checkpoint, dict) else None
+    if not isinstance(state_dict, dict) or not all(
+        isinstance(value, torch.Tensor) for value in state_dict.values()
     ):
         raise UserError(f'The file {filename} holds no state dict of tensors.')
     return checkpoint
