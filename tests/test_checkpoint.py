@@ -1,0 +1,271 @@
+"""Checkpoints are read, and nothing in them is run."""
+
+import os
+import pickle
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from common import python
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+from torch import nn
+
+from okdhp_mm.checkpoint import load_checkpoint
+from okdhp_mm.errors import UserError
+
+
+class Toy(nn.Module):
+    """The least that a runner trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+
+    def forward(self, inputs, mode='tensor', **_):
+        return self.layer(inputs)
+
+    def train_step(self, data, optim_wrapper):
+        loss = self.layer(torch.as_tensor(data, dtype=torch.float32)).square().mean()
+        optim_wrapper.update_params(loss)
+        return dict(loss=loss)
+
+
+def train(work_dir):
+    runner = Runner(
+        Toy(),
+        str(work_dir),
+        train_dataloader=dict(
+            dataset=[np.ones(3, dtype=np.float32)] * 4,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            batch_size=2,
+            collate_fn=dict(type='default_collate'),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.1)),
+        param_scheduler=dict(type='MultiStepLR', milestones=[1]),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best=None)),
+        experiment_name='checkpoint',
+        default_scope='mmengine',
+    )
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    return train(folder), folder / 'epoch_2.pth'
+
+
+class Command:
+    """A pickle that runs a command when it is loaded."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+class ByAttributes:
+    """The same, by way of the one attribute access that mmengine's checkpoints need."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __reduce__(self):
+        return getattr, self.steps
+
+
+@pytest.fixture
+def marker(tmp_path):
+    return tmp_path / 'it-was-run'
+
+
+# ---------------------------------------------------------------------------------- honest
+
+
+def test_a_checkpoint_of_a_real_run_loads_with_optimizer_and_history(trained):
+    runner, file = trained
+    loaded = load_checkpoint(str(file))
+    assert torch.equal(loaded['state_dict']['layer.weight'], runner.model.layer.weight)
+    assert loaded['meta']['iter'] == 4
+    assert loaded['optimizer']['state'][0]['step'] == 4
+    history = loaded['message_hub']['log_scalars']['train/loss']
+    assert isinstance(history, HistoryBuffer)
+    assert history.current() == pytest.approx(
+        runner.message_hub.log_scalars['train/loss'].current()
+    )
+    assert history.statistics('mean') > 0
+
+
+def test_a_bare_state_dict_is_wrapped(tmp_path):
+    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / 'bare.pth')
+    loaded = load_checkpoint(str(tmp_path / 'bare.pth'))
+    assert loaded['state_dict'].keys() == {'weight', 'bias'}
+    assert loaded['meta'] == {}
+
+
+def test_the_types_are_allowed_only_while_it_loads(trained):
+    load_checkpoint(str(trained[1]))
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(trained[1], weights_only=True)
+
+
+# -------------------------------------------------------------------------------- malicious
+
+
+def attributes(*names):
+    """getattr(getattr(HistoryBuffer, names[0]), names[1])..."""
+    found = HistoryBuffer
+    for name in names:
+        found = ByAttributes((found, name))
+    return found
+
+
+def hostile(marker):
+    command = f'touch {marker}'
+    return {
+        'a command': Command(command),
+        'a command in the meta': dict(state_dict={}, meta=dict(cfg=Command(command))),
+        'a command among the weights': dict(state_dict=dict(weight=Command(command)), meta={}),
+        'globals of a method': dict(state_dict={}, meta=attributes('min', '__globals__')),
+        'subclasses': dict(state_dict={}, meta=attributes('__subclasses__')),
+        'the module by dots': dict(state_dict={}, meta=attributes('min.__globals__')),
+        'an attribute of something else': dict(
+            state_dict={}, meta=ByAttributes((np.ndarray, 'tofile'))
+        ),
+        'an unknown class': dict(state_dict={}, meta=Toy()),
+        'an array of objects': dict(state_dict={}, meta=np.array([Command(command)], dtype=object)),
+    }
+
+
+@pytest.mark.parametrize('what', hostile(''))
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+def test_a_checkpoint_with_anything_to_run_is_refused_and_nothing_runs(
+    what, legacy, marker, tmp_path
+):
+    file = tmp_path / 'hostile.pth'
+    torch.save(hostile(marker)[what], file, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(UserError, match='is refused'):
+        load_checkpoint(str(file))
+    assert not marker.exists()
+
+
+def test_the_same_file_does_run_under_the_default_loader_of_the_host(marker, tmp_path):
+    """Else the tests above would prove nothing."""
+    file = tmp_path / 'hostile.pth'
+    torch.save(hostile(marker)['a command'], file)
+    torch.load(file, weights_only=False)
+    assert marker.exists()
+
+
+# ----------------------------------------------------------------------------------- broken
+
+
+@pytest.mark.parametrize('kept', [0, 10, 500, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+def test_a_truncated_checkpoint_is_told_from_a_whole_one(kept, legacy, trained, tmp_path):
+    whole = tmp_path / 'whole.pth'
+    torch.save(
+        dict(state_dict=trained[0].model.state_dict(), meta={}),
+        whole,
+        _use_new_zipfile_serialization=not legacy,
+    )
+    content = whole.read_bytes()
+    file = tmp_path / 'cut.pth'
+    file.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    with pytest.raises(UserError, match='cut.pth is'):
+        load_checkpoint(str(file))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [b'epoch: 12\nloss: 0.1\n', b'{"state_dict": {}}', b'\x89PNG\r\n', b'\x00' * 100, b'cos\n'],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
+    file = tmp_path / 'notes.pth'
+    file.write_bytes(content)
+    with pytest.raises(UserError, match='notes.pth is '):
+        load_checkpoint(str(file))
+
+
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+def test_damaged_bytes_never_end_in_anything_but_a_sentence(legacy, trained, tmp_path):
+    file = tmp_path / 'damaged.pth'
+    whole = dict(state_dict=trained[0].model.state_dict(), meta=dict(epoch=1))
+    torch.save(whole, file, _use_new_zipfile_serialization=not legacy)
+    content = file.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        damaged = bytearray(content)
+        for position in rng.integers(0, len(damaged), 5):
+            damaged[position] = rng.integers(256)
+        file.write_bytes(damaged)
+        try:
+            load_checkpoint(str(file))
+        except UserError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        [torch.zeros(3)],
+        torch.zeros(3),
+        7,
+        dict(state_dict=3),
+        dict(state_dict=[1]),
+        dict(weight='text'),
+        dict(epoch=3, loss=0.1),
+    ],
+)
+def test_a_file_without_a_state_dict_is_refused(content, tmp_path):
+    torch.save(content, tmp_path / 'other.pth')
+    with pytest.raises(UserError, match='holds no state dict of tensors'):
+        load_checkpoint(str(tmp_path / 'other.pth'))
+
+
+@pytest.mark.parametrize('name', ['missing.pth', '.'])
+def test_a_missing_file_is_told(name, tmp_path):
+    with pytest.raises(UserError, match='does not exist'):
+        load_checkpoint(str(tmp_path / name))
+
+
+# ------------------------------------------------------------------------- in mmengine's place
+
+USE = """
+import sys
+from mmengine.runner import CheckpointLoader
+import okdhp_mm
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.errors import UserError
+if sys.argv[1] == 'safe':
+    use_safe_loader()
+for file in sys.argv[2:]:
+    try:
+        loaded = CheckpointLoader.load_checkpoint(file, map_location='cpu')
+        print('loaded', list(loaded['state_dict']))
+    except UserError as error:
+        print('refused', error)
+"""
+
+
+@pytest.mark.parametrize('loader', ['safe', 'stock'])
+def test_the_tools_make_mmengine_load_safely_and_an_import_alone_does_not(
+    loader, trained, marker, tmp_path
+):
+    file = tmp_path / 'hostile.pth'
+    torch.save(hostile(marker)['a command in the meta'], file)
+    result = subprocess.run(
+        python('-c', USE, loader, trained[1], file), capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if line.startswith(('loaded', 'refused'))]
+    assert lines[0] == "loaded ['layer.weight', 'layer.bias']"
+    assert lines[1].startswith('refused' if loader == 'safe' else 'loaded')
+    assert marker.exists() == (loader == 'stock')
