@@ -7,6 +7,7 @@ what leaves runs in stock mmpose and equals its branch bit for bit.
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
             f'{source} is no checkpoint of an OKDHP training: it has e.g. '
             f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
         )
-    model = cfg.model.copy()
+    model = copy.deepcopy(cfg.model)
     drop_pretrained(model)
     trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
@@ -169,7 +170,7 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
 
 def stock_model(model: ConfigDict) -> ConfigDict:
     """The stock model that a training config was made from."""
-    stock = model.copy()
+    stock = copy.deepcopy(model)
     for key in OWN_MODEL_KEYS:
         stock.pop(key, None)
     stock['type'] = 'TopdownPoseEstimator'
@@ -193,12 +194,18 @@ def student_config(cfg: Config, branch: int) -> Config:
         student.model.pop(key)
     imports = student.get('custom_imports')
     if imports:
-        imports['imports'] = [name for name in imports['imports'] if not _is_own_module(name)]
+        names = imports['imports']
+        names = [names] if isinstance(names, str) else names
+        imports['imports'] = [name for name in names if not _is_own_module(name)]
         if not imports['imports']:
             student.pop('custom_imports')
     hooks = student.get('default_hooks', {})
     for name in [name for name, hook in hooks.items() if hook and _is_own(HOOKS, hook['type'])]:
         hooks.pop(name)
+    if student.get('custom_hooks'):
+        student.custom_hooks = [
+            hook for hook in student.custom_hooks if not _is_own(HOOKS, hook['type'])
+        ]
     for key in ('val_evaluator', 'test_evaluator'):
         if student.get(key):
             student[key] = _stock_evaluator(student[key])
