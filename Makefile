@@ -3,6 +3,9 @@
 PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+
+# Waiting threads that spin take the core that others need: on a busy machine a step costs six times as much.
+export OMP_WAIT_POLICY ?= PASSIVE
 READY := $(VENV)/.ready
 
 .PHONY: setup demo test test-slow check clean

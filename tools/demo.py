@@ -1,6 +1,7 @@
 """See it work in minutes: train, compare, export, infer, draw; no data and no GPU needed."""
 
 import argparse
+import warnings
 from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument('--out-dir', default='demo_out', help='the folder for all that is written')
     add_cfg_options(parser)
     args = parser.parse_args()
+    warnings.simplefilter('ignore')  # of the hosts, about matters that a newcomer has no part in
     with errors_in_one_sentence():
         cfg = read_config(CONFIG)
         cfg.merge_from_dict(args.cfg_options or {})

@@ -30,28 +30,35 @@ from .pictures import heatmap_strip, prediction_sheet, score_bars
 
 NUM_TRAIN, NUM_VAL = 1000, 200
 AP = 'coco/AP'
-KEYPOINTS_SHOWN = ('left_wrist', 'right_elbow', 'left_knee', 'right_ankle')
+KEYPOINTS_SHOWN = ('left_wrist', 'right_elbow', 'left_knee')
 
 
 class ProgressLine(Hook):
-    """One line on the terminal instead of a log: epoch, loss, seconds."""
+    """One line on the terminal instead of a log; keeps the last validation's metrics."""
 
     def __init__(self, title: str):
         self.title = title
         self.start = time.monotonic()
+        self.terminal = sys.stdout
+        self.metrics: dict[str, float] = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Rewrite the line; in a file, where lines cannot be rewritten, once per epoch."""
         last = batch_idx + 1 == len(runner.train_dataloader)
-        if not (last or (sys.stdout.isatty() and batch_idx % 10 == 0)):
+        if not (last or (self.terminal.isatty() and batch_idx % 10 == 0)):
             return
         share = (runner.iter + 1) / runner.max_iters
         print(
             f'\r{self.title}: {share:4.0%}  epoch {runner.epoch + 1}/{runner.max_epochs}  '
             f'loss {float(outputs["loss"]):.4f}  {time.monotonic() - self.start:.0f} s ',
-            end='' if sys.stdout.isatty() and share < 1 else '\n',
+            end='' if self.terminal.isatty() and share < 1 else '\n',
             flush=True,
+            file=self.terminal,
         )
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Keep them."""
+        self.metrics = metrics
 
 
 def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
@@ -71,40 +78,40 @@ def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
     ):
         write_coco(dataset.data_root, split, number, seed=0)
 
-    branches = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
-    figures = evaluate(branches)
-    alone = train(student_config(cfg, branch=0), out_dir / 'alone', 'student alone')
+    model, figures = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
+    _, alone = train(student_config(cfg, branch=0), out_dir / 'alone', 'student alone')
     others = [*map(branch_name, range(1, cfg.model.branches)), ENSEMBLE]
     scores = {branch_name(0): figures[AP], **{name: figures[f'{name}/{AP}'] for name in others}}
-    scores['alone'] = evaluate(alone)[AP]
+    scores['alone'] = alone[AP]
 
     export = export_student(
         cfg, str(out_dir / 'okdhp' / 'last.pth'), out_dir / 'student', force=True
     )
     draw_predictions(cfg, export, out_dir / 'predictions.jpg')
-    draw_heatmaps(cfg, branches.model, out_dir / 'heatmaps.jpg')
+    draw_heatmaps(cfg, model, out_dir / 'heatmaps.jpg')
     write_image(out_dir / 'scores.png', score_bars(scores, limit=1.0))
     return scores
 
 
-def train(cfg: Config, work_dir: Path, title: str) -> Runner:
-    """Train by the config, quietly; the last weights are in ``last.pth``."""
+def train(cfg: Config, work_dir: Path, title: str) -> tuple[torch.nn.Module, dict[str, float]]:
+    """Train by the config, quietly, and evaluate once at the end.
+
+    Returns:
+        The model, whose weights are also in ``last.pth``, and the validation's metrics.
+    """
     cfg = Config(cfg.to_dict())
     cfg.work_dir = str(work_dir)
     cfg.log_level = 'ERROR'
-    cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs + 1
+    cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     cfg.default_hooks.checkpoint = None
-    runner = Runner.from_cfg(cfg)
-    runner.register_hook(ProgressLine(title))
-    runner.train()
-    runner.save_checkpoint(str(work_dir), 'last.pth', save_optimizer=False)
-    return runner
-
-
-def evaluate(runner: Runner) -> dict[str, float]:
-    """The validation metrics, without what the COCO tools print."""
+    progress = ProgressLine(title)
+    # The COCO tools print whatever they do.
     with redirect_stdout(io.StringIO()):
-        return runner.val_loop.run()
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(progress)
+        runner.train()
+    runner.save_checkpoint(str(work_dir), 'last.pth', save_optimizer=False)
+    return runner.model, progress.metrics
 
 
 def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) -> None:
@@ -131,7 +138,7 @@ def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) ->
 
 
 @torch.no_grad()
-def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path, index: int = 0) -> None:
+def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path, index: int = 3) -> None:
     """Draw every branch's heatmaps of one figure beside the ensemble's and the target's."""
     dataset = cfg.val_dataloader.dataset.copy()
     augmentations = ('RandomFlip', 'RandomBBoxTransform', 'RandomHalfBody')
