@@ -1,10 +1,31 @@
 """Where stock backbones can be cut: one file per family."""
 
 from .base import Split, SplitFamily, Step, find_split, run_steps
+from .chain import ChainSplit, Link
+from .cspnext import CSPNeXtSplit
 from .hrnet import HRNetSplit
+from .litehrnet import LiteHRNetSplit
+from .mobilenet import MobileNetSplit
 from .resnet import ResNetSplit
+from .shufflenet import ShuffleNetSplit
 
-FAMILIES: tuple[SplitFamily, ...] = (HRNetSplit(), ResNetSplit())
+FAMILIES: tuple[SplitFamily, ...] = (
+    HRNetSplit(),
+    LiteHRNetSplit(),
+    ResNetSplit(),
+    MobileNetSplit(),
+    ShuffleNetSplit(),
+    CSPNeXtSplit(),
+)
 """Every family that knows how to be cut. Add yours here; CONTRIBUTING.md shows how."""
 
-__all__ = ['FAMILIES', 'Split', 'SplitFamily', 'Step', 'find_split', 'run_steps']
+__all__ = [
+    'FAMILIES',
+    'ChainSplit',
+    'Link',
+    'Split',
+    'SplitFamily',
+    'Step',
+    'find_split',
+    'run_steps',
+]

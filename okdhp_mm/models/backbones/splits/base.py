@@ -1,15 +1,23 @@
-"""How a stock backbone is cut into a trunk and a top without touching its code."""
+"""How a stock backbone is cut into a trunk and a top without touching its code.
+
+A step owns submodules by their paths. Most are children of the backbone ('layer1'); a network that
+keeps its stages in a ``ModuleList`` is cut inside it ('stacks.0'), and what is left keeps its
+names: 'stacks.2' stays 'stacks.2' in a branch where 'stacks.0' and 'stacks.1' are the trunk's.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from ....errors import UserError
+
+Part = tuple[str, nn.Module, str]
+"""A submodule: its path, its parent and its name there."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,8 @@ class Step:
 
     Attributes:
         name: The split point 'after this step', as users type it.
-        children: Names of the backbone's children that only this step uses.
+        children: Paths of the submodules that only this step uses. A submodule without tensors,
+            such as a ReLU, may be used by several.
         run: ``run(part, state) -> state``, where ``part`` is the backbone or what is left of it.
         freezable: The largest ``frozen_stages`` that concerns only steps up to this one.
     """
@@ -54,6 +63,10 @@ class SplitFamily(ABC):
     def shared(self, state: Any) -> Tensor:
         """The feature map with the highest resolution in a state between two steps."""
 
+    def trunk_stages(self, state: Any) -> int:
+        """How many leading entries of :meth:`features` are heatmaps and done in this state."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Split:
@@ -69,7 +82,8 @@ class Split:
 
     def cut_top(self, backbone: nn.Module) -> nn.Module:
         """Leave out what the trunk owns."""
-        backbone.frozen_stages = -1  # what is frozen is in the trunk, see find_split
+        if hasattr(backbone, 'frozen_stages'):
+            backbone.frozen_stages = -1  # what is frozen is in the trunk, see find_split
         return keep_children(backbone, self.upper)
 
 
@@ -101,26 +115,43 @@ def find_split(families: Iterable[SplitFamily], backbone: nn.Module, point: str)
     if point not in points:
         valid = ', '.join(map(repr, [*points, 'whole']))
         raise UserError(f'split={point!r} is not a split point of {kind}; valid are {valid}.')
-    claimed = {child for step in steps for child in step.children}
-    children = {name for name, _ in backbone.named_children()}
-    if claimed != children:
+    claimed = owned_paths(steps)
+    present = {path for path, _, _ in parts(backbone, claimed)}
+    if claimed != present:
         raise UserError(
             f'{kind} has children that its split family {family.name} does not account for: '
-            f"{sorted(claimed ^ children)}; use split='whole'."
+            f"{sorted(claimed ^ present)}; use split='whole'."
         )
     cut = points.index(point) + 1
     lower, upper = steps[:cut], steps[cut:]
-    if backbone.frozen_stages > lower[-1].freezable:
+    frozen = getattr(backbone, 'frozen_stages', -1)
+    if frozen > lower[-1].freezable:
         raise UserError(
-            f'frozen_stages={backbone.frozen_stages} reaches into the branches of split={point!r}; '
+            f'frozen_stages={frozen} reaches into the branches of split={point!r}; '
             f'freeze at most {lower[-1].freezable} or split later.'
         )
     return Split(family, lower, upper)
 
 
+def owned_paths(steps: Iterable[Step]) -> set[str]:
+    """Paths of the submodules that the steps own."""
+    return {path for step in steps for path in step.children}
+
+
+def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part]:
+    """The submodules that are owned or left out as a whole; containers of owned ones are entered."""
+    for name, child in module.named_children():
+        path = f'{prefix}{name}'
+        if any(other.startswith(f'{path}.') for other in owned):
+            yield from parts(child, owned, f'{path}.')
+        else:
+            yield path, module, name
+
+
 def keep_children(backbone: nn.Module, steps: Iterable[Step]) -> nn.Module:
-    """Delete every child that none of the steps owns, in place; the names of the rest stay."""
-    owned = {child for step in steps for child in step.children}
-    for name in [name for name, _ in backbone.named_children() if name not in owned]:
-        delattr(backbone, name)
+    """Delete every submodule that none of the steps owns, in place; the names of the rest stay."""
+    owned = owned_paths(steps)
+    for path, parent, name in list(parts(backbone, owned)):
+        if path not in owned:
+            delattr(parent, name)  # not `del parent[i]`: a ModuleList would renumber the rest
     return backbone

@@ -1,0 +1,72 @@
+"""mmpose's hourglass: cut after the stem, or after any stack but the last."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from mmpose.models.backbones import HourglassNet
+from torch import Tensor, nn
+
+from .base import SplitFamily, Step
+
+
+class State(NamedTuple):
+    """The features that the next stack gets, and those that the stock forward returns."""
+
+    x: Tensor
+    outs: tuple[Tensor, ...] = ()
+
+
+class HourglassSplit(SplitFamily):
+    """HourglassNet, CornerNet's hourglass. A stack includes its way to the next one.
+
+    Its features become heatmaps only in the head, of which every branch has its own; so unlike
+    those of our ``StackedHourglass`` none of its stages is the trunk's.
+    """
+
+    name = 'HourglassNet'
+
+    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
+        return isinstance(backbone, HourglassNet) and type(backbone).forward is HourglassNet.forward
+
+    def steps(self, backbone: HourglassNet) -> tuple[Step, ...]:  # noqa: D102
+        stacks = backbone.num_stacks
+        # With one stack, the stock network has a block behind it that it never runs.
+        links = [
+            tuple(f'{name}.{s}' for name in ('conv1x1s', 'remap_convs', 'inters'))
+            for s in range(stacks - 1)
+        ]
+        links.append(() if links else ('conv1x1s', 'remap_convs', 'inters'))
+        return (
+            Step('stem', ('stem',), _run_stem),
+            *(
+                Step(
+                    f'stack{s + 1}',
+                    (f'hourglass_modules.{s}', f'out_convs.{s}', *links[s], 'relu'),
+                    partial(_run_stack, index=s, last=s == stacks - 1),
+                )
+                for s in range(stacks)
+            ),
+        )
+
+    def features(self, state: State) -> tuple[Tensor, ...]:  # noqa: D102
+        return state.outs
+
+    def shared(self, state: State) -> Tensor:  # noqa: D102
+        return state.x
+
+
+def _run_stem(part: HourglassNet, images: Tensor) -> State:
+    return State(part.stem(images))
+
+
+def _run_stack(part: HourglassNet, state: State, index: int, last: bool) -> State:
+    def run(name: str, x: Tensor) -> Tensor:
+        return part.get_submodule(f'{name}.{index}')(x)
+
+    out = run('out_convs', run('hourglass_modules', state.x))
+    x = state.x
+    if not last:
+        x = run('inters', part.relu(run('conv1x1s', x) + run('remap_convs', out)))
+    return State(x, (*state.outs, out))

@@ -1,0 +1,24 @@
+"""MobileNetV2, MobileNetV3 and ViPNAS's MobileNetV3: cut after conv1 or any layer."""
+
+from __future__ import annotations
+
+from mmpose.models.backbones import MobileNetV2, MobileNetV3, ViPNAS_MobileNetV3
+
+from .chain import ChainSplit, Link
+
+
+class MobileNetSplit(ChainSplit):
+    """The MobileNets, https://arxiv.org/abs/1801.04381 and https://arxiv.org/abs/1905.02244."""
+
+    name = 'MobileNet'
+    backbones = (MobileNetV2, MobileNetV3, ViPNAS_MobileNetV3)
+
+    def links(self, backbone: MobileNetV2 | MobileNetV3 | ViPNAS_MobileNetV3) -> list[Link]:  # noqa: D102
+        # ViPNAS's returns the last layer and has no setting for it; -1 is what V3 calls that.
+        returned = {
+            index % len(backbone.layers) for index in getattr(backbone, 'out_indices', [-1])
+        }
+        return [
+            Link(('conv1',)),
+            *(Link((layer,), i in returned) for i, layer in enumerate(backbone.layers)),
+        ]

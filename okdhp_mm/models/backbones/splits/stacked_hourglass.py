@@ -1,0 +1,56 @@
+"""The paper's hourglass: cut after the stem, or after any stack but the last."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from ..stacked_hourglass import StackedHourglass
+from .base import SplitFamily, Step
+
+
+class State(NamedTuple):
+    """The features that the next stack gets, and the heatmaps so far."""
+
+    x: Tensor
+    scores: tuple[Tensor, ...] = ()
+
+
+class StackedHourglassSplit(SplitFamily):
+    """StackedHourglass. The links behind a stack are part of it, so the trunk has them as well."""
+
+    name = 'StackedHourglass'
+
+    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
+        return (
+            isinstance(backbone, StackedHourglass)
+            and type(backbone).forward is StackedHourglass.forward
+        )
+
+    def steps(self, backbone: StackedHourglass) -> tuple[Step, ...]:  # noqa: D102
+        stacks = (
+            Step(f'stack{s + 1}', (f'stacks.{s}',), partial(_run_stack, path=f'stacks.{s}'))
+            for s in range(len(backbone.stacks))
+        )
+        return (Step('stem', ('stem',), _run_stem), *stacks)
+
+    def features(self, state: State) -> tuple[Tensor, ...]:  # noqa: D102
+        return state.scores
+
+    def shared(self, state: State) -> Tensor:  # noqa: D102
+        return state.x
+
+    def trunk_stages(self, state: State) -> int:  # noqa: D102
+        return len(state.scores)
+
+
+def _run_stem(part: StackedHourglass, images: Tensor) -> State:
+    part.check_size(images)
+    return State(part.stem(images))
+
+
+def _run_stack(part: StackedHourglass, state: State, path: str) -> State:
+    x, score = part.get_submodule(path)(state.x)
+    return State(x, (*state.scores, score))
