@@ -4,7 +4,7 @@ PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# Waiting threads that spin take the core that others need: on a busy machine a step costs six times as much.
+# Waiting threads that spin take the core that others need: on a busy machine that slows a step several times.
 export OMP_WAIT_POLICY ?= PASSIVE
 READY := $(VENV)/.ready
 
