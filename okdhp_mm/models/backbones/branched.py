@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from pickle import UnpicklingError
 
@@ -39,7 +40,7 @@ class BranchedBackbone(BaseModule):
 
     def __init__(self, backbones: Sequence[ConfigDict], split: str = WHOLE, init_cfg=None):
         super().__init__(init_cfg)
-        trunk = MODELS.build(backbones[0])
+        trunk = MODELS.build(copy.deepcopy(backbones[0]))  # some write into their config
         if split == WHOLE:
             if any(backbone != backbones[0] for backbone in backbones):
                 raise UserError("split='whole' shares the backbone, so no branch can change it.")
@@ -55,7 +56,7 @@ class BranchedBackbone(BaseModule):
         self._pretrained = [take_pretrained(part) for part in (self.trunk, *self.branches)]
 
     def _build_top(self, index: int, backbone: ConfigDict, point: str) -> nn.Module:
-        top = MODELS.build(backbone)
+        top = MODELS.build(copy.deepcopy(backbone))
         split: Split = find_split(FAMILIES, top, point)
         for child in (child for step in split.lower for child in step.children):
             check_same(self.trunk.get_submodule(child), top.get_submodule(child), child, index)

@@ -94,6 +94,17 @@ def run_steps(steps: Iterable[Step], part: nn.Module, state: Any) -> Any:
     return state
 
 
+def find_family(families: Iterable[SplitFamily], backbone: nn.Module) -> SplitFamily | None:
+    """The family that knows a backbone."""
+    return next((family for family in families if family.matches(backbone)), None)
+
+
+def split_points(families: Iterable[SplitFamily], backbone: nn.Module) -> list[str]:
+    """Where a backbone can be cut, besides 'whole'; the last step is no point."""
+    family = find_family(families, backbone)
+    return [step.name for step in family.steps(backbone)[:-1]] if family else []
+
+
 def find_split(families: Iterable[SplitFamily], backbone: nn.Module, point: str) -> Split:
     """The family of a backbone, cut at the point that the user named.
 
@@ -103,7 +114,7 @@ def find_split(families: Iterable[SplitFamily], backbone: nn.Module, point: str)
             point are frozen.
     """
     kind = type(backbone).__name__
-    family = next((family for family in families if family.matches(backbone)), None)
+    family = find_family(families, backbone)
     if family is None:
         known = ', '.join(family.name for family in families)
         raise UserError(
@@ -139,7 +150,7 @@ def owned_paths(steps: Iterable[Step]) -> set[str]:
 
 
 def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part]:
-    """The submodules that are owned or left out as a whole; containers of owned ones are entered."""
+    """The submodules, as a whole; but those that hold owned ones are entered."""
     for name, child in module.named_children():
         path = f'{prefix}{name}'
         if any(other.startswith(f'{path}.') for other in owned):

@@ -17,7 +17,7 @@ class ShuffleNetSplit(ChainSplit):
         return [
             Link(('conv1', 'maxpool'), name='stem'),
             *(
-                Link((f'layers.{i}',), i in backbone.out_indices)
+                Link((f'layers.{i}',), i in backbone.out_indices, f'layer{i + 1}')
                 for i in range(len(backbone.layers))
             ),
         ]
