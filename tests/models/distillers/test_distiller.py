@@ -16,9 +16,8 @@ from okdhp_mm.structures import BranchFeatures, BranchOutputs, Targets
 @pytest.fixture
 def example():
     heatmaps = torch.rand(3, 2, 5, 8, 6)
-    outputs = BranchOutputs(
-        tuple((maps,) for maps in heatmaps), BranchFeatures(torch.rand(2, 4, 8, 6), {}), heatmaps[0]
-    )
+    features = BranchFeatures(torch.rand(2, 4, 8, 6), {})
+    outputs = BranchOutputs(tuple((maps,) for maps in heatmaps), features, ensemble=heatmaps[0])
     criteria = ((KeypointMSELoss(),),) * 3
     return outputs, Targets(torch.rand(2, 5, 8, 6), torch.ones(2, 5), criteria)
 
