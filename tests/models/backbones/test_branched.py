@@ -88,6 +88,15 @@ def test_trunk_and_top_together_are_the_stock_forward_bit_for_bit(cut, training)
     assert not torch.equal(features[0][-1], features[1][-1]), 'the branches differ'
 
 
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_the_tops_leave_the_shared_feature_as_the_trunk_made_it(cut, training):
+    _, backbone = cut
+    backbone.train(training)
+    with torch.no_grad():
+        alone = backbone(images(), branches=[]).shared
+        assert torch.equal(backbone(images()).shared, alone)
+
+
 def test_after_a_training_step_the_statistics_equal_those_of_the_stock_networks(cut):
     config, backbone = cut
     stocks = [stock_of(config, backbone, m, training=True) for m in range(2)]
