@@ -41,10 +41,13 @@ class BranchFeatures:
         shared: The trunk's feature map with the highest resolution, (B, C, H', W').
         branches: For every branch that was computed, its index and what the stock backbone
             would have returned (a tuple of feature maps).
+        trunk_stages: How many leading entries of every branch's tuple are heatmaps that the trunk
+            has made already: the same tensors for all branches.
     """
 
     shared: Tensor
     branches: dict[int, Any]
+    trunk_stages: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,19 @@ class BranchOutputs:
     """What the branch heads and the aggregator make of the features.
 
     Attributes:
-        heatmaps: The (branch, stage) grid of heatmaps: ``heatmaps[m][s]`` is (B, K, H, W).
+        heatmaps: The (branch, stage) grid of heatmaps: ``heatmaps[m][s]`` is (B, K, H, W). A
+            branch's own stages only.
         features: The features that they were made from.
         ensemble: The aggregated heatmaps, (B, K, H, W); None before aggregation.
         weights: The aggregation weights, (B, M, K), if the aggregator has any.
+        trunk: Heatmaps of the trunk's stages, (B, K, H, W) each: below every branch, once.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
     features: BranchFeatures
     ensemble: Tensor | None = None
     weights: Tensor | None = None
+    trunk: tuple[Tensor, ...] = ()
 
     @cached_property
     def finals(self) -> Tensor:
@@ -70,10 +76,11 @@ class BranchOutputs:
 
     @cached_property
     def all_stages(self) -> Tensor:
-        """Every stage of every branch, branch by branch, (sum of S, B, K, H, W)."""
-        if all(len(stages) == 1 for stages in self.heatmaps):
+        """Every stage of the trunk, then of every branch, (number of stages, B, K, H, W)."""
+        if not self.trunk and all(len(stages) == 1 for stages in self.heatmaps):
             return self.finals
-        return torch.stack([heatmaps for stages in self.heatmaps for heatmaps in stages])
+        grid = (self.trunk, *self.heatmaps)
+        return torch.stack([heatmaps for stages in grid for heatmaps in stages])
 
     def aggregated(self, ensemble: Tensor, weights: Tensor | None) -> BranchOutputs:
         """The same outputs with the ensemble filled in."""
@@ -88,9 +95,12 @@ class Targets:
         heatmaps: Encoded ground truth, (B, K, H, W).
         weights: Keypoint weights, (B, K); 0 where a keypoint is not labelled.
         criteria: ``criteria[m][s]`` is the loss module that the stock head of branch m uses
-            for its stage s, called as ``criterion(output, heatmaps, weights)``.
+            for its stage s, called as ``criterion(output, heatmaps, weights)``; of its own
+            stages only, as in :class:`BranchOutputs`.
+        trunk_criteria: The same of the trunk's stages, as the first branch's head has them.
     """
 
     heatmaps: Tensor
     weights: Tensor
     criteria: tuple[tuple[nn.Module, ...], ...]
+    trunk_criteria: tuple[nn.Module, ...] = ()

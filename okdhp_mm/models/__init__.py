@@ -1,7 +1,7 @@
 """Models: importing this registers them in mmpose's registries."""
 
 from .aggregators import FAU, MeanAggregator
-from .backbones import BranchedBackbone
+from .backbones import BranchedBackbone, StackedHourglass
 from .distillers import Distiller, GaussianRampUp, Supervise, Teach
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
@@ -16,6 +16,7 @@ __all__ = [
     'MeanAggregator',
     'MultiBranchHead',
     'OKDHPTopdownPoseEstimator',
+    'StackedHourglass',
     'Supervise',
     'Teach',
 ]

@@ -1,5 +1,6 @@
 """Backbones."""
 
 from .branched import BranchedBackbone
+from .stacked_hourglass import StackedHourglass
 
-__all__ = ['BranchedBackbone']
+__all__ = ['BranchedBackbone', 'StackedHourglass']

@@ -77,7 +77,9 @@ class BranchedBackbone(BaseModule):
         state = run_steps(self.split.lower, self.trunk, images)
         tops = {m: run_steps(self.split.upper, self.branches[m], state) for m in indices}
         return BranchFeatures(
-            family.shared(state), {m: family.features(top) for m, top in tops.items()}
+            family.shared(state),
+            {m: family.features(top) for m, top in tops.items()},
+            family.trunk_stages(state),
         )
 
     def init_weights(self) -> None:

@@ -49,7 +49,7 @@ class Supervise(Term):
     the student alone would be.
 
     Args:
-        of: 'branches' (every stage of every branch) or 'ensemble'.
+        of: 'branches' (every stage of every branch, and those of the trunk once) or 'ensemble'.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
 
@@ -72,10 +72,12 @@ class Supervise(Term):
         if self.of == ENSEMBLE:
             pairs = [(outputs.ensemble, targets.criteria[0][-1])]
         else:
+            grid = (outputs.trunk, *outputs.heatmaps)
+            criteria = (targets.trunk_criteria, *targets.criteria)
             pairs = [
-                (heatmaps, criterion)
-                for stages, criteria in zip(outputs.heatmaps, targets.criteria, strict=True)
-                for heatmaps, criterion in zip(stages, criteria, strict=True)
+                pair
+                for row, row_criteria in zip(grid, criteria, strict=True)
+                for pair in zip(row, row_criteria, strict=True)
             ]
         return self.loss_weight * sum(
             criterion(heatmaps, targets.heatmaps, targets.weights) for heatmaps, criterion in pairs
@@ -84,7 +86,7 @@ class Supervise(Term):
 
 @MODELS.register_module()
 class Teach(Term):
-    """The ensemble teaches every stage of every branch; the loss is summed over them.
+    """The ensemble teaches every stage of trunk and branches; the loss is summed over them.
 
     Args:
         loss: Config of a loss between heatmaps, called as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice, takewhile
 
 import torch
 from mmengine.config import ConfigDict
@@ -90,9 +91,18 @@ class MultiBranchHead(BaseHead):
         return tuple(heatmaps) if is_seq_of(heatmaps, Tensor) else (heatmaps,)
 
     def outputs(self, feats: BranchFeatures) -> BranchOutputs:
-        """Heatmaps of every branch, and of the ensemble."""
+        """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
         heatmaps = tuple(self.branch_forward(feats, m) for m in range(len(self.branches)))
-        return self.aggregator.aggregate(BranchOutputs(heatmaps, feats))
+        shared = self._trunk_stages(feats)
+        own = tuple(stages[shared:] for stages in heatmaps)
+        return self.aggregator.aggregate(BranchOutputs(own, feats, trunk=heatmaps[0][:shared]))
+
+    def _trunk_stages(self, feats: BranchFeatures) -> int:
+        """How many leading stages no branch's head changes: those are the trunk's, and alike."""
+        if not all(isinstance(neck, nn.Identity) for neck in self.necks):
+            return 0
+        passed = zip(*(passed_stages(head) for head in self.branches), strict=False)
+        return sum(1 for _ in takewhile(all, islice(passed, feats.trunk_stages)))
 
     def forward(self, feats: BranchFeatures, output: int | str = 0) -> Tensor:
         """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
@@ -110,15 +120,18 @@ class MultiBranchHead(BaseHead):
         """
         train_cfg = train_cfg or {}
         outputs = self.outputs(feats)
+        shared = len(outputs.trunk)
+        criteria = [
+            stage_criteria(head, shared + len(stages))
+            for head, stages in zip(self.branches, outputs.heatmaps, strict=True)
+        ]
         targets = Targets(
             heatmaps=torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples]),
             weights=torch.cat(
                 [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
             ),
-            criteria=tuple(
-                stage_criteria(head, len(stages))
-                for head, stages in zip(self.branches, outputs.heatmaps, strict=True)
-            ),
+            criteria=tuple(stages[shared:] for stages in criteria),
+            trunk_criteria=criteria[0][:shared],
         )
         check_shapes(outputs, targets)
         losses = self.distiller(outputs, targets)
@@ -234,6 +247,16 @@ def check_head(head: nn.Module) -> None:
             f'The head {type(head).__name__} is not trained by one loss per heatmap; choose a '
             'student with HeatmapHead, ViPNASHead or CPMHead.'
         )
+
+
+def passed_stages(head: nn.Module) -> list[bool]:
+    """For every stage of a head, whether its features leave it as they came."""
+    if not isinstance(head, CPMHead):
+        return [False]
+    return [
+        isinstance(deconv, nn.Identity) and isinstance(final, nn.Identity)
+        for deconv, final in zip(head.multi_deconv_layers, head.multi_final_layers, strict=True)
+    ]
 
 
 def stage_criteria(head: nn.Module, num_stages: int) -> tuple[nn.Module, ...]:

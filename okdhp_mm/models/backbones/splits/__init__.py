@@ -3,11 +3,13 @@
 from .base import Split, SplitFamily, Step, find_split, run_steps
 from .chain import ChainSplit, Link
 from .cspnext import CSPNeXtSplit
+from .hourglass import HourglassSplit
 from .hrnet import HRNetSplit
 from .litehrnet import LiteHRNetSplit
 from .mobilenet import MobileNetSplit
 from .resnet import ResNetSplit
 from .shufflenet import ShuffleNetSplit
+from .stacked_hourglass import StackedHourglassSplit
 
 FAMILIES: tuple[SplitFamily, ...] = (
     HRNetSplit(),
@@ -16,6 +18,8 @@ FAMILIES: tuple[SplitFamily, ...] = (
     MobileNetSplit(),
     ShuffleNetSplit(),
     CSPNeXtSplit(),
+    HourglassSplit(),
+    StackedHourglassSplit(),
 )
 """Every family that knows how to be cut. Add yours here; CONTRIBUTING.md shows how."""
 
