@@ -237,7 +237,8 @@ def test_loss_and_prediction_run_under_bfloat16_autocast(name):
         ('resnet', dict(head=CPM)),
         ('resnet', NECKED),
         ('hrnet', dict(aggregator=dict(type='MeanAggregator'))),
-        ('hrnet', dict(aggregator=dict(type='FAU', depthwise=False, pool_size=None))),
+        ('hrnet', dict(aggregator=dict(type='FAU', form='released'))),
+        ('hrnet', dict(aggregator=dict(type='FAU', form='paper'))),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -12,38 +12,46 @@ from torch import Tensor, nn
 from ...errors import UserError
 from .base import WeightedAggregator
 
+FORMS = ('light', 'released', 'paper')
+POOL_SIZE = 16
+
 
 @MODELS.register_module()
 class FAU(WeightedAggregator):
     """Feature aggregation unit of OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092).
 
-    ``u = sum_k ReLU(BN(conv_kxk(x)))`` over several kernel sizes, pooled over space, squeezed to
-    ``mid_channels`` and expanded to one logit per branch and keypoint; the weights are a softmax
-    over the branches. ``x`` is the trunk's shared feature. The number of kernels has nothing to
-    do with the number of branches.
+    Several convolutions of different kernel sizes look at the trunk's shared feature ``x``; what
+    they see is pooled over space, squeezed to ``mid_channels`` and expanded to one logit per
+    branch and keypoint; the weights are a softmax over the branches. The number of kernels has
+    nothing to do with the number of branches. In three forms:
+
+    - ``released``: the authors' code. Full convolutions at full resolution, summed,
+      ``s = mean(sum_k ReLU(BN(conv_kxk(x))))``. They cost 45 % of the authors' training compute,
+      although only a pooled descriptor is left of them.
+    - ``paper``: the paper's figure. Each convolution is followed by a 1x1 one and the paths are
+      concatenated instead of summed; the average-pooled ``x`` under a 1x1 convolution is a
+      further path. The figure says nothing of norms; every convolution but that of the further
+      path has a batch norm and a ReLU, without which the linear layers would absorb it.
+    - ``light`` (default): as released, but each convolution looks at one channel only, and feature
+      maps larger than 16x16 are first average-pooled to that.
 
     Args:
         in_channels: Channels C of the shared feature.
         num_branches: M.
         num_keypoints: K.
+        form: One of 'light', 'released' and 'paper'.
         kernel_sizes: Sizes of the parallel convolutions, odd.
         mid_channels: Width of the squeezed descriptor.
-        depthwise: Whether each convolution looks at one channel only. The full convolutions of
-            the authors' code cost 45 % of their training compute; only a pooled descriptor
-            is left of them, so the default spends almost nothing here.
-        pool_size: Feature maps larger than this are first average-pooled to at most this height
-            and width, in pixels of the feature map; None keeps the full resolution.
 
     Shape:
         forward: (B, C, H', W') -> (B, M, K), positive, sums to 1 over M.
 
     Raises:
-        UserError: If a kernel size is even, or there is none.
+        UserError: If the form is unknown, a kernel size is even, or there is none.
 
-    Source: https://github.com/zhengli97/OKDHP (lib/models/hourglass_okd.py), from which
-    ``depthwise=False, pool_size=None`` differs by nothing but the branch-wise linear layers
-    being one; the paper's figure has 1x1 convolutions, concatenation and an average-pool path
-    besides, which their release leaves out.
+    Source: written from the description of https://github.com/zhengli97/OKDHP
+    (lib/models/hourglass_okd.py), from which 'released' differs in that the linear layers of the
+    branches are one, and that ``x`` is the last feature of the trunk, not the stem's.
     """
 
     def __init__(
@@ -51,40 +59,53 @@ class FAU(WeightedAggregator):
         in_channels: int,
         num_branches: int,
         num_keypoints: int,
+        form: str = 'light',
         kernel_sizes: Sequence[int] = (3, 5, 7),
         mid_channels: int = 64,
-        depthwise: bool = True,
-        pool_size: int | None = 16,
         init_cfg=None,
     ):
         super().__init__(in_channels, num_branches, num_keypoints, init_cfg)
+        if form not in FORMS:
+            raise UserError(f'FAU: form={form!r} is not one of {FORMS}.')
         if not kernel_sizes or any(size % 2 == 0 for size in kernel_sizes):
             raise UserError(f'FAU: kernel_sizes={tuple(kernel_sizes)} must be odd numbers.')
-        self.pool_size = pool_size
-        self.paths = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(
-                    in_channels,
-                    in_channels,
-                    size,
-                    padding=size // 2,
-                    groups=in_channels if depthwise else 1,
-                ),
-                nn.BatchNorm2d(in_channels),
-                nn.ReLU(inplace=True),
-            )
-            for size in kernel_sizes
-        )
-        self.squeeze = nn.Linear(in_channels, mid_channels)
+        self.form = form
+        self.paths = nn.ModuleList(self._path(in_channels, size) for size in kernel_sizes)
+        width = in_channels
+        if form == 'paper':
+            self.average_path = nn.Conv2d(in_channels, in_channels, 1)
+            width = in_channels * (len(self.paths) + 1)
+        self.squeeze = nn.Linear(width, mid_channels)
         self.expand = nn.Linear(mid_channels, num_branches * num_keypoints)
+
+    def _path(self, channels: int, size: int) -> nn.Sequential:
+        groups = channels if self.form == 'light' else 1
+        layers = convolution(channels, size, groups)
+        if self.form == 'paper':
+            layers += convolution(channels, 1)
+        return nn.Sequential(*layers)
 
     def forward(self, shared_feat: Tensor) -> Tensor:
         """Weights of the branches per sample and keypoint, (B, C, H', W') -> (B, M, K)."""
-        if self.pool_size is not None:
-            height, width = shared_feat.shape[-2:]
-            size = (min(height, self.pool_size), min(width, self.pool_size))
-            shared_feat = F.adaptive_avg_pool2d(shared_feat, size)
-        descriptor = sum(path(shared_feat).mean((-2, -1)) for path in self.paths)
-        logits = self.expand(self.squeeze(descriptor))
+        logits = self.expand(self.squeeze(self._descriptor(shared_feat)))
         logits = logits.unflatten(-1, (self.num_branches, self.num_keypoints))
         return torch.softmax(logits, dim=1)
+
+    def _descriptor(self, x: Tensor) -> Tensor:
+        """What is left of the feature map, without space: (B, C), in the paper's form (B, nC)."""
+        if self.form == 'light':
+            x = F.adaptive_avg_pool2d(x, [min(length, POOL_SIZE) for length in x.shape[-2:]])
+        seen = [path(x).mean((-2, -1)) for path in self.paths]
+        if self.form == 'paper':
+            average = self.average_path(x.mean((-2, -1), keepdim=True))
+            return torch.cat([*seen, average.flatten(1)], 1)
+        return sum(seen)
+
+
+def convolution(channels: int, size: int, groups: int = 1) -> list[nn.Module]:
+    """Convolution, BN, ReLU, of equal width."""
+    return [
+        nn.Conv2d(channels, channels, size, padding=size // 2, groups=groups),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    ]

@@ -7,6 +7,7 @@ from torch import nn
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.aggregators import FAU, MeanAggregator
+from okdhp_mm.models.aggregators.fau import FORMS
 from okdhp_mm.structures import BranchFeatures, BranchOutputs
 
 B, M, K, C = 2, 3, 5, 8
@@ -26,19 +27,21 @@ def outputs(shared, branches=M):
 def test_the_weights_are_a_softmax_over_any_number_of_branches_from_any_number_of_kernels(
     kernel_sizes, branches
 ):
-    weights = FAU(C, branches, K, kernel_sizes)(feature())
+    weights = FAU(C, branches, K, kernel_sizes=kernel_sizes)(feature())
     assert weights.shape == (B, branches, K)
     assert (weights > 0).all()
     torch.testing.assert_close(weights.sum(1), torch.ones(B, K))
 
 
 @pytest.mark.parametrize('shape', [(16, 12), (64, 48), (3, 5), (1, 1)])
-def test_it_takes_any_feature_size(shape):
-    assert FAU(C, M, K)(feature(*shape)).shape == (B, M, K)
+@pytest.mark.parametrize('form', FORMS)
+def test_it_takes_any_feature_size(form, shape):
+    assert FAU(C, M, K, form)(feature(*shape)).shape == (B, M, K)
 
 
-def test_the_weights_depend_on_image_keypoint_and_branch():
-    weights = FAU(C, M, K)(feature())
+@pytest.mark.parametrize('form', FORMS)
+def test_the_weights_depend_on_image_keypoint_and_branch(form):
+    weights = FAU(C, M, K, form)(feature())
     for axis in range(3):
         assert weights.std(axis).min() > 1e-4
 
@@ -87,30 +90,52 @@ def test_permuted_branches_with_permuted_logits_give_the_same_ensemble():
     torch.testing.assert_close(permuted.aggregate(shuffled).ensemble, fau.aggregate(given).ensemble)
 
 
-@pytest.mark.parametrize('training', [True, False])
-def test_the_released_form_is_what_the_paper_writes(training):
-    """u = sum_k relu(bn(conv_k(x))), s = mean of u, z = W s, a_m = W_m z, softmax over m."""
-    fau = FAU(C, M, K, (3, 5, 7), mid_channels=6, depthwise=False, pool_size=None)
-    fau.train(training)
-    x = feature()
-    u = torch.zeros_like(x)
-    for convolution, norm, _ in fau.paths:
-        assert convolution.groups == 1
-        y = F.conv2d(
-            x, convolution.weight, convolution.bias, padding=convolution.kernel_size[0] // 2
-        )
-        mean, var = norm.running_mean, norm.running_var
-        if training:
-            mean, var = y.mean((0, 2, 3)), y.var((0, 2, 3), unbiased=False)
-        y = (y - mean[:, None, None]) / (var[:, None, None] + norm.eps).sqrt()
-        u = u + F.relu(y * norm.weight[:, None, None] + norm.bias[:, None, None])
-    s = u.mean((2, 3))
+def convolved(x, convolution, norm, training):
+    """relu(bn(conv(x))), the normalisation written out."""
+    assert convolution.groups == 1
+    y = F.conv2d(x, convolution.weight, convolution.bias, padding=convolution.kernel_size[0] // 2)
+    mean, var = norm.running_mean, norm.running_var
+    if training:
+        mean, var = y.mean((0, 2, 3)), y.var((0, 2, 3), unbiased=False)
+    y = (y - mean[:, None, None]) / (var[:, None, None] + norm.eps).sqrt()
+    return F.relu(y * norm.weight[:, None, None] + norm.bias[:, None, None])
+
+
+def weights_from(s, fau):
+    """z = W s, a_m = W_m z, softmax over m."""
     z = s @ fau.squeeze.weight.T + fau.squeeze.bias
     a = [
         z @ fau.expand.weight[m * K : (m + 1) * K].T + fau.expand.bias[m * K : (m + 1) * K]
         for m in range(M)
     ]
-    expected = torch.stack(a, 1).softmax(1)
+    return torch.stack(a, 1).softmax(1)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_the_released_form_is_what_the_authors_code_computes(training):
+    """u = sum_k relu(bn(conv_k(x))), s = mean of u."""
+    fau = FAU(C, M, K, 'released', mid_channels=6)
+    fau.train(training)
+    x = feature()
+    u = sum(convolved(x, path[0], path[1], training) for path in fau.paths)
+    assert [path[0].kernel_size[0] for path in fau.paths] == [3, 5, 7]
+    expected = weights_from(u.mean((2, 3)), fau)
+    torch.testing.assert_close(fau(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_the_paper_form_is_what_its_figure_shows(training):
+    """Each conv under a 1x1 conv, concatenated, pooled; beside them the average under a 1x1."""
+    fau = FAU(C, M, K, 'paper', mid_channels=6)
+    fau.train(training)
+    x = feature()
+    seen = []
+    for path in fau.paths:
+        y = convolved(x, path[0], path[1], training)
+        seen.append(convolved(y, path[3], path[4], training).mean((2, 3)))
+    matrix = fau.average_path.weight[:, :, 0, 0]
+    seen.append(x.mean((2, 3)) @ matrix.T + fau.average_path.bias)
+    expected = weights_from(torch.cat(seen, 1), fau)
     torch.testing.assert_close(fau(x), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -123,9 +148,9 @@ def test_the_default_looks_at_each_channel_alone_and_at_no_more_than_16x16_pixel
     assert all(path[0].groups == C for path in fau.paths)
 
 
-@pytest.mark.parametrize('depthwise', [True, False])
-def test_every_parameter_gets_a_gradient(depthwise):
-    fau = FAU(C, M, K, depthwise=depthwise)
+@pytest.mark.parametrize('form', FORMS)
+def test_every_parameter_gets_a_gradient(form):
+    fau = FAU(C, M, K, form)
     (fau.aggregate(outputs(feature())).ensemble ** 2).sum().backward()
     # A bias before a batch norm has a gradient of rounding errors, but has one.
     assert [name for name, p in fau.named_parameters() if p.grad is None] == []
@@ -135,4 +160,9 @@ def test_every_parameter_gets_a_gradient(depthwise):
 @pytest.mark.parametrize('kernel_sizes', [(), (3, 4), (2,)])
 def test_even_or_missing_kernels_are_refused(kernel_sizes):
     with pytest.raises(UserError, match='must be odd numbers'):
-        FAU(C, M, K, kernel_sizes)
+        FAU(C, M, K, kernel_sizes=kernel_sizes)
+
+
+def test_an_unknown_form_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match="form='full' is not one of .*'light', 'released', 'paper'"):
+        FAU(C, M, K, 'full')
