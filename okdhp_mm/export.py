@@ -20,7 +20,7 @@ from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TASK_UTILS, TRANSFORMS
 from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint
@@ -30,8 +30,9 @@ from .models.student import branch_models, student_name
 from .structures import ENSEMBLE, branch_name
 
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
-OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller')
+OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller', 'symmetry_noise')
 OWN_TEST_KEYS = ('branch', 'report')
+REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TASK_UTILS, TRANSFORMS)
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def student_config(cfg: Config, branch: int) -> Config:
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
     for path, kind in _types(student.to_dict()):
-        if any(_is_own(registry, kind) for registry in (MODELS, HOOKS, METRICS, DATASETS)):
+        if any(_is_own(registry, kind) for registry in REGISTRIES):
             raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
     return student
 

@@ -63,8 +63,7 @@ def export_menu(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool =
     ]
     metric, scores = score_branches(cfg, checkpoint, count, out_dir)
     dishes = [
-        Dish(export, latency(export), score)
-        for export, score in zip(exports, scores, strict=True)
+        Dish(export, latency(export), score) for export, score in zip(exports, scores, strict=True)
     ]
     return write_menu(dishes, metric, out_dir / MENU)
 

@@ -72,7 +72,8 @@ class BranchedBackbone(BaseModule):
         indices = range(len(self.branches)) if branches is None else branches
         if self.split is None:
             features = self.trunk(images)
-            return BranchFeatures(features[-1], dict.fromkeys(indices, features))
+            finest = max(features, key=lambda feature: feature.shape[-2:].numel())
+            return BranchFeatures(finest, dict.fromkeys(indices, features))
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, images)
         tops = {m: run_steps(self.split.upper, self.branches[m], state) for m in indices}

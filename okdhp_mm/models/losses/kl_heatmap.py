@@ -76,7 +76,7 @@ class KLHeatmapLoss(nn.Module):
         """
         if self.detach_target:
             target = target.detach()
-        # Autocast would run the multiplications below in half precision.
+        # What is float32 below stays so: autocast may run dot products in half precision.
         with torch.autocast(output.device.type, enabled=False):
             if self.reduction == 'official':
                 return self.loss_weight * self._official(output, target, target_weights)
