@@ -120,12 +120,21 @@ class MultiBranchHead(BaseHead):
         """
         train_cfg = train_cfg or {}
         outputs = self.outputs(feats)
+        targets = self.targets(outputs, batch_data_samples)
+        check_shapes(outputs, targets)
+        losses = self.distiller(outputs, targets)
+        if train_cfg.get('compute_acc', True):
+            losses['acc_pose'] = self._accuracy(outputs, targets)
+        return losses
+
+    def targets(self, outputs: BranchOutputs, batch_data_samples: list) -> Targets:
+        """The batch's encoded ground truth, and the stock loss of every stage."""
         shared = len(outputs.trunk)
         criteria = [
             stage_criteria(head, shared + len(stages))
             for head, stages in zip(self.branches, outputs.heatmaps, strict=True)
         ]
-        targets = Targets(
+        return Targets(
             heatmaps=torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples]),
             weights=torch.cat(
                 [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
@@ -133,11 +142,6 @@ class MultiBranchHead(BaseHead):
             criteria=tuple(stages[shared:] for stages in criteria),
             trunk_criteria=criteria[0][:shared],
         )
-        check_shapes(outputs, targets)
-        losses = self.distiller(outputs, targets)
-        if train_cfg.get('compute_acc', True):
-            losses['acc_pose'] = self._accuracy(outputs, targets)
-        return losses
 
     def predict(
         self, feats, batch_data_samples: list, test_cfg: ConfigDict | None = None
