@@ -2,12 +2,14 @@
 
 Three laws hold for every export, and are checked each time: the student's config is the host's
 own; its state dict is the disjoint union of trunk and branch, by names that need no renumbering;
-what leaves runs in stock mmpose and equals its branch bit for bit.
+what leaves runs in stock mmpose and equals its branch bit for bit. Only a student whose backbone is
+of this package (``StackedHourglass``) needs it to run; its config imports it then.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TASK_UTILS, TRANSFORMS
 from torch import Tensor, nn
@@ -32,6 +35,9 @@ from .structures import ENSEMBLE, branch_name
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
 OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller', 'symmetry_noise')
 OWN_TEST_KEYS = ('branch', 'report')
+OWN_BACKBONE = 'cfg.model.backbone.type'
+"""The only type of a student that may be of this package."""
+RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
 REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TASK_UTILS, TRANSFORMS)
 
 
@@ -61,6 +67,7 @@ class Export:
         branch: Index of the branch.
         student: Cost of the student.
         stock: Cost of the network of the stock config that the training started from.
+        needs_package: Whether the student runs only where this package is installed.
     """
 
     config: Path
@@ -68,6 +75,7 @@ class Export:
     branch: int
     student: Complexity
     stock: Complexity
+    needs_package: bool = False
 
 
 def export_student(
@@ -124,6 +132,7 @@ def export_student(
         branch=branch,
         student=complexity(student),
         stock=complexity(MODELS.build(stock_model(cfg.model))),
+        needs_package=needs_package(config.model),
     )
 
 
@@ -185,6 +194,8 @@ def stock_model(model: ConfigDict) -> ConfigDict:
 def student_config(cfg: Config, branch: int) -> Config:
     """The stock config of one branch: the training config without anything of this package.
 
+    A backbone of this package, and the import that it needs, stay.
+
     Raises:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
@@ -193,13 +204,14 @@ def student_config(cfg: Config, branch: int) -> Config:
     student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
     for key in [key for key, value in student.model.items() if value is None]:
         student.model.pop(key)
-    imports = student.get('custom_imports')
-    if imports:
-        names = imports['imports']
-        names = [names] if isinstance(names, str) else names
-        imports['imports'] = [name for name in names if not _is_own_module(name)]
-        if not imports['imports']:
-            student.pop('custom_imports')
+    imports = student.pop('custom_imports', {'imports': []})
+    names = imports['imports']
+    names = [names] if isinstance(names, str) else names
+    names = [name for name in names if not _is_own_module(name)]
+    if needs_package(student.model):
+        names.append(__package__)
+    if names:
+        student.custom_imports = imports | dict(imports=names)
     hooks = student.get('default_hooks', {})
     for name in [name for name, hook in hooks.items() if hook and _is_own(HOOKS, hook['type'])]:
         hooks.pop(name)
@@ -212,10 +224,19 @@ def student_config(cfg: Config, branch: int) -> Config:
             student[key] = _stock_evaluator(student[key])
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
+    for key in [key for key in student if key not in RUNNER_KEYS]:
+        # What only other entries of the config refer to, e.g. a preset.
+        if any(_is_ours(kind) for _, kind in _types(student[key])):
+            student.pop(key)
     for path, kind in _types(student.to_dict()):
-        if any(_is_own(registry, kind) for registry in REGISTRIES):
+        if _is_ours(kind) and path != OWN_BACKBONE:
             raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
     return student
+
+
+def needs_package(model: ConfigDict) -> bool:
+    """Whether a student's model can be built only where this package is installed."""
+    return _is_own(MODELS, model.backbone.type)
 
 
 def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
@@ -282,6 +303,10 @@ def _stock_evaluator(evaluator: Any) -> Any:
 def _is_own(registry, kind: Any) -> bool:
     found = registry.get(kind) if isinstance(kind, str) else kind
     return found is not None and _is_own_module(found.__module__)
+
+
+def _is_ours(kind: Any) -> bool:
+    return any(_is_own(registry, kind) for registry in REGISTRIES)
 
 
 def _is_own_module(name: str) -> bool:

@@ -38,7 +38,8 @@ def main() -> None:
         export = export_student(cfg, args.checkpoint, args.out_dir, args.branch, args.force)
     print(f'student (branch {export.branch}): {export.student}')
     print(f'stock network:      {export.stock}')
-    print(f'{export.config} and {export.checkpoint} run in stock mmpose.')
+    where = 'mmpose with okdhp_mm installed' if export.needs_package else 'stock mmpose'
+    print(f'{export.config} and {export.checkpoint} run in {where}.')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,11 @@
+# The paper's unbalanced scheme: 2 shared stacks, and 2, 4 or 6 of their own: a 4-, 6- and 8-stack student.
+_base_ = './hourglass4_mpii.py'
+
+model = dict(
+    split='stack2',
+    branches=[
+        dict(),
+        dict(backbone=dict(num_stacks=6), head=dict(num_stages=6)),
+        dict(backbone=dict(num_stacks=8), head=dict(num_stages=8)),
+    ],
+)

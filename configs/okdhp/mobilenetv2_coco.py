@@ -1,0 +1,10 @@
+# MobileNetV2 on COCO, 256x192: a shared encoder, and a full decoder per branch.
+_base_ = (
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py'
+)
+custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
+
+model = dict(type='OKDHPTopdownPoseEstimator', branches=3, split='whole')
+default_hooks = dict(distill=dict(type='DistillProgressHook'))
+val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
+test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)

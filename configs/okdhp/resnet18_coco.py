@@ -1,0 +1,15 @@
+# ResNet-18 on COCO, 256x192: a shared encoder, and a full decoder per branch (the paper's
+# encoder-decoder case).
+_base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py'
+custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
+
+model = dict(
+    type='OKDHPTopdownPoseEstimator',
+    branches=3,
+    split='whole',
+    backbone=dict(depth=18, init_cfg=dict(checkpoint='torchvision://resnet18')),
+    head=dict(in_channels=512),
+)
+default_hooks = dict(distill=dict(type='DistillProgressHook'))
+val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
+test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)

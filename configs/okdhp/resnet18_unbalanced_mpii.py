@@ -1,0 +1,10 @@
+# Three students of one run: a shared ResNet-18 encoder under decoders of three widths.
+_base_ = './resnet18_mpii.py'
+
+model = dict(
+    branches=[
+        dict(),
+        dict(head=dict(deconv_out_channels=(128, 128, 128))),
+        dict(head=dict(deconv_out_channels=(64, 64, 64))),
+    ]
+)
