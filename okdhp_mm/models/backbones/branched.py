@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...structures import BranchFeatures
-from .splits import FAMILIES, Split, find_split, run_steps
+from .splits import FAMILIES, find_split, run_steps
 
 WHOLE = 'whole'
 
@@ -50,14 +50,14 @@ class BranchedBackbone(BaseModule):
         else:
             self.split = find_split(FAMILIES, trunk, split)
             self.trunk = self.split.cut_trunk(trunk)
-            self.branches = ModuleList(
-                self._build_top(m, backbone, split) for m, backbone in enumerate(backbones)
-            )
+            tops = [MODELS.build(copy.deepcopy(backbone)) for backbone in backbones]
+            # Each its own: a deeper branch has more steps above the same point.
+            self.splits = [find_split(FAMILIES, top, split) for top in tops]
+            self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
         self._pretrained = [take_pretrained(part) for part in (self.trunk, *self.branches)]
 
-    def _build_top(self, index: int, backbone: ConfigDict, point: str) -> nn.Module:
-        top = MODELS.build(copy.deepcopy(backbone))
-        split: Split = find_split(FAMILIES, top, point)
+    def _cut_top(self, index: int, top: nn.Module) -> nn.Module:
+        split = self.splits[index]
         for child in (child for step in split.lower for child in step.children):
             check_same(self.trunk.get_submodule(child), top.get_submodule(child), child, index)
         return split.cut_top(top)
@@ -76,7 +76,7 @@ class BranchedBackbone(BaseModule):
             return BranchFeatures(finest, dict.fromkeys(indices, features))
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, images)
-        tops = {m: run_steps(self.split.upper, self.branches[m], state) for m in indices}
+        tops = {m: run_steps(self.splits[m].upper, self.branches[m], state) for m in indices}
         return BranchFeatures(
             family.shared(state),
             {m: family.features(top) for m, top in tops.items()},

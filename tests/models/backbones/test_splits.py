@@ -10,8 +10,7 @@ from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones import BranchedBackbone
-from okdhp_mm.models.backbones.splits import FAMILIES
-from okdhp_mm.models.backbones.splits.base import split_points
+from okdhp_mm.models.backbones.splits import FAMILIES, split_points
 
 
 def lite_hrnet(module_type='LITE', **extra):
@@ -100,6 +99,7 @@ NETWORKS = {
     'LiteHRNet without a head': (lite_hrnet(with_head=False), ['stage1']),
     'naive LiteHRNet': (lite_hrnet('NAIVE'), ['stage0', 'stage2']),
     'CSPNeXt': (CSPNEXT | dict(out_indices=(4,)), ['stem', 'stage1', 'stage2', 'stage3']),
+    'CSPNeXt of mmdet': (CSPNEXT | dict(type='mmdet.CSPNeXt', out_indices=(4,)), ['stage2']),
     'CSPNeXt with two outputs': (CSPNEXT | dict(out_indices=(0, 4)), ['stem', 'stage2']),
     'SCNet': (few_layers(type='SCNet'), ['stem', 'layer1', 'layer2']),
     'ResNeXt': (few_layers(type='ResNeXt', groups=2, width_per_group=4), ['stem', 'layer1']),

@@ -1,6 +1,6 @@
 """Where stock backbones can be cut: one file per family."""
 
-from .base import Split, SplitFamily, Step, find_split, run_steps
+from .base import Split, SplitFamily, Step, find_family, find_split, run_steps, split_points
 from .chain import ChainSplit, Link
 from .cspnext import CSPNeXtSplit
 from .hourglass import HourglassSplit
@@ -30,6 +30,8 @@ __all__ = [
     'Split',
     'SplitFamily',
     'Step',
+    'find_family',
     'find_split',
     'run_steps',
+    'split_points',
 ]

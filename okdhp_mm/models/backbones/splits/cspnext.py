@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmpose.models.backbones import CSPNeXt
+from torch import nn
 
 from .chain import ChainSplit, Link
 
@@ -12,6 +13,12 @@ class CSPNeXtSplit(ChainSplit):
 
     name = 'CSPNeXt'
     backbones = (CSPNeXt,)
+
+    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
+        # Stock configs take mmdet's, of which mmpose's is a copy.
+        return super().matches(backbone) or (
+            type(backbone).__module__ == 'mmdet.models.backbones.cspnext'
+        )
 
     def links(self, backbone: CSPNeXt) -> list[Link]:  # noqa: D102
         return [

@@ -1,0 +1,143 @@
+"""Any stock heatmap config becomes one that trains branches: a few lines that inherit it."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import nn
+
+from .errors import UserError
+from .export import ESTIMATOR
+from .models.backbones.branched import WHOLE
+from .models.backbones.splits import FAMILIES, split_points
+from .split_choice import half_way
+
+STOCK_ESTIMATOR = 'TopdownPoseEstimator'
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written.
+
+    Attributes:
+        config: Path of the training config.
+        split: Where its branches part.
+        points: Where the backbone can be cut, besides 'whole'.
+        stock_parameters: Parameters of the stock network, and of any student.
+        trained_parameters: Parameters of the network that is trained.
+    """
+
+    config: Path
+    split: str
+    points: list[str]
+    stock_parameters: int
+    trained_parameters: int
+
+
+def convert_config(
+    stock: str, out: str | Path, branches: int = 3, split: str | None = None, force: bool = False
+) -> Conversion:
+    """Write a training config for a stock config, after building its model once.
+
+    Args:
+        stock: Path of the stock config, or its name, 'mmpose::...'.
+        out: Path of the training config.
+        branches: How many branches.
+        split: Where they part; by default :func:`half_way`.
+        force: Whether to overwrite ``out``.
+
+    Raises:
+        UserError: If there is no such config, OKDHP cannot train its model, or ``out`` is there.
+    """
+    out = Path(out)
+    if out.suffix != '.py':
+        raise UserError(f'{out} must end in .py, as every mmengine config does.')
+    if out.exists() and not force:
+        raise UserError(f'{out} exists already; --force overwrites it.')
+    external = '::' in stock
+    cfg = read_stock(stock if external else os.path.abspath(stock))
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    trained = build(training_model(cfg, branches, split or WHOLE), stock)
+    network = build(cfg.model, stock)
+    if split is None:
+        split = half_way(network)
+        trained = build(training_model(cfg, branches, split), stock)
+
+    base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(config_text(cfg, base, branches, split))
+    points = split_points(FAMILIES, network.backbone)
+    sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
+    return Conversion(out, split, points, *sizes)
+
+
+def read_stock(stock: str) -> Config:
+    """Read a stock config.
+
+    Raises:
+        UserError: If it cannot be read, cannot be inherited, or is not of a top-down estimator.
+    """
+    try:
+        cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
+    except Exception as error:  # a config is a program, and may raise anything
+        reason = ' '.join(str(error).split())[:200]
+        raise UserError(f'{stock} cannot be inherited as a config ({reason}).') from error
+    kind = (cfg.get('model') or {}).get('type')
+    if kind == ESTIMATOR:
+        raise UserError(f'{stock} is an OKDHP config already; start from the stock config.')
+    if kind != STOCK_ESTIMATOR:
+        raise UserError(
+            f'{stock} has model.type={kind!r}; OKDHP distils the heatmaps of a {STOCK_ESTIMATOR!r}.'
+        )
+    return cfg
+
+
+def build(model: dict, stock: str) -> nn.Module:
+    """Build a model.
+
+    Raises:
+        UserError: If it cannot be built.
+    """
+    try:
+        return MODELS.build(copy.deepcopy(model))
+    except UserError:
+        raise
+    except Exception as error:  # whatever the stock modules raise
+        reason = ' '.join(str(error).split())[:200]
+        raise UserError(f'The model of {stock} cannot be built here ({reason}).') from error
+
+
+def training_model(cfg: Config, branches: int, split: str) -> dict:
+    """The stock model, multiplied."""
+    return cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
+
+
+def config_text(cfg: Config, base: str, branches: int, split: str) -> str:
+    """The lines that make a stock config a training config."""
+    imports = (cfg.get('custom_imports') or {}).get('imports', [])
+    imports = ['okdhp_mm', *([imports] if isinstance(imports, str) else imports)]
+    where = 'on a shared backbone' if split == WHOLE else f'above {split}'
+    lines = [
+        f'# {Path(base.rpartition("::")[2]).stem}: {branches} branches {where}.',
+        f'_base_ = {base!r}',
+        f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
+        '',
+        f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
+        "default_hooks = dict(distill=dict(type='DistillProgressHook'))",
+    ]
+    for key in ('val_evaluator', 'test_evaluator'):
+        if isinstance(cfg.get(key), (list, tuple)):
+            lines.append(
+                f"{key} = [dict(type='EveryOutputMetric', metric=m) for m in _base_.{key}]"
+            )
+        elif cfg.get(key):
+            lines.append(
+                f"{key} = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.{key})"
+            )
+    return '\n'.join(lines) + '\n'

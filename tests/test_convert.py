@@ -1,0 +1,309 @@
+"""Stock configs become training configs by one command."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from common import batch, python, run
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmpose.registry import METRICS, MODELS
+from torch import nn
+
+from okdhp_mm import cli
+from okdhp_mm.convert import convert_config
+from okdhp_mm.errors import UserError
+from okdhp_mm.export import check_equal, stock_model, student_config, student_state
+from okdhp_mm.models.student import student_name
+from okdhp_mm.split_choice import half_way
+
+ROOT = Path(__file__).parents[1]
+COCO = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+TINY = """
+codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2)
+default_scope = 'mmpose'
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(type='PoseDataPreprocessor'),
+    backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8),
+    head=dict(
+        type='HeatmapHead', in_channels=64, out_channels=17, deconv_out_channels=(8, 8, 8),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
+    test_cfg=dict(flip_test=False))
+val_evaluator = dict(type='PCKAccuracy', thr=0.2)
+test_evaluator = val_evaluator
+"""
+MOBILENET = """
+model['backbone'] = dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,))
+model['head']['in_channels'] = 1280
+val_evaluator = [dict(type='PCKAccuracy', thr=0.2), dict(type='AUC'), dict(type='EPE')]
+test_evaluator = val_evaluator
+"""
+ALEXNET = """
+custom_imports = dict(imports=['mmpose.datasets'], allow_failed_imports=False)
+model['backbone'] = dict(type='AlexNet')
+model['head'].update(in_channels=256, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4))
+codec['heatmap_size'] = (4, 4)
+val_evaluator = None
+"""
+CHANGES = {'ResNet': '', 'MobileNetV2': MOBILENET, 'AlexNet': ALEXNET}
+
+
+@pytest.fixture
+def stock(tmp_path):
+    def write(changes='', name='stock.py'):
+        file = tmp_path / name
+        file.write_text(TINY + changes)
+        return str(file)
+
+    return write
+
+
+def without_gradient(model):
+    return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def check_training_and_export(cfg):
+    """One step gives every parameter a gradient; what is exported is its branch bit for bit."""
+    model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+    decoder = model.head.decoder
+    data = batch(
+        2, decoder.input_size, decoder.heatmap_size, keypoints=model.head.branches[0].out_channels
+    )
+    losses = run(model, 'loss', data)
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    missing = without_gradient(model)
+    if missing:  # only what the stock network itself does not use, e.g. HourglassNet's last link
+        stock = revert_sync_batchnorm(MODELS.build(stock_model(cfg.model)))
+        losses = run(stock, 'loss', data)
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        assert {student_name(name)[1] for name in missing} <= set(without_gradient(stock))
+    branch = len(model.head.branches) - 1
+    student = revert_sync_batchnorm(MODELS.build(student_config(cfg, branch).model))
+    student.load_state_dict(student_state(model.state_dict(), branch), strict=True)
+    check_equal(model, student, branch)
+    assert type(student).__module__.startswith('mmpose.')
+
+
+@pytest.mark.parametrize('name', CHANGES)
+def test_a_converted_config_trains_and_exports(stock, tmp_path, name):
+    done = convert_config(stock(CHANGES[name]), tmp_path / 'out' / 'own.py')
+    cfg = Config.fromfile(done.config)
+    assert cfg.model.branches == 3
+    assert cfg.model.split == done.split
+    assert cfg.default_hooks.distill.type == 'DistillProgressHook'
+    assert done.trained_parameters > done.stock_parameters
+    assert len(done.config.read_text().splitlines()) < 12
+    check_training_and_export(cfg)
+
+
+def test_every_metric_of_a_list_is_wrapped_and_nothing_where_there_is_none(stock, tmp_path):
+    listed = Config.fromfile(convert_config(stock(MOBILENET), tmp_path / 'a.py').config)
+    assert [m.type for m in listed.val_evaluator] == ['EveryOutputMetric'] * 3
+    assert [m.metric.type for m in listed.test_evaluator] == ['PCKAccuracy', 'AUC', 'EPE']
+    single = Config.fromfile(convert_config(stock(), tmp_path / 'b.py').config)
+    assert single.val_evaluator == dict(
+        type='EveryOutputMetric', metric=dict(type='PCKAccuracy', thr=0.2)
+    )
+    none = Config.fromfile(convert_config(stock(ALEXNET), tmp_path / 'c.py').config)
+    assert none.val_evaluator is None
+    for metric in (*listed.val_evaluator, single.val_evaluator, none.test_evaluator):
+        METRICS.build(metric)
+
+
+def test_imports_of_the_stock_config_are_kept(stock, tmp_path):
+    cfg = Config.fromfile(convert_config(stock(ALEXNET), tmp_path / 'own.py').config)
+    assert cfg.custom_imports.imports == ['okdhp_mm', 'mmpose.datasets']
+    assert student_config(cfg, 0).custom_imports.imports == ['mmpose.datasets']
+
+
+def multiply_adds(network):
+    """Of every convolution by name, counted by hand."""
+    counts = {}
+
+    def count(name):
+        def hook(module, inputs, output):
+            grid = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+            counts[name] = grid.numel() * module.weight[0].numel()
+
+        return hook
+
+    for name, module in network.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            module.register_forward_hook(count(name))
+    network.eval()._forward(torch.zeros(1, 3, 64, 64))
+    return counts
+
+
+@pytest.mark.parametrize('deconv', [8, 16, 256])
+def test_half_way_has_nearest_to_half_of_the_multiply_adds_below_it(deconv):
+    config = Config.fromstring(TINY, '.py').model
+    config.head.deconv_out_channels = (deconv,) * 3
+    counts = multiply_adds(MODELS.build(config))
+    shares, below = {}, []
+    for point in ('conv1', 'layer1', 'layer2', 'layer3', 'layer4'):
+        below.append(f'backbone.{point}')
+        own = sum(n for name, n in counts.items() if name.startswith(tuple(below)))
+        shares[point] = own / sum(counts.values())
+    nearest = min(shares, key=lambda point: abs(shares[point] - 0.5))
+    found = half_way(MODELS.build(config))
+    assert found == {'conv1': 'stem', 'layer4': 'whole'}.get(nearest, nearest)
+    assert (found == 'whole') == (deconv == 256), 'a heavy head alone is more than half'
+
+
+def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_path):
+    done = convert_config(stock(), tmp_path / 'given.py', branches=2, split='layer3')
+    assert Config.fromfile(done.config).model.split == 'layer3'
+    assert Config.fromfile(done.config).model.branches == 2
+    assert convert_config(stock(ALEXNET), tmp_path / 'alexnet.py').split == 'whole'
+
+
+# -------------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        ("model['type'] = 'BottomupPoseEstimator'", "model.type='BottomupPoseEstimator'.*heatmaps"),
+        ("model['type'] = 'OKDHPTopdownPoseEstimator'", 'is an OKDHP config already'),
+        ('del model', 'model.type=None'),
+        ("model['head']['decoder'] = dict(type='SimCCLabel')", 'predicts no heatmaps'),
+        ("model['head']['decoder'] = dict(type='RegressionLabel')", 'predicts no heatmaps'),
+        (
+            "codec.update(type='UDPHeatmap', heatmap_type='combined')",
+            "heatmap_type='combined'.*use 'gaussian'",
+        ),
+        ("model['backbone']['type'] = 'ResNest'", 'cannot be built here.*ResNest'),
+        ('raise RuntimeError("from the config")', 'cannot be inherited.*from the config'),
+        ('broken(', 'cannot be inherited as a config'),
+        (
+            "custom_imports = dict(imports=['no_such_module'])",
+            'cannot be inherited.*no_such_module',
+        ),
+    ],
+)
+def test_what_cannot_be_distilled_is_refused_in_a_sentence(stock, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        convert_config(stock(changes), tmp_path / 'own.py')
+    assert not (tmp_path / 'own.py').exists()
+
+
+def test_branches_without_parameters_of_their_own_are_refused(stock, tmp_path):
+    changes = """
+model['backbone'] = dict(type='CPM', in_channels=3, out_channels=17, feat_channels=8, num_stages=1)
+model['head'].update(
+    type='CPMHead', in_channels=17, num_stages=1, deconv_out_channels=None, final_layer=None)
+del model['head']['loss']
+codec['heatmap_size'] = (8, 8)
+"""
+    with pytest.raises(UserError, match='nothing of its own'):
+        convert_config(stock(changes), tmp_path / 'own.py')
+
+
+@pytest.mark.parametrize('name', ['nowhere.py', 'mmpose::body_2d_keypoint/nowhere.py', 'a folder'])
+def test_a_config_that_does_not_exist_is_refused_with_its_name(tmp_path, name):
+    name = str(tmp_path) if name == 'a folder' else name
+    with pytest.raises(UserError, match=re.escape(Path(name).name)):
+        convert_config(name, tmp_path / 'own.py')
+
+
+def test_a_wrong_split_is_refused_with_the_points_there_are(stock, tmp_path):
+    with pytest.raises(UserError, match="'stem', 'layer1', 'layer2', 'layer3', 'whole'"):
+        convert_config(stock(), tmp_path / 'own.py', split='layer9')
+
+
+def test_a_config_that_is_there_is_only_overwritten_by_force(stock, tmp_path):
+    out = tmp_path / 'own.py'
+    out.write_text('mine = 1\n')
+    with pytest.raises(UserError, match='own.py exists already; --force'):
+        convert_config(stock(), out)
+    assert out.read_text() == 'mine = 1\n'
+    convert_config(stock(), out, force=True)
+    assert 'mine' not in out.read_text()
+    with pytest.raises(UserError, match=r'must end in \.py'):
+        convert_config(stock(), tmp_path / 'own.yaml')
+
+
+# -------------------------------------------------------------------------- mmpose's own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name',
+    [
+        COCO + 'td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py',
+        COCO + 'td-hm_litehrnet-18_8xb64-210e_coco-256x192.py',
+        COCO + 'td-hm_hrformer-small_8xb32-210e_coco-256x192.py',
+        COCO + 'td-hm_shufflenetv2_8xb64-210e_coco-256x192.py',
+        COCO + 'td-hm_vipnas-res50_8xb64-210e_coco-256x192.py',
+        COCO + 'td-hm_pvt-s_8xb64-210e_coco-256x192.py',
+        COCO.replace('coco', 'mpii') + 'td-hm_mobilenetv2_8xb64-210e_mpii-256x256.py',
+        COCO.replace('coco', 'crowdpose') + 'td-hm_res50_8xb64-210e_crowdpose-256x192.py',
+        COCO.replace('coco', 'jhmdb') + 'td-hm_res50_8xb64-20e_jhmdb-sub1-256x256.py',
+        'mmpose::wholebody_2d_keypoint/topdown_heatmap/coco-wholebody/'
+        'td-hm_vipnas-mbv3_dark-8xb64-210e_coco-wholebody-256x192.py',
+        'mmpose::hand_2d_keypoint/topdown_heatmap/onehand10k/'
+        'td-hm_hrnetv2-w18_dark-8xb64-210e_onehand10k-256x256.py',
+        'mmpose::face_2d_keypoint/topdown_heatmap/coco_wholebody_face/'
+        'td-hm_hourglass52_8xb32-60e_coco-wholebody-face-256x256.py',
+        'mmpose::animal_2d_keypoint/topdown_heatmap/ap10k/'
+        'cspnext-m_udp_8xb64-210e_ap10k-256x256.py',
+        'mmpose::fashion_2d_keypoint/topdown_heatmap/deepfashion/'
+        'td-hm_res50_8xb64-210e_deepfashion_upper-256x192.py',
+    ],
+    ids=lambda name: Path(name).stem,
+)
+def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
+    done = convert_config(name, tmp_path / 'own.py')
+    print(f'{Path(name).stem}: split={done.split}, {done.stock_parameters / 1e6:.2f} M, '
+          f'training {done.trained_parameters / 1e6:.2f} M')  # fmt: skip
+    cfg = Config.fromfile(done.config)
+    cli.drop_pretrained(cfg.model)
+    check_training_and_export(cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'sentence'),
+    [
+        (COCO + 'td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py', 'combined'),
+        (COCO + 'td-hm_mspn50_8xb32-210e_coco-256x192.py', 'MSPNHead'),
+        (COCO + 'td-hm_cpm_8xb64-210e_coco-256x192.py', 'nothing of its own'),
+        (
+            'mmpose::body_2d_keypoint/associative_embedding/coco/'
+            'ae_hrnet-w32_8xb24-300e_coco-512x512.py',
+            'BottomupPoseEstimator',
+        ),
+        (
+            'mmpose::body_2d_keypoint/topdown_regression/coco/'
+            'td-reg_res50_8xb64-210e_coco-256x192.py',
+            'no heatmaps',
+        ),
+        (
+            'mmpose::body_2d_keypoint/integral_regression/coco/'
+            'ipr_res50_8xb64-210e_coco-256x256.py',
+            'no heatmaps',
+        ),
+    ],
+    ids=lambda value: Path(value).stem,
+)
+def test_mmposes_other_configs_are_refused(tmp_path, name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        convert_config(name, tmp_path / 'own.py')
+
+
+@pytest.mark.slow
+def test_the_tool_tells_the_points_and_the_parameters(stock, tmp_path):
+    out = tmp_path / 'own.py'
+    command = python(ROOT / 'tools' / 'okdhp_config.py', stock(), '-o', out)
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "3 branches, split='layer2'" in told.stdout
+    assert 'possible splits: stem, layer1, layer2, layer3, whole' in told.stdout
+    assert re.search(r'parameters: [\d.]+ M in training, [\d.]+ M in every student', told.stdout)
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert again.returncode == 1
+    assert again.stderr.strip().splitlines()[-1].startswith('error: ')
+    assert 'Traceback' not in again.stderr
