@@ -300,7 +300,7 @@ def test_the_tool_tells_the_points_and_the_parameters(stock, tmp_path):
     command = python(ROOT / 'tools' / 'okdhp_config.py', stock(), '-o', out)
     told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert told.returncode == 0, told.stderr
-    assert "3 branches, split='layer2'" in told.stdout
+    assert "3 branches, split='layer1'" in told.stdout
     assert 'possible splits: stem, layer1, layer2, layer3, whole' in told.stdout
     assert re.search(r'parameters: [\d.]+ M in training, [\d.]+ M in every student', told.stdout)
     again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
 from .student import branch_models, student_name
+from .symmetry import noisy_copies
 
 OKDHP_TERMS = dict(
     loss_kpt=dict(type='Supervise', of='branches'),
@@ -49,6 +50,9 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         split: Where the branches part, see :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
         aggregator: Config of the aggregator.
         distiller: Config of the distiller.
+        symmetry_noise: Relative noise on the weights of branches that would start as copies of
+            another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
+            keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
         train_cfg: As in the stock model.
         test_cfg: As in the stock model; besides, ``branch`` is what is deployed, an index or
             'ensemble' (default 0), and ``report`` what predictions are made for: 'all' outputs
@@ -72,6 +76,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         split: str = 'whole',
         aggregator: ConfigDict | None = None,
         distiller: ConfigDict | None = None,
+        symmetry_noise: float = 0.05,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
         data_preprocessor: ConfigDict | None = None,
@@ -97,6 +102,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             metainfo=metainfo,
         )
         check_test_cfg(self.test_cfg, len(students))
+        check_branches(self)
+        if symmetry_noise < 0:
+            raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
+        self.symmetry_noise = symmetry_noise
         shared_channels = self._probe()
         self.head.build_aggregator(aggregator or dict(type='FAU'), shared_channels)
 
@@ -210,20 +219,37 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 f'{next(iter(stock), None)!r}, the student e.g. '
                 f'{next(owner[1] for owner in owners.values() if owner)!r}.'
             )
-        state_dict.update(fitting)
+        state = {name.removeprefix(prefix): value for name, value in fitting.items()}
+        noisy = noisy_copies(self.state_dict() | state, self.symmetry_noise)
+        state_dict.update(fitting | {prefix + name: value for name, value in noisy.items()})
         used = {owners[name][1] for name in fitting}
         unused = sorted(stock.keys() - used)
         new = sorted({owner[1] for owner in owners.values() if owner} - used)
         print_log(
             f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
             f'{len(self.head.branches)} branches; not used: {", ".join(unused) or "none"}; kept '
-            f'as initialised: {", ".join(new) or "none"} and the aggregator.',
+            f'as initialised: {", ".join(new) or "none"} and the aggregator'
+            f'{f"; relative noise of {self.symmetry_noise} tells copies apart" if noisy else ""}.',
             logger='current',
         )
 
 
 def _shape(shapes: dict, name: str) -> str:
     return str(tuple(shapes[name])) if name in shapes else 'none'
+
+
+def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
+    """Check that every branch has something to learn.
+
+    Raises:
+        UserError: If the branches share all parameters there are.
+    """
+    for parts in zip(model.backbone.branches, model.head.necks, model.head.branches, strict=True):
+        if not any(True for part in parts for _ in part.parameters()):
+            raise UserError(
+                f'This split leaves a branch nothing of its own, for its '
+                f'{type(parts[-1]).__name__} has no parameters; split the backbone below.'
+            )
 
 
 def check_test_cfg(test_cfg: ConfigDict, num_branches: int) -> None:

@@ -370,7 +370,7 @@ def test_a_checkpoint_with_another_split_is_refused(load):
 @pytest.mark.parametrize('name', ['hrnet', 'resnet'])
 def test_a_stock_checkpoint_goes_to_the_trunk_and_to_every_branch(load, name, messages):
     stock = shake(build(stock_model(name))).eval()
-    model = make_model(name).eval()
+    model = make_model(name, symmetry_noise=0).eval()
     aggregator = copy.deepcopy(model.head.aggregator.state_dict())
     load(model, copy.deepcopy(stock.state_dict()), strict=False)
     for m in range(3):
