@@ -33,6 +33,8 @@ def shrunk(file):
             stage.num_blocks = (1,) * len(stage.num_channels)
             stage.num_channels = tuple(8 * 2**i for i in range(len(stage.num_channels)))
         model.head.in_channels = 8
+    elif model.backbone.type == 'StackedHourglass':
+        model.backbone.update(feat_channels=16, depth=2)
     else:
         model.head.deconv_out_channels = (16, 16, 16)
     return model
@@ -40,7 +42,33 @@ def shrunk(file):
 
 def test_there_are_the_promised_configs():
     names = {file.stem for file in CONFIGS}
-    assert {'hrnet_w32_coco', 'hrnet_w32_mpii', 'resnet18_mpii', 'demo'} <= names
+    assert {'hrnet_w32_coco', 'hrnet_w32_mpii', 'demo'} <= names
+    for backbone in ('resnet18', 'mobilenetv2', 'shufflenetv2', 'hourglass4'):
+        assert {f'{backbone}_mpii', f'{backbone}_coco'} <= names
+    assert {'hourglass2_mpii', 'hourglass8_mpii', 'hourglass4_mpii_official'} <= names
+
+
+@pytest.mark.parametrize('name', ['hourglass2_mpii', 'hourglass4_coco', 'hourglass8_mpii'])
+def test_hourglasses_are_trained_as_the_authors_do(name):
+    cfg = Config.fromfile(ROOT / 'configs' / 'okdhp' / f'{name}.py')
+    assert cfg.train_cfg.max_epochs == 150
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 16
+    assert (cfg.optim_wrapper.optimizer.type, cfg.optim_wrapper.optimizer.lr) == ('Adam', 2.5e-4)
+    (schedule,) = cfg.param_scheduler
+    assert (schedule.type, schedule.milestones, schedule.gamma) == ('MultiStepLR', [90, 120], 0.1)
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert 'RandomHalfBody' not in steps
+    assert steps['RandomFlip'].get('prob', 0.5) == 0.5
+    box = steps['RandomBBoxTransform']
+    assert (box.scale_factor, box.rotate_factor, box.shift_prob) == ((0.75, 1.25), 60, 0)
+    assert cfg.model.test_cfg.flip_test
+    assert cfg.model.test_cfg.shift_heatmap
+    assert 'init_cfg' not in cfg.model.backbone
+    width, height = cfg.model.head.decoder.input_size
+    assert (width, height) == ((192, 256) if 'coco' in name else (256, 256))
+    half = cfg.model.backbone.num_stacks // 2
+    assert cfg.model.split == f'stack{half}'
+    assert cfg.model.head.num_stages == cfg.model.backbone.num_stacks
 
 
 def test_it_builds_and_a_step_gives_every_trainable_parameter_a_gradient(file):

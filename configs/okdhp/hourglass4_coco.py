@@ -1,33 +1,4 @@
-# Stacked hourglass of 4 stacks on COCO, 256x192, trained as the authors do on MPII.
-_base_ = [
-    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
-    '../_base_/authors_recipe.py',
-]
-custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
+# Stacked hourglass of 4 stacks on COCO, 256x192: two are shared, two are each branch's own.
+_base_ = '../_base_/hourglass_coco.py'
 
-model = dict(
-    type='OKDHPTopdownPoseEstimator',
-    branches=3,
-    split='stack2',
-    backbone=dict(_delete_=True, type='StackedHourglass', num_stacks=4, num_keypoints=17),
-    head=dict(
-        type='CPMHead',
-        num_stages=4,
-        in_channels=17,
-        deconv_out_channels=None,
-        final_layer=None,
-    ),
-)
-train_pipeline = [
-    dict(step, **_base_.recipe.augment.get(step['type'], {}))
-    for step in _base_.train_pipeline
-    if step['type'] != 'RandomHalfBody'
-]
-train_dataloader = dict(batch_size=_base_.recipe.batch_size, dataset=dict(pipeline=train_pipeline))
-train_cfg = _base_.recipe.train_cfg
-optim_wrapper = _base_.recipe.optim_wrapper
-param_scheduler = _base_.recipe.param_scheduler
-auto_scale_lr = _base_.recipe.auto_scale_lr
-default_hooks = dict(distill=dict(type='DistillProgressHook'))
-val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
-test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)
+model = dict(split='stack2', backbone=dict(num_stacks=4), head=dict(num_stages=4))

@@ -54,6 +54,18 @@ def few_layers(count=3, **changes):
     )
 
 
+def hourglass(num_stacks):
+    """mmpose's, whose stem has 256 channels whatever is said."""
+    return dict(
+        type='HourglassNet',
+        num_stacks=num_stacks,
+        downsample_times=1,
+        stage_channels=(256, 8),
+        stage_blocks=(1, 1),
+        feat_channel=8,
+    )
+
+
 VIPNAS_MOBILENET = dict(
     type='ViPNAS_MobileNetV3',
     wid=[8, 8, 16, 16],
@@ -109,6 +121,12 @@ NETWORKS = {
     ),
     'ResNetV1d': (resnet(type='ResNetV1d'), ['stem', 'layer2']),
     'ResNeSt': (few_layers(2, type='ResNeSt', base_channels=64), ['stem', 'layer1']),
+    'StackedHourglass': (
+        dict(type='StackedHourglass', num_stacks=3, num_keypoints=5, feat_channels=16, depth=2),
+        ['stem', 'stack1', 'stack2'],
+    ),
+    'HourglassNet': (hourglass(3), ['stem', 'stack1', 'stack2']),
+    'HourglassNet of one stack': (hourglass(1), ['stem']),
     'HRFormer': (hrformer(), ['layer1', 'stage2', 'stage3']),
 }
 CUTS = [(name, point) for name, (_, points) in NETWORKS.items() for point in points]
