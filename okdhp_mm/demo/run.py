@@ -25,8 +25,9 @@ from mmpose.registry import DATASETS
 
 from ..export import Export, export_student, student_config
 from ..structures import ENSEMBLE, branch_name
+from ..visualization import heatmap_strip
 from .figures import KEYPOINTS, write_coco
-from .pictures import heatmap_strip, prediction_sheet, score_bars
+from .pictures import prediction_sheet, score_bars
 
 NUM_TRAIN, NUM_VAL = 1000, 200
 AP = 'coco/AP'
@@ -155,6 +156,7 @@ def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path, index: int = 
         ensemble=outputs.ensemble[0].cpu().numpy(),
         target=batch['data_samples'][0].gt_fields.heatmaps.numpy(),
         keypoint_indices=[KEYPOINTS.index(name) for name in KEYPOINTS_SHOWN],
+        keypoint_names=KEYPOINTS,
     )
     write_image(file, strip)
 

@@ -1,5 +1,5 @@
 """What runs beside the model."""
 
-from .hooks import DistillProgressHook
+from .progress import DistillProgressHook
 
 __all__ = ['DistillProgressHook']

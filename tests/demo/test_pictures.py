@@ -5,18 +5,12 @@ import numpy as np
 import pytest
 
 from okdhp_mm.demo import pictures
-from okdhp_mm.demo.figures import KEYPOINTS, draw_figure
+from okdhp_mm.demo.figures import draw_figure
 
 
 @pytest.fixture(scope='module')
 def figures():
     return [draw_figure(np.random.default_rng([2, index])) for index in range(5)]
-
-
-def heatmaps_at(row, column, peak, height=32, width=24):
-    heatmaps = np.zeros((17, height, width), np.float32)
-    heatmaps[:, row, column] = peak
-    return heatmaps
 
 
 def test_a_pose_is_drawn_over_a_copy():
@@ -77,51 +71,6 @@ def test_sheet_shows_truth_left_and_prediction_right(figures):
     assert changed[middle:].any() and not changed[: middle - 2].any()
     changed = (full != no_truth).any((0, 2))
     assert changed[:middle].any() and not changed[middle + 2 :].any()
-
-
-def test_strip_has_a_row_per_keypoint_and_readme_width(figures):
-    branches = np.stack([heatmaps_at(5, 5, 1.0)] * 3)
-    one, two = (
-        pictures.heatmap_strip(figures[0].image, branches, branches[0], branches[0], keypoints)
-        for keypoints in ([9], [9, 10])
-    )
-    assert one.shape[1] == two.shape[1] == 1000
-    assert 1.7 < two.shape[0] / one.shape[0] < 2.0
-
-
-def test_strip_colours_compare_within_a_row():
-    """Half the value looks different from the full value, though each is its heatmap's peak."""
-    image = np.full((64, 48, 3), 128, np.uint8)
-    full, half = heatmaps_at(8, 6, 1.0), heatmaps_at(8, 6, 0.5)
-    target = full
-
-    def branch_cell(branch):
-        strip = pictures.heatmap_strip(image, branch[None], full, target, [0], KEYPOINTS)
-        assert strip.shape[1] == 1000
-        return strip
-
-    strong, weak = branch_cell(full), branch_cell(half)
-    changed = np.flatnonzero((strong != weak).any((0, 2)))
-    # Only the branch's own column changes: the row's scale comes from the target.
-    assert len(changed) > 5
-    assert changed.max() < 1000 * 0.45
-
-
-def test_strip_marks_the_place_of_the_peak():
-    image = np.full((64, 48, 3), 128, np.uint8)
-    blended = pictures._blend_heatmap(image.repeat(4, 0).repeat(4, 1), heatmaps_at(8, 6, 1)[0], 1.0)
-    plain = pictures._blend_heatmap(image.repeat(4, 0).repeat(4, 1), heatmaps_at(8, 6, 0)[0], 1.0)
-    rows, columns = np.nonzero((blended != plain).any(-1)[:200])
-    # Heatmap pixel (8, 6) of 32x24 over 256x192 has its middle at (68, 52).
-    near = np.hypot(rows - 68, columns - 52) < 20
-    assert near.sum() > 50
-
-
-def test_empty_heatmaps_can_be_shown():
-    image = np.full((64, 48, 3), 128, np.uint8)
-    nothing = np.zeros((17, 32, 24), np.float32)
-    strip = pictures.heatmap_strip(image, nothing[None], nothing, nothing, [0])
-    assert strip.dtype == np.uint8
 
 
 def test_longer_bars_for_higher_scores():

@@ -1,0 +1,54 @@
+"""What every picture is drawn with: paper, lines, dots, rings and text, in BGR."""
+
+import cv2
+import numpy as np
+
+Colour = tuple[int, int, int]
+
+INK: Colour = (50, 45, 45)
+FAINT: Colour = (150, 145, 145)
+PAPER: Colour = (255, 255, 255)
+GAP = 8
+TEXT_HEIGHT = 22
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def words(name: str) -> str:
+    """A keypoint's name for people."""
+    return name.replace('_', ' ')
+
+
+def line(canvas: np.ndarray, start, end, colour: Colour, thickness: int) -> None:
+    """A line between two points, (x, y) in pixels."""
+    cv2.line(canvas, _fixed(start), _fixed(end), colour, thickness, cv2.LINE_AA, 4)
+
+
+def dot(canvas: np.ndarray, point, radius: float, colour: Colour) -> None:
+    """A disc."""
+    # OpenCV's own small discs come out as diamonds.
+    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    outline = np.asarray(point) + radius * np.stack((np.cos(angles), np.sin(angles)), 1)
+    cv2.fillConvexPoly(canvas, np.rint(outline * 16).astype(np.int32), colour, cv2.LINE_AA, 4)
+
+
+def ring(canvas: np.ndarray, point, radius: float, colour: Colour) -> None:
+    """A dark ring around a coloured one, to be seen on anything."""
+    cv2.circle(canvas, _fixed(point), round(radius * 16), INK, 2, cv2.LINE_AA, 4)
+    cv2.circle(canvas, _fixed(point), round(radius * 16), colour, 1, cv2.LINE_AA, 4)
+
+
+def text_width(text: str) -> int:
+    """Width in pixels."""
+    return cv2.getTextSize(text, _FONT, 0.45, 1)[0][0]
+
+
+def write(canvas, text: str, corner: tuple[int, int], colour=INK, centred: bool = False) -> None:
+    """Text, its lower left corner given, or the middle of its lower edge."""
+    x = corner[0] - text_width(text) // 2 if centred else corner[0]
+    cv2.putText(canvas, text, (x, corner[1]), _FONT, 0.45, colour, 1, cv2.LINE_AA)
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    """OpenCV's fixed-point coordinates with 4 fractional bits."""
+    x, y = np.rint(np.asarray(point) * 16).astype(int)
+    return int(x), int(y)

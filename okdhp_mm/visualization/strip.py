@@ -1,0 +1,76 @@
+"""Heatmaps of every branch, the ensemble and the target, side by side."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .ink import GAP, INK, PAPER, TEXT_HEIGHT, ring, text_width, words, write
+
+
+def heatmap_strip(
+    image: np.ndarray,
+    branch_heatmaps: np.ndarray,
+    ensemble: np.ndarray,
+    target: np.ndarray,
+    keypoint_indices: Sequence[int],
+    keypoint_names: Sequence[str],
+    *,
+    width: int = 1000,
+) -> np.ndarray:
+    """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
+
+    Colours mean the same all along a row: its scale runs from 0 to the greatest value in it. The
+    number in a corner is the greatest value of that heatmap, and the ring is where it is.
+
+    Args:
+        image: (H, W, 3) uint8, BGR: the crop that the heatmaps cover.
+        branch_heatmaps: (M, K, h, w).
+        ensemble: (K, h, w).
+        target: (K, h, w).
+        keypoint_indices: the keypoints to show.
+        keypoint_names: K names.
+        width: of the picture in pixels, about.
+
+    Returns:
+        The picture, uint8, BGR.
+    """
+    columns = [*branch_heatmaps, ensemble, target]
+    titles = [f'branch {m}' for m in range(len(branch_heatmaps))] + ['ensemble', 'target']
+    gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
+    cell_width = (width - gutter - GAP * (len(columns) + 1)) // len(columns)
+    cell_height = round(cell_width * image.shape[0] / image.shape[1])
+    cell = cv2.resize(image, (cell_width, cell_height), interpolation=cv2.INTER_CUBIC)
+
+    sheet_height = TEXT_HEIGHT + GAP + (cell_height + GAP) * len(keypoint_indices)
+    sheet = np.full((sheet_height, width, 3), PAPER, np.uint8)
+    left_edges = [gutter + GAP + (cell_width + GAP) * c for c in range(len(columns))]
+    for x, title in zip(left_edges, titles, strict=True):
+        write(sheet, title, (x + cell_width // 2, TEXT_HEIGHT - 5), centred=True)
+    for row, k in enumerate(keypoint_indices):
+        y = TEXT_HEIGHT + GAP // 2 + row * (cell_height + GAP)
+        write(sheet, words(keypoint_names[k]), (12, y + cell_height // 2))
+        scale = max(float(heatmaps[k].max()) for heatmaps in columns)
+        for x, heatmaps in zip(left_edges, columns, strict=True):
+            blended = _blend_heatmap(cell, heatmaps[k], scale)
+            sheet[y : y + cell_height, x : x + cell_width] = blended
+    return sheet
+
+
+def _blend_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: float) -> np.ndarray:
+    """Lays a heatmap over a pale copy of the image; the stronger, the more opaque."""
+    height, width = image.shape[:2]
+    share = np.clip(np.asarray(heatmap, np.float32) / max(scale, 1e-6), 0, 1)
+    share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+    pale = 0.55 * image + 0.25 * grey + 0.2 * 255
+    # Opaque early: turbo's dark blue end would otherwise dirty the whole picture.
+    alpha = np.minimum(1.0, 1.6 * share)[..., None] * 0.85
+    blended = np.rint((1 - alpha) * pale + alpha * colours).astype(np.uint8)
+    row, column = np.unravel_index(np.argmax(heatmap), heatmap.shape)
+    step = np.array([width / heatmap.shape[1], height / heatmap.shape[0]])
+    peak = (np.array([column, row]) + 0.5) * step
+    ring(blended, peak, max(4.0, width / 30), PAPER)
+    write(blended, f'{float(np.max(heatmap)):.2f}', (5, height - 6), INK)
+    return blended
