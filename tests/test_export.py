@@ -2,8 +2,10 @@
 
 import copy
 import os
+import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -266,6 +268,68 @@ def test_a_branch_with_numbers_of_its_own_exports_its_own_config(tmp_path):
     x = images(size=(WIDTH, HEIGHT))
     heatmaps = model.head.forward(model.backbone(x), 1)
     assert torch.equal(load_student(done)(x, None, mode='tensor'), heatmaps)
+
+
+@pytest.fixture(scope='module')
+def hourglass(tmp_path_factory):
+    """The official hourglass, small: its config, model and the student of branch 2."""
+    folder = tmp_path_factory.mktemp('hourglass')
+    cfg = Config.fromfile(ROOT / 'configs' / 'okdhp' / 'hourglass4_mpii_official.py')
+    cfg.model.backbone.update(feat_channels=16, depth=2)
+    cfg.model.head.decoder.update(input_size=(64, 64), heatmap_size=(16, 16))
+    model = shake(build(cfg.model)).eval()
+    torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'epoch_1.pth')
+    return cfg, model, export_student(cfg, str(folder / 'epoch_1.pth'), folder, branch=2)
+
+
+def test_a_student_whose_backbone_is_ours_imports_this_package_and_nothing_else_of_it(hourglass):
+    _, model, done = hourglass
+    assert done.needs_package
+    student = Config.fromfile(done.config)
+    assert student.custom_imports.imports == ['okdhp_mm']
+    assert student.model.type == 'TopdownPoseEstimator'
+    assert student.model.head.type == 'CPMHead'
+    text = done.config.read_text()
+    for word in ('FAU', 'Distill', 'official', 'EveryOutput', 'branches', 'split'):
+        assert word not in text
+    x = images(size=(64, 64))
+    expected = model.head.branch_forward(model.backbone(x), 2)
+    assert all(map(torch.equal, load_student(done)(x, None, mode='tensor'), expected))
+
+
+@pytest.mark.slow
+def test_the_config_of_such_a_student_imports_this_package_by_itself(hourglass, tmp_path):
+    code = """
+import sys
+from mmpose.apis import init_model
+assert 'okdhp_mm' not in sys.modules
+model = init_model(*sys.argv[1:], device='cpu')
+assert type(model.backbone).__module__.startswith('okdhp_mm.')
+assert type(model).__module__.startswith('mmpose.')
+"""
+    environment = site_without_us(tmp_path)
+    environment['PYTHONPATH'] += os.pathsep + str(ROOT)
+    _, _, done = hourglass
+    result = subprocess.run(
+        python('-c', code, done.config, done.checkpoint),
+        env=environment, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_the_tool_says_where_the_student_runs(hourglass, trained, tmp_path, monkeypatch, capsys):
+    for name, (cfg, model), where in (
+        ('ours', hourglass[:2], 'run in mmpose with okdhp_mm installed.'),
+        ('stock', trained[:2], 'run in stock mmpose.'),
+    ):
+        config_file, checkpoint = tmp_path / f'{name}.py', tmp_path / f'{name}.pth'
+        config_file.write_text(cfg.pretty_text)
+        torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
+        monkeypatch.setattr(
+            sys, 'argv', ['', str(config_file), str(checkpoint), str(tmp_path / name)]
+        )
+        runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
+        assert capsys.readouterr().out.rstrip().endswith(where)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The words that methods are made of."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from mmpose.models.losses import KeypointMSELoss
@@ -45,6 +47,26 @@ def test_supervising_branches_sums_each_stage_under_its_own_criterion(grid, outp
     expected = mse(grid[0][0]) + 10 * mse(grid[1][0]) + mse(grid[1][1])
     value = Supervise('branches')(outputs, targets, DONE)
     torch.testing.assert_close(value, expected)
+
+
+def test_stages_of_the_trunk_are_supervised_and_taught_once(grid, outputs, targets):
+    trunk = (maps(5), maps(6))
+    criteria = (KeypointMSELoss(loss_weight=2), KeypointMSELoss(loss_weight=3))
+    with_trunk = replace(outputs, trunk=trunk)
+    with_criteria = replace(targets, trunk_criteria=criteria)
+    weights = targets.weights[..., None, None]
+    added = sum(
+        factor * ((heatmaps - targets.heatmaps) ** 2 * weights).mean()
+        for factor, heatmaps in zip((2, 3), trunk, strict=True)
+    )
+    supervise, teach, kl = Supervise('branches'), Teach(), KLHeatmapLoss()
+    torch.testing.assert_close(
+        supervise(with_trunk, with_criteria, DONE), supervise(outputs, targets, DONE) + added
+    )
+    added = sum(kl(heatmaps, outputs.ensemble, targets.weights) for heatmaps in trunk)
+    torch.testing.assert_close(
+        teach(with_trunk, with_criteria, DONE), teach(outputs, targets, DONE) + added
+    )
 
 
 def test_supervising_the_ensemble_trains_nothing_else(grid, outputs, targets):
