@@ -1,0 +1,91 @@
+"""docs/splits.md, from the code: ``python -m okdhp_mm.split_table > docs/splits.md``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import nn
+
+from .models.backbones.splits import FAMILIES, find_family, split_points
+
+STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/{}_coco-256x{}.py'
+EXAMPLES: tuple[dict | str, ...] = (
+    STOCK.format('td-hm_hrnet-w32_8xb64-210e', 192),
+    STOCK.format('td-hm_hrformer-small_8xb32-210e', 192),
+    STOCK.format('td-hm_litehrnet-18_8xb64-210e', 192),
+    dict(type='ResNet', depth=50),
+    dict(type='ResNetV1d', depth=50),
+    dict(type='ResNeXt', depth=50),
+    dict(type='ResNeSt', depth=50),
+    dict(type='SCNet', depth=50),
+    dict(type='SEResNet', depth=50),
+    dict(type='SEResNeXt', depth=50),
+    dict(type='ViPNAS_ResNet', depth=50),
+    dict(type='MobileNetV2'),
+    dict(type='MobileNetV3', arch='small'),
+    dict(type='ViPNAS_MobileNetV3'),
+    dict(type='ShuffleNetV1'),
+    dict(type='ShuffleNetV2'),
+    dict(type='CSPNeXt'),
+    dict(type='HourglassNet', num_stacks=2),
+    dict(type='StackedHourglass', num_stacks=4),
+)
+"""One backbone of every kind: its config, or the stock config that has it."""
+
+PAGE = """\
+# Where backbones can be cut
+
+Made by `python -m okdhp_mm.split_table > docs/splits.md`; a test fails when it is stale.
+
+`split='layer2'` means: what comes up to and with `layer2` is the trunk, which all branches share;
+what comes after it is every branch's own. What is listed is for the size in the last column; other
+sizes may have more or fewer layers, and a wrong name is answered with the right ones.
+`split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
+any backbone, be it listed or not.
+
+| backbones | split points | shown for |
+|---|---|---|
+{rows}
+
+CPM, MSPN and RSN make their heatmaps, or targets of several sizes, in ways that no head here
+trains, and are refused.
+"""
+
+
+def split_groups() -> dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]:
+    """Kinds of backbones, and words for their sizes, by family and split points."""
+    init_default_scope('mmpose')
+    groups = defaultdict(list)
+    for example in EXAMPLES:
+        backbone, size = build(example)
+        family = find_family(FAMILIES, backbone)
+        points = tuple(split_points(FAMILIES, backbone))
+        groups[family.name, points].append((type(backbone).__name__, size))
+    return groups
+
+
+def split_page(groups: dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]) -> str:
+    """The page, with one row for all kinds of backbones with the same points."""
+    rows = [
+        f'| {", ".join(kind for kind, _ in members)} | {", ".join(f"`{p}`" for p in points)} | '
+        f'{members[0][1]} |'
+        for (_, points), members in groups.items()
+    ]
+    return PAGE.format(rows='\n'.join(rows))
+
+
+def build(example: dict | str) -> tuple[nn.Module, str]:
+    """A backbone, and words for its size."""
+    if isinstance(example, str):
+        cfg = Config.fromstring(f'_base_ = {example!r}\n', '.py')
+        size = example.rpartition('td-hm_')[2].partition('_')[0]
+        return MODELS.build(cfg.model.backbone), size
+    settings = [f'{key}={value!r}' for key, value in example.items() if key != 'type']
+    return MODELS.build(example), ', '.join(settings) or 'defaults'
+
+
+if __name__ == '__main__':
+    print(split_page(split_groups()), end='')

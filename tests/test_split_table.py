@@ -1,0 +1,49 @@
+"""The pages about split points tell what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from common import build, images, shake
+
+from okdhp_mm.models.backbones import BranchedBackbone, branched
+from okdhp_mm.models.backbones.splits import FAMILIES
+from okdhp_mm.split_table import split_groups, split_page
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def groups():
+    return split_groups()
+
+
+def test_every_family_is_told_of(groups):
+    assert {name for name, _ in groups} == {family.name for family in FAMILIES}
+
+
+def test_the_page_is_fresh(groups):
+    assert (ROOT / 'docs' / 'splits.md').read_text() == split_page(groups), (
+        'stale: python -m okdhp_mm.split_table > docs/splits.md'
+    )
+
+
+def test_the_example_of_a_new_family_works(monkeypatch):
+    """The one in CONTRIBUTING.md, as it stands there."""
+    section = (ROOT / 'CONTRIBUTING.md').read_text().partition('## How to add a split')[2]
+    code = re.search(r'```python\n(.*?)```', section, re.DOTALL)[1]
+    names = {'__package__': 'okdhp_mm.models.backbones.splits', '__name__': 'example'}
+    exec(code, names)
+    config = dict(type='RegNet', arch='regnetx_400mf')
+    stock = shake(build(config))
+    stock.eval()  # which returns nothing in mmpose
+    monkeypatch.setattr(branched, 'FAMILIES', (*FAMILIES, names['RegNetSplit']()))
+    backbone = BranchedBackbone([config, config], 'layer2').eval()
+    for part in (backbone.trunk, *backbone.branches):
+        part.load_state_dict(
+            {name: value for name, value in stock.state_dict().items() if name in part.state_dict()}
+        )
+    with torch.no_grad():
+        for features in backbone(images()).branches.values():
+            assert all(map(torch.equal, features, stock(images())))
