@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from common import batch, python, run
@@ -85,6 +86,7 @@ def check_training_and_export(cfg):
     student.load_state_dict(student_state(model.state_dict(), branch), strict=True)
     check_equal(model, student, branch)
     assert type(student).__module__.startswith('mmpose.')
+    return model, student
 
 
 @pytest.mark.parametrize('name', CHANGES)
@@ -97,6 +99,69 @@ def test_a_converted_config_trains_and_exports(stock, tmp_path, name):
     assert done.trained_parameters > done.stock_parameters
     assert len(done.config.read_text().splitlines()) < 12
     check_training_and_export(cfg)
+
+
+HEADS = {
+    'HeatmapHead': '',
+    'HeatmapHead with OHKM': "model['head']['loss'] = dict(type='KeypointOHKMMSELoss', topk=4)",
+    'HeatmapHead with two levels': """
+model['backbone']['out_indices'] = (2, 3)
+model['head'].update(
+    in_channels=32 + 64, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4),
+    loss=dict(type='AdaptiveWingLoss'))
+model['neck'] = dict(type='FeatureMapProcessor', select_index=(0, 1), concat=True)
+""",
+    'HeatmapHead with scaled neck': """
+model['neck'] = dict(type='FeatureMapProcessor', scale_factor=2.0, apply_relu=True)
+model['head'].update(deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4))
+""",
+    'ViPNASHead': """
+model['backbone'] = dict(
+    type='ViPNAS_ResNet', depth=50, wid=[16, 16, 16, 32, 32], dep=[None, 1, 1, 1, 1])
+model['head'].update(type='ViPNASHead', in_channels=32, deconv_num_groups=(4, 4, 4))
+""",
+    'CPMHead': """
+model['backbone'] = dict(
+    type='CPM', in_channels=3, out_channels=17, feat_channels=8, num_stages=2)
+model['head'] = dict(
+    type='CPMHead', in_channels=17, out_channels=17, num_stages=2, deconv_out_channels=None,
+    final_layer=dict(kernel_size=1), loss=dict(type='KeypointMSELoss', use_target_weight=True),
+    decoder=codec)
+codec['heatmap_size'] = (8, 8)
+""",
+}
+CODECS = {
+    'MSRA': '',
+    'DARK': 'codec.update(unbiased=True)',
+    'UDP': "codec.update(type='UDPHeatmap')",
+}
+
+
+@pytest.mark.parametrize(
+    ('head', 'codec'),
+    [
+        *(('HeatmapHead', codec) for codec in CODECS),
+        ('HeatmapHead with OHKM', 'UDP'),
+        ('HeatmapHead with two levels', 'MSRA'),
+        ('HeatmapHead with scaled neck', 'UDP'),
+        ('ViPNASHead', 'MSRA'),
+        ('ViPNASHead', 'UDP'),
+        ('CPMHead', 'UDP'),
+    ],
+)
+def test_every_head_neck_and_codec_trains_predicts_and_exports(stock, tmp_path, head, codec):
+    changes = f"{CODECS[codec]}\n{HEADS[head]}\nmodel['test_cfg'] = dict(flip_test=True)"
+    done = convert_config(stock(changes), tmp_path / 'own.py', branches=2)
+    cfg = Config.fromfile(done.config)
+    model, student = check_training_and_export(cfg)
+    data = batch(heatmap_size=model.head.decoder.heatmap_size)
+    ours, theirs = run(model.eval(), 'predict', data), run(student.eval(), 'predict', data)
+    for sample, expected in zip(ours, theirs, strict=True):
+        predicted = sample.pred_outputs.branch1
+        assert np.array_equal(predicted.keypoints, expected.pred_instances.keypoints)
+        scores = expected.pred_instances.keypoint_scores
+        assert np.array_equal(predicted.keypoint_scores, scores)
+        assert predicted.keypoints.shape == (1, 17, 2)
 
 
 def test_every_metric_of_a_list_is_wrapped_and_nothing_where_there_is_none(stock, tmp_path):
