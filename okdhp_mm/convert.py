@@ -6,6 +6,7 @@ import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -86,7 +87,7 @@ def read_stock(stock: str) -> Config:
     try:
         cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
     except Exception as error:  # a config is a program, and may raise anything
-        reason = ' '.join(str(error).split())[:200]
+        reason = shorten(str(error), 200, placeholder=' ...')
         raise UserError(f'{stock} cannot be inherited as a config ({reason}).') from error
     kind = (cfg.get('model') or {}).get('type')
     if kind == ESTIMATOR:
@@ -109,7 +110,7 @@ def build(model: dict, stock: str) -> nn.Module:
     except UserError:
         raise
     except Exception as error:  # whatever the stock modules raise
-        reason = ' '.join(str(error).split())[:200]
+        reason = shorten(str(error), 200, placeholder=' ...')
         raise UserError(f'The model of {stock} cannot be built here ({reason}).') from error
 
 

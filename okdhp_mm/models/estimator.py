@@ -247,8 +247,9 @@ def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
     for parts in zip(model.backbone.branches, model.head.necks, model.head.branches, strict=True):
         if not any(True for part in parts for _ in part.parameters()):
             raise UserError(
-                f'This split leaves a branch nothing of its own, for its '
-                f'{type(parts[-1]).__name__} has no parameters; split the backbone below.'
+                f'This split leaves a branch nothing of its own, for its {type(parts[-1]).__name__} '
+                'has no parameters; split the backbone itself or, where it has no split points, '
+                'choose another network.'
             )
 
 
