@@ -247,7 +247,7 @@ def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
     for parts in zip(model.backbone.branches, model.head.necks, model.head.branches, strict=True):
         if not any(True for part in parts for _ in part.parameters()):
             raise UserError(
-                f'This split leaves a branch nothing of its own, for its {type(parts[-1]).__name__} '
+                f'This split leaves a branch nothing of its own: its {type(parts[-1]).__name__} '
                 'has no parameters; split the backbone itself or, where it has no split points, '
                 'choose another network.'
             )
