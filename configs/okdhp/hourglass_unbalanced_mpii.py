@@ -1,4 +1,4 @@
-# The paper's unbalanced scheme: 2 shared stacks, and 2, 4 or 6 of their own: a 4-, 6- and 8-stack student.
+# The paper's unbalanced scheme: 2 shared stacks under 2, 4 and 6: students of 4, 6 and 8 stacks.
 _base_ = './hourglass4_mpii.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# Three students of one run: stage 4 of HRNet-W32 with three modules, as ever, with one and with five.
+# Three students of one run: stage 4 of HRNet-W32 with three modules (stock), one and five.
 _base_ = './hrnet_w32_mpii.py'
 
 model = dict(
