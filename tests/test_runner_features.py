@@ -1,4 +1,4 @@
-"""What mmengine's runners do to a model: half precision, accumulation, memory formats, compiling."""
+"""What mmengine's runners do to a model: autocast, accumulation, memory formats, compiling."""
 
 import copy
 
