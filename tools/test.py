@@ -3,12 +3,14 @@
 import argparse
 
 import mmengine
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import add_runner_arguments, check_data, errors_in_one_sentence, load_config
+from okdhp_mm.engine import branch_table
 
 
 class SaveMetrics(Hook):
@@ -62,6 +64,8 @@ def main() -> None:
         if args.out:
             runner.register_hook(SaveMetrics(args.out), 'LOWEST')
         runner.test()
+        if is_main_process():
+            print(branch_table(runner, 'test'))
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
@@ -13,6 +14,7 @@ from okdhp_mm.cli import (
     errors_in_one_sentence,
     load_config,
 )
+from okdhp_mm.engine import branch_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +67,10 @@ def main() -> None:
         cfg = config_from(args)
         check_data(cfg, 'train', 'val')
         use_safe_loader()
-        Runner.from_cfg(cfg).train()
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        if is_main_process():
+            print(branch_table(runner))
 
 
 if __name__ == '__main__':

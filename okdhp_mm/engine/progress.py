@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpose.registry import HOOKS
+
+from .model import model_of
 
 
 @HOOKS.register_module()
@@ -19,5 +20,4 @@ class DistillProgressHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Set the progress to the share of iterations that are over."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.head.distiller.set_progress(runner.iter / runner.max_iters)
+        model_of(runner).head.distiller.set_progress(runner.iter / runner.max_iters)

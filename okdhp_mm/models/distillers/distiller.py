@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mmengine.logging import print_log
 from mmpose.registry import MODELS
-from torch import Tensor, nn, ones
+from torch import Tensor, is_grad_enabled, nn, ones
 
 from ...errors import UserError
 from ...structures import BranchOutputs, Targets
+from .diagnosis import Diagnosis, diagnose
 
 
 @MODELS.register_module()
@@ -43,6 +44,8 @@ class Distiller(nn.Module):
         self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
         self.register_buffer('progress', ones(()), persistent=False)
         self._progress_known = False
+        self._report_wanted = False
+        self._report: Diagnosis | None = None
 
     @property
     def trains_aggregator(self) -> bool:
@@ -54,11 +57,24 @@ class Distiller(nn.Module):
         self.progress.fill_(progress)
         self._progress_known = True
 
+    def report_next(self) -> None:
+        """Ask for a diagnosis of the next training step; no other step is measured."""
+        self._report_wanted = True
+
+    def take_report(self) -> Diagnosis | None:
+        """The diagnosis that was asked for, once; None if no step was made since."""
+        report, self._report = self._report, None
+        return report
+
     def forward(self, outputs: BranchOutputs, targets: Targets) -> dict[str, Tensor]:
         """Every term by name, scalars."""
         if not self._progress_known:
             self._warn_of_missing_hook()
-        return {name: term(outputs, targets, self.progress) for name, term in self.terms.items()}
+        losses = {name: term(outputs, targets, self.progress) for name, term in self.terms.items()}
+        if self._report_wanted and is_grad_enabled():
+            self._report_wanted = False
+            self._report = diagnose(self.terms, losses, outputs, targets, self.progress)
+        return losses
 
     def _warn_of_missing_hook(self) -> None:
         self._progress_known = True  # once is enough

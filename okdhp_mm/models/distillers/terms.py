@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
@@ -34,6 +35,15 @@ class Term(nn.Module):
     def trains_aggregator(self) -> bool:
         """Whether the term's gradient reaches the aggregator's parameters."""
         return False
+
+    @property
+    def distils(self) -> bool:
+        """Whether the branches learn from each other by it, instead of from the ground truth."""
+        return True
+
+    def factor(self, progress: Tensor) -> Tensor:
+        """How much the schedule lets the term count, a scalar."""
+        return torch.ones_like(progress) if self.schedule is None else self.schedule(progress)
 
     def forward(self, outputs: BranchOutputs, targets: Targets, progress: Tensor) -> Tensor:
         """The term at this point of the training, a scalar."""
@@ -67,6 +77,10 @@ class Supervise(Term):
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102
         return self.of == ENSEMBLE
+
+    @property
+    def distils(self) -> bool:  # noqa: D102
+        return False
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         if self.of == ENSEMBLE:

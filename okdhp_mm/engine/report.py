@@ -1,0 +1,153 @@
+"""Tells what distillation does to the branches, and warns where it does nothing."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmpose.registry import HOOKS
+from torch import Tensor
+
+from ..errors import UserError
+from ..structures import branch_name
+from .model import model_of
+
+SETTLED = 0.1
+"""Share of the training after which branches can be compared."""
+
+
+@HOOKS.register_module()
+class DistillReportHook(Hook):
+    """Reports what distillation does: in the log, and in every visualisation backend.
+
+    - ``kd/share``: share of the distilling terms in the gradient of the branches' final heatmaps.
+    - ``branches/agreement``: mean correlation of the errors of two branches, 1 for copies, and
+      ``branches/peak_distance``: how far apart their peaks are, in heatmap pixels.
+    - ``weights/branch0``: what the aggregator gives to a branch.
+
+    The backends get more: ``kd/share_branch0`` and ``kd/schedule``, what the ramp-up lets count;
+    with every ``keypoints_every``-th report ``weights/branch0/left_wrist`` for every keypoint.
+
+    Each is of one batch, of the main process where there are several. Other steps cost nothing; a
+    compiled model makes the reported one uncompiled.
+
+    Args:
+        interval: Report every so many iterations.
+        keypoints_every: Report the weights of every keypoint with every so many reports.
+        min_share: Distillation is said to do nothing where ``kd/share`` is below, with a schedule
+            above one half.
+        max_agreement: Branches are said to have collapsed where ``branches/agreement`` is above,
+            but for the first tenth of the training, when all they get wrong is the whole target.
+        patience: For how many reports in a row either has to hold before it is said, once.
+
+    Raises:
+        UserError: If an interval or the patience is not positive.
+    """
+
+    priority = 'NORMAL'  # before the LoggerHook
+
+    def __init__(
+        self,
+        interval: int = 50,
+        keypoints_every: int = 20,
+        min_share: float = 0.01,
+        max_agreement: float = 0.995,
+        patience: int = 3,
+    ):
+        if min(interval, keypoints_every, patience) < 1:
+            raise UserError(
+                f'DistillReportHook: interval={interval}, keypoints_every={keypoints_every} and '
+                f'patience={patience} must be at least 1.'
+            )
+        self.interval = interval
+        self.keypoint_interval = interval * keypoints_every
+        self.min_share = min_share
+        self.max_agreement = max_agreement
+        self._idle, self._alike = Alarm(patience), Alarm(patience)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Ask for a report where one is due."""
+        if self.every_n_train_iters(runner, self.interval):
+            # Every process does the same: a step may have collective operations.
+            model_of(runner).head.distiller.report_next()
+            set_stance(runner, 'force_eager')
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Hand the report to the message hub, from which the LoggerHook takes it."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        set_stance(runner, 'default')
+        report = model_of(runner).head.distiller.take_report()
+        if report is None or not is_main_process():
+            return
+        scalars = report.scalars()
+        values = on_host(scalars | report.details())
+        details = {}
+        for name, value in values.items():
+            if name in scalars:
+                runner.message_hub.update_scalar(f'train/{name}', value)
+            else:
+                details[name] = value
+        if report.weights is not None and self.every_n_train_iters(runner, self.keypoint_interval):
+            details |= by_keypoint(report.weights, runner.train_dataloader.dataset)
+        if details:
+            runner.visualizer.add_scalars(details, step=runner.iter + 1)
+        self._warn(runner, values)
+
+    def _warn(self, runner, values: dict[str, float]) -> None:
+        idle = values.get('kd/share', 1) < self.min_share and values['kd/schedule'] > 0.5
+        if self._idle.rings(idle):
+            terms = model_of(runner).head.distiller.terms
+            names = ', '.join(name for name, term in terms.items() if term.distils)
+            runner.logger.warning(
+                f'Distillation does next to nothing: {values["kd/share"]:.2%} of the gradient of '
+                f'the branches is its own, with its ramp-up at {values["kd/schedule"]:.0%}; raise '
+                f'the loss_weight of {names}.'
+            )
+        alike = values.get('branches/agreement', 0) > self.max_agreement
+        if self._alike.rings(alike and runner.iter >= SETTLED * runner.max_iters):
+            runner.logger.warning(
+                'The branches have become copies of each other, which have nothing to teach: the '
+                f'correlation of their errors is {values["branches/agreement"]:.4f}; lower the '
+                'weight of the distillation, or let them part earlier (model.split) or start '
+                'further apart (model.symmetry_noise).'
+            )
+
+
+class Alarm:
+    """Rings once, when something has held so many times in a row."""
+
+    def __init__(self, patience: int):
+        self._left = self._patience = patience
+        self._rang = False
+
+    def rings(self, holds: bool) -> bool:
+        """Whether this is the moment."""
+        self._left = self._left - 1 if holds else self._patience
+        rings = self._left <= 0 and not self._rang
+        self._rang |= rings
+        return rings
+
+
+def on_host(named: dict[str, Tensor]) -> dict[str, float]:
+    """The scalars that are numbers, by one transfer for all."""
+    values = torch.stack(list(named.values())).tolist() if named else []
+    return {name: value for name, value in zip(named, values, strict=True) if math.isfinite(value)}
+
+
+def by_keypoint(weights: Tensor, dataset) -> dict[str, float]:
+    """Weights (M, K) by branch and keypoint."""
+    names = getattr(dataset, 'metainfo', {}).get('keypoint_id2name', {})
+    return {
+        f'weights/{branch_name(m)}/{names.get(k, k)}': value
+        for m, row in enumerate(weights.tolist())
+        for k, value in enumerate(row)
+    }
+
+
+def set_stance(runner, stance: str) -> None:
+    """Whether a compiled model runs as such: a report needs the graph of its gradients."""
+    if runner.cfg.get('compile'):
+        torch.compiler.set_stance(stance)

@@ -1,0 +1,79 @@
+"""A table of what evaluations found: every branch, the ensemble, and which branch is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mmengine.runner import Runner
+
+from ..models.heads.multi_branch_head import output_name
+from ..structures import ENSEMBLE, branch_name
+from .model import model_of
+
+ADVICE = (
+    'Which branch is best was measured on the data that its figure is of, which flatters: fix\n'
+    'model.test_cfg.branch beforehand, or choose it on one split and report it on another.'
+)
+
+
+def branch_table(runner: Runner, mode: str = 'val') -> str:
+    """The main metric of every output over all evaluations, an interrupted run's earlier ones too.
+
+    The main metric is the one that ``default_hooks.checkpoint.save_best`` names.
+
+    Args:
+        runner: Runner after its training or test.
+        mode: 'val' or 'test'.
+
+    Returns:
+        The table; '' if there are no figures of several outputs.
+    """
+    checkpoint = runner.cfg.get('default_hooks', {}).get('checkpoint') or {}
+    metric, rule = (first_of(checkpoint.get(key)) for key in ('save_best', 'rule'))
+    model = model_of(runner)
+    branches = getattr(getattr(model, 'head', None), 'branches', ())
+    if not branches:
+        return ''
+    deployed = output_name(model.test_cfg.get('branch', 0))
+    logged = runner.message_hub.log_scalars
+    figures = {}
+    for name in (*map(branch_name, range(len(branches))), ENSEMBLE):
+        key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
+        if key in logged:
+            figures[name] = logged[key].data[0].tolist()
+    return format_table(figures, metric, deployed, rule) if len(figures) > 1 else ''
+
+
+def first_of(setting: str | list[str] | None) -> str | None:
+    """The first entry of what the CheckpointHook takes as one or as several."""
+    return setting[0] if isinstance(setting, (list, tuple)) else setting
+
+
+def format_table(
+    figures: Mapping[str, Sequence[float]], metric: str, deployed: str, rule: str | None
+) -> str:
+    """The table of figures by output, one per evaluation.
+
+    Args:
+        figures: Output name -> figures, the last evaluation's last.
+        metric: Their name.
+        deployed: Name of the deployed output.
+        rule: 'less' if less is better.
+    """
+    better = min if rule == 'less' else max
+    last = {name: values[-1] for name, values in figures.items()}
+    branches = [name for name in figures if name != ENSEMBLE]
+    leader = better(branches, key=last.get)
+    marks = {name: [] for name in figures}
+    marks[leader].append('<- best branch')
+    if deployed in marks:
+        marks[deployed].append('deployed (model.test_cfg.branch)')
+    if ENSEMBLE in marks:
+        marks[ENSEMBLE].append('needs every branch')
+    width = max(map(len, [metric, *figures]))
+    several = any(len(values) > 1 for values in figures.values())
+    lines = [f'{metric:{width}}    last' + ('    best' if several else '')]
+    for name, values in figures.items():
+        best = f'  {better(values):6.4f}' if several else ''
+        lines.append(f'{name:{width}}  {last[name]:6.4f}{best}  {"; ".join(marks[name])}'.rstrip())
+    return '\n'.join([*lines, ADVICE])

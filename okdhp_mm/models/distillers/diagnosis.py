@@ -1,0 +1,120 @@
+"""What one step does to the branches: measured beside its losses, and changing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...structures import BranchOutputs, Targets, branch_name
+from .terms import Term
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Detached measures of one batch, on its device.
+
+    Attributes:
+        shares: Share of the distilling terms in the gradient of each branch, (M,); None if the
+            method has none.
+        schedule: The greatest factor by which a schedule lets a distilling term count, a scalar;
+            None as well.
+        agreement: Mean correlation of what two branches get wrong, a scalar; None for one branch.
+        peak_distance: Mean distance between the peaks of two branches in heatmap pixels, a scalar;
+            None as well.
+        weights: The aggregation weights, averaged over the batch, (M, K), if there are any.
+    """
+
+    shares: Tensor | None
+    schedule: Tensor | None
+    agreement: Tensor | None
+    peak_distance: Tensor | None
+    weights: Tensor | None
+
+    def scalars(self) -> dict[str, Tensor]:
+        """The measures that a line of the log has room for, by name."""
+        named = {}
+        if self.shares is not None:
+            named['kd/share'] = self.shares.mean()
+        if self.agreement is not None:
+            named['branches/agreement'] = self.agreement
+            named['branches/peak_distance'] = self.peak_distance
+        if self.weights is not None:
+            means = self.weights.mean(1)
+            named |= {f'weights/{branch_name(m)}': value for m, value in enumerate(means)}
+        return named
+
+    def details(self) -> dict[str, Tensor]:
+        """The others, but for the weights of single keypoints."""
+        if self.shares is None:
+            return {}
+        named = {f'kd/share_{branch_name(m)}': share for m, share in enumerate(self.shares)}
+        return named | {'kd/schedule': self.schedule}
+
+
+def diagnose(
+    terms: Mapping[str, Term],
+    losses: Mapping[str, Tensor],
+    outputs: BranchOutputs,
+    targets: Targets,
+    progress: Tensor,
+) -> Diagnosis:
+    """Measure a step whose losses have been computed and not been sent backwards yet."""
+    distilling = [name for name, term in terms.items() if term.distils]
+    shares = schedule = agreement = distance = None
+    if distilling:
+        norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
+        shares = sum(norms[name] for name in distilling) / sum(norms.values())
+        schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
+    with torch.no_grad():
+        finals = outputs.finals.detach().float()
+        if len(finals) > 1:
+            agreement = mean_of_pairs(correlations(finals - targets.heatmaps), targets.weights)
+            distance = mean_of_pairs(peak_distances(finals), targets.weights)
+        weights = None if outputs.weights is None else outputs.weights.detach().float().mean(0)
+    return Diagnosis(shares, schedule, agreement, distance, weights)
+
+
+def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:
+    """Norm of a loss's gradient by the final heatmaps of every branch, (M,), up to a factor.
+
+    The backward pass ends at the heatmaps, so that it touches no parameter, and costs next to
+    nothing. The factor is the same for every loss; without it, the gradients of a mean over
+    millions of pixels would vanish in half precision.
+    """
+    finals = [stages[-1] for stages in outputs.heatmaps]
+    if not loss.requires_grad:
+        return loss.new_zeros(len(finals))
+    gradients = torch.autograd.grad(
+        loss * finals[0].numel(), finals, retain_graph=True, allow_unused=True
+    )
+    nothing = loss.new_zeros(())
+    return torch.stack([nothing if g is None else g.float().norm() for g in gradients])
+
+
+def correlations(maps: Tensor) -> Tensor:
+    """Correlation over the pixels of any two branches, (M, B, K, H, W) -> (M, M, B, K)."""
+    pixels = maps.flatten(-2)
+    pixels = pixels - pixels.mean(-1, keepdim=True)
+    pixels = torch.nn.functional.normalize(pixels, dim=-1)
+    return torch.einsum('mbkp,nbkp->mnbk', pixels, pixels)
+
+
+def peak_distances(heatmaps: Tensor) -> Tensor:
+    """Distance between the peaks of any two branches, (M, B, K, H, W) -> (M, M, B, K), pixels."""
+    width = heatmaps.shape[-1]
+    peaks = heatmaps.flatten(-2).argmax(-1)
+    places = torch.stack((peaks % width, peaks // width), -1).float()
+    return (places[:, None] - places[None]).norm(dim=-1)
+
+
+def mean_of_pairs(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean over pairs of different branches and labelled keypoints, (M, M, B, K) -> scalar.
+
+    Not a number if no keypoint is labelled.
+    """
+    first, second = torch.triu_indices(*values.shape[:2], offset=1, device=values.device)
+    labelled = (weights > 0).float()
+    return (values[first, second] * labelled).mean(0).sum() / labelled.sum()

@@ -1,0 +1,86 @@
+"""Pictures of what every branch sees."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from common import CODEC, make_model
+from conftest import Noise
+from mmengine.dataset import pseudo_collate
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from okdhp_mm.engine import BranchVisualizationHook, heatmap_strips
+from okdhp_mm.engine.heatmap_strips import choose, draw_strips, encode
+from okdhp_mm.errors import UserError
+
+
+def pictures(trained):
+    return sorted(Path(trained.work_dir).glob('*/vis_data/vis_image/*.png'))
+
+
+def test_pictures_of_every_validation_lie_on_disk(trained):
+    """Batch 0 of two, two samples of it, after steps 3 and 6."""
+    names = [file.name for file in pictures(trained)]
+    assert names == [f'heatmaps_0_{sample}_{step}.png' for sample in (0, 1) for step in (3, 6)]
+
+
+def test_pictures_land_in_tensorboard_with_the_right_colours(trained):
+    (events,) = Path(trained.work_dir).glob('*/vis_data/events.*')
+    accumulator = EventAccumulator(str(events), size_guidance={'images': 0})
+    accumulator.Reload()
+    assert accumulator.Tags()['images'] == ['heatmaps_0_0', 'heatmaps_0_1']
+    last = accumulator.Images('heatmaps_0_0')[-1]
+    shown = cv2.imdecode(np.frombuffer(last.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(shown, cv2.imread(str(pictures(trained)[1])))
+
+
+def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
+    model = make_model().eval()
+    dataset = Noise(2)
+    data = pseudo_collate([dataset[0], dataset[1]])
+    seen = []
+    monkeypatch.setattr(
+        heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append((image, shown))
+    )
+    draw_strips(model, data, [3, 4], ['name'] * 17)
+    with torch.no_grad():
+        inputs = model.data_preprocessor(data, training=False)['inputs']
+        outputs = model.head.outputs(model.backbone(inputs))
+    for index, (image, shown) in enumerate(seen):
+        assert np.array_equal(image.transpose(2, 0, 1), data['inputs'][index].numpy())
+        assert np.allclose(shown['branch_heatmaps'], outputs.finals[:, index])
+        assert np.allclose(shown['ensemble'], outputs.ensemble[index])
+        assert shown['target'].shape == shown['ensemble'].shape
+        assert shown['keypoint_indices'] == [3, 4]
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize('codec', [MSRAHeatmap, UDPHeatmap])
+def test_the_target_is_where_the_keypoint_is_in_the_crop(codec):
+    sample = Noise(1)[0]['data_samples']
+    codec = codec(**{key: value for key, value in CODEC.items() if key != 'type'})
+    target = encode(sample, codec)
+    corner = sample.input_center - sample.input_scale / 2
+    inside = (sample.gt_instances.keypoints[0] - corner) / sample.input_scale
+    peaks = [np.unravel_index(maps.argmax(), maps.shape)[::-1] for maps in target]
+    assert np.abs(peaks - inside * 16).max() <= 1.5, (
+        'rounded, and by conventions half a pixel apart'
+    )
+
+
+def test_keypoints_are_chosen_by_name_or_spread():
+    names = ['nose', 'left_wrist', 'knee']
+    assert choose(['knee', 'nose'], names) == [2, 0]
+    assert choose(None, [str(k) for k in range(17)]) == [4, 8, 12]
+    assert choose(None, ['one']) == [0]
+    with pytest.raises(UserError, match=r"\['tail'\] do not exist; the data set has nose, left"):
+        choose(['tail', 'nose'], names)
+
+
+@pytest.mark.parametrize('wrong', [dict(interval=0), dict(samples=0)])
+def test_numbers_are_positive(wrong):
+    with pytest.raises(UserError, match='at least 1'):
+        BranchVisualizationHook(**wrong)
