@@ -71,6 +71,7 @@ setup(
         'torchvision',
         'numpy',
         'mmpose>=1.2,<2',
+        'tensorboard',  # the configs log to it
         # Imported by mmpose and mmengine, which do not declare them.
         'six',
         'setuptools; python_version >= "3.12"',

@@ -130,7 +130,9 @@ def config_text(cfg: Config, base: str, branches: int, split: str) -> str:
         f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
-        "default_hooks = dict(distill=dict(type='DistillProgressHook'))",
+        'default_hooks = dict(',
+        "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
+        ')',
     ]
     for key in ('val_evaluator', 'test_evaluator'):
         if isinstance(cfg.get(key), (list, tuple)):

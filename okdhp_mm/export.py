@@ -35,6 +35,7 @@ from .structures import ENSEMBLE, branch_name
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
 OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller', 'symmetry_noise')
 OWN_TEST_KEYS = ('branch', 'report')
+LOCAL = 'LocalVisBackend'
 OWN_BACKBONE = 'cfg.model.backbone.type'
 """The only type of a student that may be of this package."""
 RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
@@ -222,6 +223,11 @@ def student_config(cfg: Config, branch: int) -> Config:
     for key in ('val_evaluator', 'test_evaluator'):
         if student.get(key):
             student[key] = _stock_evaluator(student[key])
+    if student.get('visualizer', {}).get('vis_backends'):
+        # What the others need may not be installed where the student runs.
+        student.visualizer.vis_backends = [
+            backend for backend in student.visualizer.vis_backends if backend['type'] == LOCAL
+        ]
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
     for key in [key for key in student if key not in RUNNER_KEYS]:

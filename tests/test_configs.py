@@ -114,6 +114,9 @@ def test_the_pipeline_encodes_what_the_head_decodes(file):
 def test_it_reports_progress_and_every_output(file):
     cfg = Config.fromfile(file)
     assert HOOKS.get(cfg.default_hooks.distill.type).__name__ == 'DistillProgressHook'
+    assert HOOKS.get(cfg.default_hooks.report.type).__name__ == 'DistillReportHook'
+    backends = [backend.type for backend in cfg.visualizer.vis_backends]
+    assert backends == ['LocalVisBackend', 'TensorboardVisBackend']
     for key in ('val_evaluator', 'test_evaluator'):
         assert cfg[key].type == 'EveryOutputMetric'
         assert METRICS.get(cfg[key].metric.type).__module__.startswith('mmpose.')

@@ -338,6 +338,7 @@ def test_the_tool_says_where_the_student_runs(hourglass, trained, tmp_path, monk
         dict(custom_imports=dict(imports='okdhp_mm', allow_failed_imports=False)),
         dict(custom_imports=dict(imports=['okdhp_mm', 'json'], allow_failed_imports=False)),
         dict(custom_hooks=[dict(type='DistillProgressHook'), dict(type='SyncBuffersHook')]),
+        dict(default_hooks=dict(report=dict(type='DistillReportHook'))),
         dict(val_evaluator=[dict(type='EveryOutputMetric', metric=dict(type='EPE'))]),
     ],
     ids=lambda changes: next(iter(changes)),
@@ -354,6 +355,16 @@ def test_every_place_where_users_name_this_package_is_cleaned(trained, tmp_path,
         assert [hook.type for hook in student.custom_hooks] == ['SyncBuffersHook']
     if 'val_evaluator' in changes:
         assert [metric.type for metric in student.val_evaluator] == ['EPE']
+
+
+def test_a_student_logs_to_files_whatever_its_training_logged_to(trained, tmp_path):
+    """Its machine may have no tensorboard."""
+    cfg = config()
+    backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    cfg.visualizer = dict(type='PoseLocalVisualizer', vis_backends=backends)
+    student = Config.fromfile(export_student(cfg, trained[2], tmp_path).config)
+    assert student.visualizer.type == 'PoseLocalVisualizer'
+    assert [backend.type for backend in student.visualizer.vis_backends] == ['LocalVisBackend']
 
 
 def test_what_cannot_be_cleaned_is_refused_with_its_place(trained, tmp_path):

@@ -77,6 +77,7 @@ def test_metadata(wheel):
         'torchvision',
         'numpy',
         'mmpose',
+        'tensorboard',
         'six',
         'setuptools',
     }, 'mmcv and mmengine, of either distribution name, are the users own'

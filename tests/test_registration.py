@@ -20,7 +20,7 @@ REGISTERED = {
         'Supervise',
         'Teach',
     ],
-    'HOOKS': ['DistillProgressHook'],
+    'HOOKS': ['BranchVisualizationHook', 'DistillProgressHook', 'DistillReportHook'],
     'METRICS': ['EveryOutputMetric'],
     'TASK_UTILS': ['GaussianRampUp'],
 }

@@ -20,6 +20,9 @@ train_cfg = _base_.recipe.train_cfg
 optim_wrapper = _base_.recipe.optim_wrapper
 param_scheduler = _base_.recipe.param_scheduler
 auto_scale_lr = _base_.recipe.auto_scale_lr
-default_hooks = dict(distill=dict(type='DistillProgressHook'))
+default_hooks = dict(
+    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')
+)
+visualizer = dict(vis_backends=[*_base_.vis_backends, dict(type='TensorboardVisBackend')])
 val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
 test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)

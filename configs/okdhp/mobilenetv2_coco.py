@@ -5,6 +5,9 @@ _base_ = (
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
 
 model = dict(type='OKDHPTopdownPoseEstimator', branches=3, split='whole')
-default_hooks = dict(distill=dict(type='DistillProgressHook'))
+default_hooks = dict(
+    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')
+)
+visualizer = dict(vis_backends=[*_base_.vis_backends, dict(type='TensorboardVisBackend')])
 val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
 test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)

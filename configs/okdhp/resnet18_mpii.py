@@ -10,6 +10,9 @@ model = dict(
     backbone=dict(depth=18, init_cfg=dict(checkpoint='torchvision://resnet18')),
     head=dict(in_channels=512),
 )
-default_hooks = dict(distill=dict(type='DistillProgressHook'))
+default_hooks = dict(
+    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')
+)
+visualizer = dict(vis_backends=[*_base_.vis_backends, dict(type='TensorboardVisBackend')])
 val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
 test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)
