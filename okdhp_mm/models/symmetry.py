@@ -1,7 +1,24 @@
 """Copies of one trained network, made different on purpose.
 
-Branches that start equal stay equal: they see the same images and targets, so their gradients are
-equal for ever, and nothing is to be learned from each other.
+Branches that start equal see the same images and targets. Unless the aggregator treats them
+differently, their gradients are equal, they stay equal, and have nothing to learn from each other.
+
+Measured on the demo's figures, from a stock checkpoint of AP 0.523: the lowest AP of a branch when
+loaded, and the relative difference of two branches' heatmaps then and after 3 epochs with the FAU
+or with the mean ensemble:
+
+=====  =====  ======  =====  =====
+noise  AP     loaded  FAU    mean
+=====  =====  ======  =====  =====
+0      0.523  0       0.025  0
+0.02   0.521  0.027   0.023
+0.05   0.521  0.068   0.024  0.014
+0.1    0.520  0.136   0.031
+0.2    0.514  0.273   0.048
+=====  =====  ======  =====  =====
+
+So 0.05, the default, costs a branch about nothing. The mean ensemble needs it; the FAU, which
+weights branches differently, hardly does. All APs were 0.555-0.563 in the end, whatever the noise.
 """
 
 from __future__ import annotations
