@@ -42,7 +42,9 @@ def worker(rank: int, folder: Path) -> None:
     # The default: a parameter that a step leaves out would make the next one hang or fail.
     wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=False)
     part = slice_of(saved['data'], rank * 2, rank * 2 + 2)
+    model.head.distiller.report_next()  # which must not disturb what the wrapper counts
     result = backward(model, wrapped, part)
+    assert model.head.distiller.take_report() is not None
     model.zero_grad()
     backward(model, wrapped, part)
     if rank == 0:
