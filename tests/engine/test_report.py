@@ -130,13 +130,14 @@ def test_a_compiled_model_makes_the_reported_step_uncompiled():
 
     model = make_model().train()
     data = model.data_preprocessor(batch(2), training=True)
-    outputs = model.head.outputs(model.backbone(data['inputs']))
-    targets = model.head.targets(outputs, data['data_samples'])
     model.head.distiller.set_progress(1.0)
     forward = torch.compile(model.head.distiller.forward, backend=backend)
     runner, hook = runner_of(model, compile=True), DistillReportHook(interval=2)
     counts = []
     for _ in range(4):
+        # Anew in every step, as in training: what a diagnosis caches on them must not linger.
+        outputs = model.head.outputs(model.backbone(data['inputs']))
+        targets = model.head.targets(outputs, data['data_samples'])
         hook.before_train_iter(runner, 0)
         forward(outputs, targets)
         hook.after_train_iter(runner, 0)
