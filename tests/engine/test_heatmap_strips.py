@@ -1,6 +1,7 @@
 """Pictures of what every branch sees."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from okdhp_mm.engine import BranchVisualizationHook, heatmap_strips
-from okdhp_mm.engine.heatmap_strips import choose, draw_strips, encode
+from okdhp_mm.engine.heatmap_strips import choose, draw_strips, encode, keypoint_names
 from okdhp_mm.errors import UserError
 
 
@@ -27,7 +28,28 @@ def test_pictures_of_every_validation_lie_on_disk(trained):
     assert names == [f'heatmaps_0_{sample}_{step}.png' for sample in (0, 1) for step in (3, 6)]
 
 
-def test_pictures_land_in_tensorboard_with_the_right_colours(trained):
+def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch():
+    model, dataset, shown = make_model().eval(), Noise(3), {}
+    data = pseudo_collate([dataset[index] for index in range(3)])
+    runner = SimpleNamespace(
+        model=model,
+        iter=7,
+        val_dataloader=SimpleNamespace(dataset=dataset),
+        visualizer=SimpleNamespace(
+            add_image=lambda name, image, step: shown.update({(name, step): image})
+        ),
+    )
+    hook = BranchVisualizationHook(interval=2, samples=2, keypoints=['nose'])
+    for batch_idx in range(3):
+        hook.after_val_iter(runner, batch_idx, data)
+    assert list(shown) == [(f'heatmaps_{b}_{index}', 7) for b in (0, 2) for index in (0, 1)]
+    strips = draw_strips(model, data, [0], list(keypoint_names(dataset.metainfo)))
+    for index in (0, 1):
+        assert np.array_equal(shown[f'heatmaps_0_{index}', 7], strips[index][..., ::-1])
+        assert not np.array_equal(strips[index], strips[index][..., ::-1])
+
+
+def test_pictures_land_in_tensorboard(trained):
     (events,) = Path(trained.work_dir).glob('*/vis_data/events.*')
     accumulator = EventAccumulator(str(events), size_guidance={'images': 0})
     accumulator.Reload()
