@@ -126,6 +126,23 @@ def test_a_training_logs_each_loss_and_the_figures_of_every_output(averaged):
     assert list(folder.glob('best_coco_AP_epoch_*.pth')), 'save_best works as usual'
 
 
+def test_a_training_ends_with_a_table_of_every_output(averaged):
+    folder, log = averaged
+    last = [line for line in scalars(folder) if 'coco/AP' in line][-1]
+    table = log[log.index('\ncoco/AP ') :].splitlines()
+    for row, (name, key) in zip(
+        table[2:6],
+        {
+            'branch0': 'coco/AP',
+            'branch1': 'branch1/coco/AP',
+            'branch2': 'branch2/coco/AP',
+            'ensemble': 'ensemble/coco/AP',
+        }.items(),
+        strict=True,
+    ):
+        assert row.split()[:2] == [name, f'{last[key]:.4f}']
+
+
 def test_testing_a_checkpoint_gives_the_figures_of_the_last_validation(averaged, workplace):
     folder, _ = averaged
     out, dump = workplace / 'metrics.json', workplace / 'predictions.pkl'
