@@ -57,10 +57,10 @@ test_dataloader = val_dataloader
 val_evaluator = dict(metric=dict(ann_file=f'{data_root}annotations/person_keypoints_val2017.json'))
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=12)
+train_cfg = dict(max_epochs=9)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=4e-3, weight_decay=0))
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.05, by_epoch=False),
-    dict(type='CosineAnnealingLR', T_max=12, eta_min=4e-5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=9, eta_min=4e-5, convert_to_iter_based=True),
 ]
 randomness = dict(seed=0)

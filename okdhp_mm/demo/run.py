@@ -85,12 +85,13 @@ def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
     scores = {branch_name(0): figures[AP], **{name: figures[f'{name}/{AP}'] for name in others}}
     scores['alone'] = alone[AP]
 
-    export = export_student(
-        cfg, str(out_dir / 'okdhp' / 'last.pth'), out_dir / 'student', force=True
-    )
-    draw_predictions(cfg, export, out_dir / 'predictions.jpg')
-    draw_heatmaps(cfg, model, out_dir / 'heatmaps.jpg')
-    write_image(out_dir / 'scores.png', score_bars(scores, limit=1.0))
+    with redirect_stdout(io.StringIO()):  # the COCO tools print whatever they do
+        export = export_student(
+            cfg, str(out_dir / 'okdhp' / 'last.pth'), out_dir / 'student', force=True
+        )
+        draw_predictions(cfg, export, out_dir / 'predictions.jpg')
+        draw_heatmaps(cfg, model, out_dir / 'heatmaps.jpg')
+        write_image(out_dir / 'scores.png', score_bars(scores, limit=1.0))
     return scores
 
 
@@ -106,7 +107,6 @@ def train(cfg: Config, work_dir: Path, title: str) -> tuple[torch.nn.Module, dic
     cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     cfg.default_hooks.checkpoint = None
     progress = ProgressLine(title)
-    # The COCO tools print whatever they do.
     with redirect_stdout(io.StringIO()):
         runner = Runner.from_cfg(cfg)
         runner.register_hook(progress)
