@@ -47,7 +47,7 @@ def test_official_kl_has_the_authors_value_and_gradients(reference, m):
     loss = KLHeatmapLoss(reduction='official', detach_target=False)
     value = loss(branch, ensemble, reference['keypoint_weights'])
     value.backward()
-    # Differences of nearly equal logarithms: only the same order of operations gives this in float32.
+    # Differences of nearly equal logarithms: in float32 only the same order of operations gives it.
     torch.testing.assert_close(value, reference[f'kl_{m}'], rtol=1e-5, atol=0)
     for ours, theirs in (
         (branch.grad, reference[f'kl_{m}_grad_branch']),
