@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from .checkpoint import load_checkpoint
 from .cli import drop_pretrained
 from .errors import UserError
-from .models.student import branch_models, student_name
+from .models.student import config_branches, student_name
 from .structures import ENSEMBLE, branch_name
 
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
@@ -155,7 +155,7 @@ def branch_to_export(cfg: Config, branch: int | None) -> int:
             "test_cfg.branch='ensemble' needs all branches, a student is one: choose it by "
             '--branch N.'
         )
-    count = len(branch_models(cfg.model, cfg.model.get('branches', 3)))
+    count = len(config_branches(cfg.model))
     if branch not in range(count):
         raise UserError(f'Branch {branch} does not exist; valid are 0 to {count - 1}.')
     return branch
@@ -201,7 +201,7 @@ def student_config(cfg: Config, branch: int) -> Config:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
-    own = branch_models(cfg.model, cfg.model.get('branches', 3))[branch]
+    own = config_branches(cfg.model)[branch]
     student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
     for key in [key for key, value in student.model.items() if value is None]:
         student.model.pop(key)

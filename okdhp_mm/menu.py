@@ -18,7 +18,7 @@ from .checkpoint import use_safe_loader
 from .cli import check_data
 from .errors import UserError
 from .export import Export, branch_to_export, export_student
-from .models.student import branch_models
+from .models.student import config_branches
 from .structures import branch_name
 
 MENU = 'menu.csv'
@@ -57,7 +57,9 @@ def export_menu(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool =
     """
     out_dir = Path(out_dir)
     branch_to_export(cfg, 0)
-    count = len(branch_models(cfg.model, cfg.model.get('branches', 3)))
+    if (out_dir / MENU).exists() and not force:
+        raise UserError(f'{out_dir / MENU} exists already; --force overwrites it.')
+    count = len(config_branches(cfg.model))
     exports = [
         export_student(cfg, checkpoint, out_dir / branch_name(m), m, force) for m in range(count)
     ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
-from .student import branch_models, student_name
+from .student import DEFAULT_BRANCHES, branch_models, student_name
 from .symmetry import noisy_copies
 
 OKDHP_TERMS = dict(
@@ -72,7 +72,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         backbone: ConfigDict,
         head: ConfigDict,
         neck: ConfigDict | None = None,
-        branches: int | Sequence[dict] = 3,
+        branches: int | Sequence[dict] = DEFAULT_BRANCHES,
         split: str = 'whole',
         aggregator: ConfigDict | None = None,
         distiller: ConfigDict | None = None,

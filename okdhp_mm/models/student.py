@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from ..errors import UserError
 
+DEFAULT_BRANCHES = 3
 BRANCH_KEYS = ('backbone', 'neck', 'head')
 
 # The state-dict law: own name -> branch (None: every branch) and name in the student.
@@ -46,6 +47,11 @@ def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigD
         model.merge_from_dict(copy.deepcopy(dict(change)))
         models.append(model._cfg_dict)
     return models
+
+
+def config_branches(model: dict) -> list[ConfigDict]:
+    """Config of every branch's student of a training config's model."""
+    return branch_models(model, model.get('branches', DEFAULT_BRANCHES))
 
 
 def student_name(name: str) -> tuple[int | None, str] | None:

@@ -1,0 +1,64 @@
+"""Several students of one training, and what is written about them."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from common import build, shake
+from mmengine.config import Config
+
+from okdhp_mm.demo.figures import write_coco
+from okdhp_mm.errors import UserError
+from okdhp_mm.menu import export_menu
+
+DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
+BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3,)))]
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A config of two unequal branches on data that are there, and a checkpoint."""
+    folder = tmp_path_factory.mktemp('menu')
+    annotations = write_coco(folder / 'data', 'val', 6, seed=0)
+    cfg = Config.fromfile(DEMO)
+    cfg.model.branches = BRANCHES
+    cfg.test_dataloader.dataset.data_root = f'{folder / "data"}/'
+    cfg.test_evaluator.metric.ann_file = str(annotations)
+    torch.save(dict(state_dict=shake(build(cfg.model)).state_dict()), folder / 'last.pth')
+    return cfg, str(folder / 'last.pth')
+
+
+def rows(menu):
+    with menu.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_menu_names_every_student_its_cost_and_its_score(trained, tmp_path):
+    menu = export_menu(*trained, tmp_path)
+    plain, wide = rows(menu)
+    assert [plain['branch'], wide['branch']] == ['0', '1']
+    # A 3x3 convolution to 32 channels with bias, its norm, and the wider final layer.
+    added = (16 * 32 * 9 + 32) + 2 * 32 + (32 - 16) * 17
+    assert int(wide['parameters']) - int(plain['parameters']) == added
+    assert int(wide['flops']) > int(plain['flops'])
+    for row in (plain, wide):
+        assert float(row['cpu_ms']) > 0
+        assert 0 <= float(row['coco/AP']) <= 1
+        assert (tmp_path / row['config']).is_file() and (tmp_path / row['checkpoint']).is_file()
+
+
+def test_without_test_data_the_score_is_left_empty(trained, tmp_path, capsys):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.test_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
+    assert [row['coco/AP'] for row in rows(export_menu(cfg, checkpoint, tmp_path))] == ['', '']
+    assert 'not evaluated' in capsys.readouterr().out
+
+
+def test_a_menu_that_is_there_is_not_overwritten(trained, tmp_path):
+    (tmp_path / 'menu.csv').write_text('mine')
+    with pytest.raises(UserError, match='menu.csv exists already; --force overwrites it'):
+        export_menu(*trained, tmp_path)
+    assert (tmp_path / 'menu.csv').read_text() == 'mine'
+    assert [path.name for path in tmp_path.iterdir()] == ['menu.csv']
