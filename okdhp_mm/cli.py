@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict, DictAction
 
 from .errors import UserError
+from .methods import apply_method
 
 
 @contextmanager
@@ -54,16 +55,25 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     """The config with what :func:`add_runner_arguments` parsed, but for ``--cfg-options``.
 
+    Args:
+        args: What was parsed.
+        method: Name of the method to train by instead of the config's own; the work directory is
+            named after it, unless the user named one.
+
     Raises:
-        UserError: If the file does not exist.
+        UserError: If the file or the method does not exist, or the config trains no branches.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
+    work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
+    if method is not None:
+        apply_method(cfg.get('model') or {}, method)
+        work_dir = f'{work_dir.rstrip("/")}_{method}'
+    cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:
         visualization = cfg.default_hooks.get('visualization')
         if not visualization:

@@ -15,6 +15,7 @@ from torch import nn
 
 from .errors import UserError
 from .export import ESTIMATOR
+from .methods import apply_method, method_file
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import FAMILIES, split_points
 from .split_choice import half_way
@@ -42,7 +43,12 @@ class Conversion:
 
 
 def convert_config(
-    stock: str, out: str | Path, branches: int = 3, split: str | None = None, force: bool = False
+    stock: str,
+    out: str | Path,
+    branches: int = 3,
+    split: str | None = None,
+    force: bool = False,
+    method: str | None = None,
 ) -> Conversion:
     """Write a training config for a stock config, after building its model once.
 
@@ -52,9 +58,11 @@ def convert_config(
         branches: How many branches.
         split: Where they part; by default :func:`half_way`.
         force: Whether to overwrite ``out``.
+        method: Name of the method that trains them; by default nothing is said, as in our configs.
 
     Raises:
-        UserError: If there is no such config, OKDHP cannot train its model, or ``out`` is there.
+        UserError: If there is no such config or method, OKDHP cannot train its model, or ``out``
+            is there.
     """
     out = Path(out)
     if out.suffix != '.py':
@@ -64,15 +72,15 @@ def convert_config(
     external = '::' in stock
     cfg = read_stock(stock if external else os.path.abspath(stock))
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    trained = build(training_model(cfg, branches, split or WHOLE), stock)
+    trained = build(training_model(cfg, branches, split or WHOLE, method), stock)
     network = build(cfg.model, stock)
     if split is None:
         split = half_way(network)
-        trained = build(training_model(cfg, branches, split), stock)
+        trained = build(training_model(cfg, branches, split, method), stock)
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(config_text(cfg, base, branches, split))
+    out.write_text(config_text(cfg, base, branches, split, method))
     points = split_points(FAMILIES, network.backbone)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
     return Conversion(out, split, points, *sizes)
@@ -114,22 +122,30 @@ def build(model: dict, stock: str) -> nn.Module:
         raise UserError(f'The model of {stock} cannot be built here ({reason}).') from error
 
 
-def training_model(cfg: Config, branches: int, split: str) -> dict:
+def training_model(cfg: Config, branches: int, split: str, method: str | None) -> dict:
     """The stock model, multiplied."""
-    return cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
+    model = cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
+    if method:
+        apply_method(model, method)
+    return model
 
 
-def config_text(cfg: Config, base: str, branches: int, split: str) -> str:
-    """The lines that make a stock config a training config."""
+def config_text(cfg: Config, base: str, branches: int, split: str, method: str | None) -> str:
+    """The lines that make a stock config a training config.
+
+    A method is copied into them, for a path to its file would be one of this installation.
+    """
     imports = (cfg.get('custom_imports') or {}).get('imports', [])
     imports = ['okdhp_mm', *([imports] if isinstance(imports, str) else imports)]
+    chosen = ', **method' if method else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
     lines = [
         f'# {Path(base.rpartition("::")[2]).stem}: {branches} branches {where}.',
         f'_base_ = {base!r}',
         f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
-        f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
+        *([method_file(method).read_text()] if method else []),
+        f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r}{chosen})',
         'default_hooks = dict(',
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',

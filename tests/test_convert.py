@@ -178,6 +178,21 @@ def test_every_metric_of_a_list_is_wrapped_and_nothing_where_there_is_none(stock
         METRICS.build(metric)
 
 
+def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
+    done = convert_config(stock(), tmp_path / 'own.py', method='okdhp_official')
+    assert "# mmpose's KeypointMSELoss is twice" in done.config.read_text()
+    model = Config.fromfile(done.config).model
+    assert (model.branches, model.aggregator.form) == (3, 'released')
+    assert model.distiller.terms.loss_kd.loss.reduction == 'official'
+    losses = run(MODELS.build(model).train(), 'loss', batch())
+    assert {'loss_kpt', 'loss_ens', 'loss_kd'} <= losses.keys()
+    mean = convert_config(stock(), tmp_path / 'mean.py', method='branches')
+    assert done.trained_parameters > mean.trained_parameters, 'the FAU counts, too'
+    with pytest.raises(UserError, match="no method 'none'"):
+        convert_config(stock(), tmp_path / 'none.py', method='none')
+    assert not (tmp_path / 'none.py').exists()
+
+
 def test_imports_of_the_stock_config_are_kept(stock, tmp_path):
     cfg = Config.fromfile(convert_config(stock(ALEXNET), tmp_path / 'own.py').config)
     assert cfg.custom_imports.imports == ['okdhp_mm', 'mmpose.datasets']

@@ -16,10 +16,13 @@ def main() -> None:
     parser.add_argument(
         '--split', help="where they part, or 'whole' (default: half of the multiply-adds shared)"
     )
+    parser.add_argument('--method', help='a file of configs/_base_/methods (default: okdhp)')
     parser.add_argument('--force', action='store_true', help='overwrite a config that is there')
     args = parser.parse_args()
     with errors_in_one_sentence():
-        done = convert_config(args.config, args.out, args.branches, args.split, args.force)
+        done = convert_config(
+            args.config, args.out, args.branches, args.split, args.force, args.method
+        )
     print(f'{done.config}: {args.branches} branches, split={done.split!r}')
     print(f'possible splits: {", ".join([*done.points, "whole"])}')
     print(f'parameters: {done.trained_parameters / 1e6:.2f} M in training, '

@@ -18,9 +18,14 @@ from okdhp_mm.engine import branch_table
 
 
 def parse_args() -> argparse.Namespace:
-    """The arguments of mmpose's train.py, and --from-scratch."""
+    """The arguments of mmpose's train.py, --method and --from-scratch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='training config')
+    parser.add_argument(
+        '--method',
+        help='distil by this method, a file of configs/_base_/methods, into WORK_DIR_METHOD, where '
+        'the complete config is written: test and export with that one',
+    )
     add_runner_arguments(parser)
     parser.add_argument(
         '--resume',
@@ -43,7 +48,7 @@ def parse_args() -> argparse.Namespace:
 
 def config_from(args: argparse.Namespace):
     """The config with the arguments merged into it."""
-    cfg = load_config(args)
+    cfg = load_config(args, args.method)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

@@ -124,7 +124,7 @@ def slow_total(model, data, epoch, length):
 
 @pytest.mark.parametrize('epoch', [0, 30, 60, 149])
 def test_the_official_preset_is_the_total_that_the_authors_write(epoch):
-    official = Config.fromfile(BASE / 'okdhp_official.py').official
+    official = Config.fromfile(BASE / 'methods' / 'okdhp_official.py').method
     model = hourglass(aggregator=official.aggregator, distiller=official.distiller).train()
     assert model.head.aggregator.form == 'released'
     model.head.distiller.set_progress(epoch / 150)

@@ -1,6 +1,5 @@
-# OKDHP as the authors' release computes it, but for its wrong indices; see docs/okdhp.md. Use it by
-# `model = dict(**_base_.official)`.
-official = dict(
+# OKDHP as the authors' release computes it, but for its wrong indices; see docs/okdhp.md.
+method = dict(
     aggregator=dict(type='FAU', form='released'),
     distiller=dict(
         type='Distiller',

@@ -1,0 +1,63 @@
+"""Distillation methods by name: one file each in ``configs/_base_/methods``.
+
+Such a file defines ``method``, what the method sets in the ``model`` of any training config.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .errors import UserError
+from .models import OKDHPTopdownPoseEstimator
+
+PACKAGE = Path(__file__).parent
+FOLDER = Path('configs', '_base_', 'methods')
+OWNED = ('aggregator', 'distiller')
+"""What every method decides: where it says nothing, it means the model's default."""
+
+
+def method_files() -> dict[str, Path]:
+    """File of every method by name, sorted."""
+    # `.mim` is where an installed package keeps its configs; a checkout has them beside it.
+    installed = PACKAGE / '.mim' / FOLDER
+    folder = installed if installed.is_dir() else PACKAGE.parent / FOLDER
+    return {file.stem: file for file in sorted(folder.glob('*.py'))}
+
+
+def method_file(name: str) -> Path:
+    """File of a method.
+
+    Raises:
+        UserError: If there is no such method.
+    """
+    files = method_files()
+    if name not in files:
+        raise UserError(f'There is no method {name!r}; there are {", ".join(files) or "none"}.')
+    return files[name]
+
+
+def apply_method(model: dict, name: str) -> None:
+    """Let a training config's model be trained by a method, in place.
+
+    The method replaces what the model had; nothing of another method is left.
+
+    Args:
+        model: Config of a multi-branch model.
+        name: Name of the method.
+
+    Raises:
+        UserError: If there is no such method, or the model has no branches.
+    """
+    if model.get('type') != OKDHPTopdownPoseEstimator.__name__:
+        raise UserError(
+            f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
+            'branches; tools/okdhp_config.py makes a training config of a stock one.'
+        )
+    method = Config.fromfile(method_file(name)).method
+    for key in OWNED:
+        model.pop(key, None)
+    for key, value in method.items():
+        model[key] = copy.deepcopy(value)
