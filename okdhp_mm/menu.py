@@ -53,13 +53,17 @@ def export_menu(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool =
         Path of the menu.
 
     Raises:
-        UserError: See :func:`~okdhp_mm.export.export_student`.
+        UserError: If a menu or one of its students is already there, and see
+            :func:`~okdhp_mm.export.export_student`.
     """
     out_dir = Path(out_dir)
     branch_to_export(cfg, 0)
-    if (out_dir / MENU).exists() and not force:
-        raise UserError(f'{out_dir / MENU} exists already; --force overwrites it.')
     count = len(config_branches(cfg.model))
+    # Before the first is written: half a menu would stay behind.
+    patterns = [MENU, *(f'{branch_name(m)}/student.*' for m in range(count))]
+    present = [str(file) for pattern in patterns for file in sorted(out_dir.glob(pattern))]
+    if present and not force:
+        raise UserError(f'{", ".join(present)} already there; --force overwrites.')
     exports = [
         export_student(cfg, checkpoint, out_dir / branch_name(m), m, force) for m in range(count)
     ]

@@ -56,9 +56,20 @@ def test_without_test_data_the_score_is_left_empty(trained, tmp_path, capsys):
     assert 'not evaluated' in capsys.readouterr().out
 
 
-def test_a_menu_that_is_there_is_not_overwritten(trained, tmp_path):
-    (tmp_path / 'menu.csv').write_text('mine')
-    with pytest.raises(UserError, match='menu.csv exists already; --force overwrites it'):
+@pytest.mark.parametrize('there', ['menu.csv', 'branch1/student.py', 'branch1/student.pth'])
+def test_what_is_there_is_found_before_anything_is_written(trained, tmp_path, there):
+    file = tmp_path / there
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('mine')
+    with pytest.raises(UserError, match=f'{there} already there; --force overwrites'):
         export_menu(*trained, tmp_path)
-    assert (tmp_path / 'menu.csv').read_text() == 'mine'
-    assert [path.name for path in tmp_path.iterdir()] == ['menu.csv']
+    assert file.read_text() == 'mine'
+    assert [path for path in tmp_path.rglob('*') if path.is_file()] == [file]
+
+
+def test_force_overwrites_what_is_there(trained, tmp_path):
+    (tmp_path / 'branch1').mkdir()
+    for there in ('menu.csv', 'branch1/student.py'):
+        (tmp_path / there).write_text('mine')
+    plain, wide = rows(export_menu(*trained, tmp_path, force=True))
+    assert 'mine' != (tmp_path / wide['config']).read_text()
