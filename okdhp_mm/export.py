@@ -33,8 +33,18 @@ from .models.student import config_branches, student_name
 from .structures import ENSEMBLE, branch_name
 
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
-OWN_MODEL_KEYS = ('branches', 'split', 'aggregator', 'distiller', 'symmetry_noise')
-OWN_TEST_KEYS = ('branch', 'report')
+OWN_MODEL_KEYS = (
+    'branches',
+    'split',
+    'split_gradient',
+    'aggregator',
+    'distiller',
+    'symmetry_noise',
+    'views',
+    'averaged',
+    'freeze_backbone',
+)
+OWN_TEST_KEYS = ('branch', 'report', 'averaged')
 LOCAL = 'LocalVisBackend'
 OWN_BACKBONE = 'cfg.model.backbone.type'
 """The only type of a student that may be of this package."""
@@ -162,7 +172,7 @@ def branch_to_export(cfg: Config, branch: int | None) -> int:
 
 
 def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn.Module:
-    """The multi-branch model with the checkpoint's weights.
+    """The multi-branch model, or its averaged copy, that is deployed, with a checkpoint's weights.
 
     Raises:
         UserError: If the checkpoint is of another model.
@@ -176,7 +186,7 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
     drop_pretrained(model)
     trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
-    return trained
+    return trained.deployed
 
 
 def stock_model(model: ConfigDict) -> ConfigDict:

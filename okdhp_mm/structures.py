@@ -43,11 +43,13 @@ class BranchFeatures:
             would have returned (a tuple of feature maps).
         trunk_stages: How many leading entries of every branch's tuple are heatmaps that the trunk
             has made already: the same tensors for all branches.
+        images: What they were made from, (B, 3, H, W), normalised.
     """
 
     shared: Tensor
     branches: dict[int, Any]
     trunk_stages: int = 0
+    images: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class BranchOutputs:
         ensemble: The aggregated heatmaps, (B, K, H, W); None before aggregation.
         weights: The aggregation weights, (B, M, K), if the aggregator has any.
         trunk: Heatmaps of the trunk's stages, (B, K, H, W) each: below every branch, once.
+        penultimate: The feature map of every branch that its final heatmaps are made from by one
+            layer, M x (B, C_m, H, W); empty unless something asks for them.
+        mixtures: A teacher for each branch of its own, (M, B, K, H, W), if the aggregator makes
+            them.
+        averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W), if the
+            model keeps them; constants.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -68,6 +76,9 @@ class BranchOutputs:
     ensemble: Tensor | None = None
     weights: Tensor | None = None
     trunk: tuple[Tensor, ...] = ()
+    penultimate: tuple[Tensor, ...] = ()
+    mixtures: Tensor | None = None
+    averaged: Tensor | None = None
 
     @cached_property
     def finals(self) -> Tensor:
@@ -82,9 +93,31 @@ class BranchOutputs:
         grid = (self.trunk, *self.heatmaps)
         return torch.stack([heatmaps for stages in grid for heatmaps in stages])
 
-    def aggregated(self, ensemble: Tensor, weights: Tensor | None) -> BranchOutputs:
+    def aggregated(
+        self, ensemble: Tensor, weights: Tensor | None = None, mixtures: Tensor | None = None
+    ) -> BranchOutputs:
         """The same outputs with the ensemble filled in."""
-        return replace(self, ensemble=ensemble, weights=weights)
+        return replace(self, ensemble=ensemble, weights=weights, mixtures=mixtures)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the parts that exist only in training have to fit, read off the built network.
+
+    Attributes:
+        branches: M.
+        keypoints: K.
+        shared_channels: Channels C of :attr:`BranchFeatures.shared`.
+        penultimate: (C, H, W) of every branch's :attr:`BranchOutputs.penultimate`, None for a
+            branch whose heatmaps no single layer makes.
+        averages: Whether the model keeps branches with averaged weights.
+    """
+
+    branches: int
+    keypoints: int
+    shared_channels: int
+    penultimate: tuple[tuple[int, int, int] | None, ...] = ()
+    averages: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from .aggregators import FAU, MeanAggregator
 from .backbones import BranchedBackbone, StackedHourglass
-from .distillers import Distiller, GaussianRampUp, Supervise, Teach
+from .distillers import Distiller, GaussianRampUp, Mutual, Supervise, Teach, TeachOwn
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
+from .views import PhotometricViews
 
 __all__ = [
     'FAU',
@@ -15,8 +16,11 @@ __all__ = [
     'KLHeatmapLoss',
     'MeanAggregator',
     'MultiBranchHead',
+    'Mutual',
     'OKDHPTopdownPoseEstimator',
+    'PhotometricViews',
     'StackedHourglass',
     'Supervise',
     'Teach',
+    'TeachOwn',
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.models.utils import check_and_update_config
@@ -15,9 +15,11 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..errors import UserError
-from ..structures import ENSEMBLE, BranchFeatures
-from .student import DEFAULT_BRANCHES, branch_models, student_name
-from .symmetry import noisy_copies
+from ..structures import ENSEMBLE, BranchFeatures, Sizes
+from .averaged import AveragedCopy
+from .fan_out import check_own, fan_out
+from .student import DEFAULT_BRANCHES, branch_models
+from .taps import LastLayer, find_last_layer
 
 OKDHP_TERMS = dict(
     loss_kpt=dict(type='Supervise', of='branches'),
@@ -48,16 +50,24 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         branches: How many branches, or for each what it changes, see
             :func:`~okdhp_mm.models.student.branch_models`.
         split: Where the branches part, see :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
+        split_gradient: How the trunk learns from the branches, 'sum' or 'mean', see there.
         aggregator: Config of the aggregator.
         distiller: Config of the distiller.
         symmetry_noise: Relative noise on the weights of branches that would start as copies of
             another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
             keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
+        views: Config of a module that gives each branch another view of the training images, such
+            as :class:`~okdhp_mm.models.views.PhotometricViews`; None shows all the same.
+        averaged: Settings of :class:`~okdhp_mm.models.averaged.AveragedCopy`, e.g.
+            ``dict(momentum=0.001)``: keep a copy with averaged weights, which may teach and may be
+            deployed; None for no copy.
+        freeze_backbone: Whether trunk and branches stay as they are, batch norms' statistics
+            included, and only necks and heads learn.
         train_cfg: As in the stock model.
         test_cfg: As in the stock model; besides, ``branch`` is what is deployed, an index or
-            'ensemble' (default 0), and ``report`` what predictions are made for: 'all' outputs
+            'ensemble' (default 0), ``report`` what predictions are made for: 'all' outputs
             (default), which :class:`~okdhp_mm.evaluation.EveryOutputMetric` needs, or
-            'deployed'.
+            'deployed', and ``averaged`` whether they are those of the averaged copy.
         data_preprocessor: As in the stock model.
         init_cfg: As in the stock model.
         metainfo: As in the stock model.
@@ -74,9 +84,13 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         neck: ConfigDict | None = None,
         branches: int | Sequence[dict] = DEFAULT_BRANCHES,
         split: str = 'whole',
+        split_gradient: str = 'sum',
         aggregator: ConfigDict | None = None,
         distiller: ConfigDict | None = None,
         symmetry_noise: float = 0.05,
+        views: ConfigDict | None = None,
+        averaged: ConfigDict | None = None,
+        freeze_backbone: bool = False,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
         data_preprocessor: ConfigDict | None = None,
@@ -87,7 +101,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         students = branch_models(dict(backbone=backbone, neck=neck, head=head), branches)
         super().__init__(
             backbone=dict(
-                type='BranchedBackbone', backbones=[s.backbone for s in students], split=split
+                type='BranchedBackbone',
+                backbones=[s.backbone for s in students],
+                split=split,
+                split_gradient=split_gradient,
             ),
             head=dict(
                 type='MultiBranchHead',
@@ -101,34 +118,63 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
-        check_test_cfg(self.test_cfg, len(students))
+        check_test_cfg(self.test_cfg, len(students), averaged is not None)
         check_branches(self)
         if symmetry_noise < 0:
             raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
         self.symmetry_noise = symmetry_noise
-        shared_channels = self._probe()
-        self.head.build_aggregator(aggregator or dict(type='FAU'), shared_channels)
+        self.views = MODELS.build(views) if views else None
+        self.freeze_backbone = freeze_backbone
+        if freeze_backbone:
+            self.backbone.requires_grad_(False)
+        self._build_training(aggregator or dict(type='FAU'), averages=averaged is not None)
+        # Last, for it is a copy of all the above.
+        self.averaged = None
+        if averaged is not None:
+            self.averaged = AveragedCopy(self, **averaged)
 
     @torch.no_grad()
-    def _probe(self) -> int:
-        """Channels of the shared feature, and a check that all heatmaps have one size.
+    def _build_training(self, aggregator: ConfigDict, averages: bool) -> None:
+        """Build what exists only in training, to the sizes that the network has.
 
-        One empty image tells for every network, where declarations would have to be kept for each.
+        One empty image tells them for every network, where declarations would have to be kept for
+        each.
+
+        Raises:
+            UserError: If the branches' heatmaps differ in size, or the parts do not fit.
         """
         width, height = self.head.decoder.input_size
+        image = torch.zeros(1, 3, height, width)
         self.eval()
-        features = self.backbone(torch.zeros(1, 3, height, width))
-        sizes = [
-            tuple(self.head.branch_forward(features, m)[-1].shape[-2:])
-            for m in range(len(self.head.branches))
-        ]
+        shared_channels = self.backbone(image, []).shared.shape[1]
+        finals, layers = zip(*(self._last_layer(image, m) for m in self._indices), strict=True)
         self.train()
+        sizes = [tuple(final.shape[-2:]) for final in finals]
         if len(set(sizes)) > 1:
             raise UserError(
                 f'The heatmaps of the branches have sizes {sizes} (H, W); they must be equal, for '
                 'the ensemble is their weighted sum.'
             )
-        return features.shared.shape[1]
+        sizes = Sizes(
+            branches=len(finals),
+            keypoints=finals[0].shape[1],
+            shared_channels=shared_channels,
+            penultimate=tuple(layer and layer.in_shape for layer in layers),
+            averages=averages,
+        )
+        self.head.build_training(aggregator, sizes, [layer and layer.layer for layer in layers])
+
+    def _last_layer(self, image: Tensor, index: int) -> tuple[Tensor, LastLayer | None]:
+        """Final heatmaps of a branch, and the layer that makes them."""
+        parts = self.backbone.branches[index], self.head.necks[index], self.head.branches[index]
+        return find_last_layer(
+            (module for part in parts for module in part.modules()),
+            lambda: self.head.branch_forward(self.backbone(image, [index]), index)[-1],
+        )
+
+    @property
+    def _indices(self) -> range:
+        return range(len(self.head.branches))
 
     def extract_feat(self, inputs: Tensor) -> BranchFeatures:
         """Features of the trunk and of the branches that prediction needs."""
@@ -143,7 +189,43 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             inputs: (B, 3, H, W).
             data_samples: The batch's samples with their encoded targets.
         """
-        return self.head.loss(self.backbone(inputs), data_samples, train_cfg=self.train_cfg)
+        averaged = self._averaged_finals(inputs)
+        views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_backbone):
+            feats = replace(self.backbone(views), images=inputs)
+        return self.head.loss(feats, data_samples, train_cfg=self.train_cfg, averaged=averaged)
+
+    @torch.no_grad()
+    def _averaged_finals(self, inputs: Tensor) -> Tensor | None:
+        """Final heatmaps of the averaged copy, brought up to date, (M, B, K, H, W)."""
+        if self.averaged is None:
+            return None
+        if self.training:
+            self.averaged.update(self)
+        if not self.head.distiller.needs_averaged:
+            return None
+        copy = self.averaged.module
+        feats = copy.backbone(inputs)
+        return torch.stack([copy.head.branch_forward(feats, m)[-1] for m in self._indices])
+
+    def train(self, mode: bool = True) -> OKDHPTopdownPoseEstimator:
+        """As ever, but that a frozen backbone keeps its statistics."""
+        super().train(mode)
+        if self.freeze_backbone:
+            self.backbone.eval()
+        return self
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
+        """As the stock estimator; the averaged copy predicts where it is what is deployed."""
+        model = super() if mode == 'loss' or self.deployed is self else self.deployed
+        return model.forward(inputs, data_samples, mode)
+
+    @property
+    def deployed(self) -> OKDHPTopdownPoseEstimator:
+        """This model, or its averaged copy where ``test_cfg.averaged`` is set."""
+        if self.averaged is not None and self.test_cfg.get('averaged', False):
+            return self.averaged.module
+        return self
 
     def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
         """Heatmaps of the deployed output alone, at the cost of the student alone."""
@@ -187,55 +269,12 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
     def _load_state_dict_pre_hook(self, state_dict, prefix, local_meta, *args, **kwargs) -> None:
         """Take a stock checkpoint apart into trunk and branches; refuse one that does not fit."""
         super()._load_state_dict_pre_hook(state_dict, prefix, local_meta, *args, **kwargs)
-        own = {prefix + name: value.shape for name, value in self.state_dict().items()}
-        if not any(name.startswith(f'{prefix}backbone.trunk.') for name in state_dict):
-            self._fan_out(state_dict, prefix, own)
-            return
-        given = {name: value.shape for name, value in state_dict.items() if name.startswith(prefix)}
-        wrong = [name for name in (own.keys() | given.keys()) if own.get(name) != given.get(name)]
-        wrong = sorted(wrong)
-        if wrong:
-            first = ', '.join(
-                f'{name} (checkpoint {_shape(given, name)}, model {_shape(own, name)})'
-                for name in wrong[:3]
-            )
-            raise UserError(
-                f'The checkpoint is of another model: {len(wrong)} of {len(own)} tensors differ, '
-                f'first {first}; use the config that it was trained with.'
-            )
-
-    def _fan_out(self, state_dict: dict, prefix: str, own: dict) -> None:
-        """Copy a stock checkpoint's weights to the trunk and to every branch, in place."""
-        stock = {name.removeprefix(prefix): state_dict.pop(name) for name in list(state_dict)}
-        owners = {name: student_name(name.removeprefix(prefix)) for name in own}
-        fitting = {
-            name: stock[owner[1]]
-            for name, owner in owners.items()
-            if owner and owner[1] in stock and stock[owner[1]].shape == own[name]
-        }
-        if not fitting:
-            raise UserError(
-                'The checkpoint has nothing in common with the student: it has e.g. '
-                f'{next(iter(stock), None)!r}, the student e.g. '
-                f'{next(owner[1] for owner in owners.values() if owner)!r}.'
-            )
-        state = {name.removeprefix(prefix): value for name, value in fitting.items()}
-        noisy = noisy_copies(self.state_dict() | state, self.symmetry_noise)
-        state_dict.update(fitting | {prefix + name: value for name, value in noisy.items()})
-        used = {owners[name][1] for name in fitting}
-        unused = sorted(stock.keys() - used)
-        new = sorted({owner[1] for owner in owners.values() if owner} - used)
-        print_log(
-            f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
-            f'{len(self.head.branches)} branches; not used: {", ".join(unused) or "none"}; kept '
-            f'as initialised: {", ".join(new) or "none"} and the aggregator'
-            f'{f"; relative noise of {self.symmetry_noise} tells copies apart" if noisy else ""}.',
-            logger='current',
-        )
-
-
-def _shape(shapes: dict, name: str) -> str:
-    return str(tuple(shapes[name])) if name in shapes else 'none'
+        if prefix.endswith('averaged.module.'):
+            return  # the model that keeps this copy has looked at all
+        if any(name.startswith(f'{prefix}backbone.trunk.') for name in state_dict):
+            check_own(self, state_dict, prefix)
+        else:
+            fan_out(self, state_dict, prefix, self.symmetry_noise)
 
 
 def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
@@ -253,11 +292,11 @@ def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
             )
 
 
-def check_test_cfg(test_cfg: ConfigDict, num_branches: int) -> None:
+def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> None:
     """Check what is to be deployed and reported.
 
     Raises:
-        UserError: If ``branch`` or ``report`` is not a possible value.
+        UserError: If ``branch``, ``report`` or ``averaged`` is not a possible value.
     """
     branch = test_cfg.get('branch', 0)
     if branch != ENSEMBLE and branch not in range(num_branches):
@@ -268,3 +307,8 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int) -> None:
     report = test_cfg.get('report', 'all')
     if report not in REPORTS:
         raise UserError(f'test_cfg.report={report!r} is not one of {REPORTS}.')
+    if test_cfg.get('averaged', False) and not averages:
+        raise UserError(
+            'test_cfg.averaged=True, but the model keeps no averaged copy; give it one by '
+            'model.averaged=dict(momentum=0.001).'
+        )

@@ -31,11 +31,11 @@ def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigD
             ``[dict(), dict(head=dict(deconv_out_channels=(128, 128, 128)))]``.
 
     Raises:
-        UserError: If there are fewer than 2 branches, or a branch changes something else.
+        UserError: If there is no branch, or a branch changes something else.
     """
     changes = [{}] * branches if isinstance(branches, int) else list(branches)
-    if len(changes) < 2:
-        raise UserError(f'branches={branches!r}: distillation needs at least 2 branches.')
+    if not changes:
+        raise UserError(f'branches={branches!r}: there must be at least one.')
     models = []
     for m, change in enumerate(changes):
         unknown = set(change) - set(BRANCH_KEYS)

@@ -28,12 +28,19 @@ def test_a_branch_changes_only_the_numbers_that_it_names():
     assert second.to_dict() == expected
 
 
-@pytest.mark.parametrize('branches', [1, 0, -1, [{}], []])
-def test_fewer_than_2_branches_are_refused(branches):
-    with pytest.raises(UserError, match='needs at least 2 branches'):
+@pytest.mark.parametrize('branches', [0, -1, []])
+def test_no_branch_is_refused(branches):
+    with pytest.raises(UserError, match='there must be at least one'):
         branch_models(STUDENT, branches)
-    with pytest.raises(UserError, match='needs at least 2 branches'):
+    with pytest.raises(UserError, match='there must be at least one'):
         make_model(branches=branches)
+
+
+@pytest.mark.parametrize('branches', [1, [{}]])
+@pytest.mark.parametrize('aggregator', ['FAU', 'MeanAggregator'])
+def test_one_branch_is_no_ensemble(branches, aggregator):
+    with pytest.raises(UserError, match=f'branches=1: {aggregator} needs at least 2 branches'):
+        make_model(branches=branches, aggregator=dict(type=aggregator))
 
 
 def test_a_branch_cannot_change_what_the_branches_share():

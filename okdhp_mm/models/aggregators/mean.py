@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmpose.registry import MODELS
 
-from ...structures import BranchOutputs
+from ...structures import BranchOutputs, Targets
 from .base import Aggregator
 
 
@@ -12,6 +12,6 @@ from .base import Aggregator
 class MeanAggregator(Aggregator):
     """Every branch counts the same: the mean ensemble, without parameters."""
 
-    def aggregate(self, outputs: BranchOutputs) -> BranchOutputs:
+    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Mean of the final heatmaps over the branches."""
-        return outputs.aggregated(outputs.finals.mean(0), weights=None)
+        return outputs.aggregated(outputs.finals.mean(0))

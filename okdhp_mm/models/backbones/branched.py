@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from pickle import UnpicklingError
+from typing import Any
 
+import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, ModuleList
 from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from ...errors import UserError
 from ...structures import BranchFeatures
 from .splits import FAMILIES, find_split, run_steps
 
 WHOLE = 'whole'
+SPLIT_GRADIENTS = ('sum', 'mean')
 
 
 @MODELS.register_module()
@@ -32,14 +36,27 @@ class BranchedBackbone(BaseModule):
         backbones: Config of every branch's stock backbone. They may differ above the split.
         split: The point after which the branches part, e.g. 'stage3' of an HRNet, or 'whole' to
             share the whole backbone, which may then be any.
+        split_gradient: Whether the trunk learns by the 'sum' of the branches' gradients or by
+            their 'mean', as in CL-ILR (Song & Chai, NeurIPS 2018,
+            https://arxiv.org/abs/1805.11761).
         init_cfg: As in every mmengine module.
 
     Raises:
-        UserError: If the backbone cannot be split there, or the branches disagree about the trunk.
+        UserError: If the backbone cannot be split there, the branches disagree about the trunk, or
+            ``split_gradient`` is unknown.
     """
 
-    def __init__(self, backbones: Sequence[ConfigDict], split: str = WHOLE, init_cfg=None):
+    def __init__(
+        self,
+        backbones: Sequence[ConfigDict],
+        split: str = WHOLE,
+        split_gradient: str = 'sum',
+        init_cfg=None,
+    ):
         super().__init__(init_cfg)
+        if split_gradient not in SPLIT_GRADIENTS:
+            raise UserError(f'split_gradient={split_gradient!r} is not one of {SPLIT_GRADIENTS}.')
+        self.split_gradient = split_gradient
         trunk = MODELS.build(copy.deepcopy(backbones[0]))  # some write into their config
         if split == WHOLE:
             if any(backbone != backbones[0] for backbone in backbones):
@@ -66,22 +83,39 @@ class BranchedBackbone(BaseModule):
         """Features of the trunk, once, and of the branches asked for (all by default).
 
         Args:
-            images: (B, 3, H, W), normalised.
+            images: (B, 3, H, W), normalised; or (M, B, 3, H, W), another view for each branch,
+                which the trunk then sees all of; its shared feature is their mean.
             branches: Indices of the branches to compute.
         """
         indices = range(len(self.branches)) if branches is None else branches
+        views = len(images) if images.dim() == 5 else 0
+        state = images.flatten(0, 1) if views else images
         if self.split is None:
-            features = self.trunk(images)
-            finest = max(features, key=lambda feature: feature.shape[-2:].numel())
-            return BranchFeatures(finest, dict.fromkeys(indices, features))
+            state = self.trunk(state)
+            shared = max(state, key=lambda feature: feature.shape[-2:].numel())
+            tops = {m: self._part(state, m, views) for m in indices}
+            return BranchFeatures(mean_view(shared, views), tops, images=images)
         family = self.split.family
-        state = run_steps(self.split.lower, self.trunk, images)
-        tops = {m: run_steps(self.splits[m].upper, self.branches[m], state) for m in indices}
+        state = run_steps(self.split.lower, self.trunk, state)
+        tops = {
+            m: run_steps(self.splits[m].upper, self.branches[m], self._part(state, m, views))
+            for m in indices
+        }
         return BranchFeatures(
-            family.shared(state),
+            mean_view(family.shared(state), views),
             {m: family.features(top) for m, top in tops.items()},
             family.trunk_stages(state),
+            images,
         )
+
+    def _part(self, state: Any, index: int, views: int) -> Any:
+        """What one branch gets of the state at the split."""
+        if views:
+            state = tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
+        if self.split_gradient == 'mean' and torch.is_grad_enabled():
+            share = 1 / len(self.branches)
+            state = tree_map(lambda x: scale_gradient(x, share), state)
+        return state
 
     def init_weights(self) -> None:
         """Initialise every part as the stock backbone would; pretrained weights are read once.
@@ -100,6 +134,30 @@ class BranchedBackbone(BaseModule):
             if source not in checkpoints:
                 checkpoints[source] = fetch_weights(source)
             copy_weights(part, checkpoints[source], cfg.get('prefix', ''), source)
+
+
+class _ScaleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, scale: float) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.scale = inputs[1]
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.scale, None
+
+
+def scale_gradient(x: Tensor, scale: float) -> Tensor:
+    """``x`` bit for bit, with its gradient multiplied."""
+    return _ScaleGradient.apply(x, scale)
+
+
+def mean_view(feature: Tensor, views: int) -> Tensor:
+    """Mean of a feature over the views that are stacked along its first axis, if there are any."""
+    return feature.unflatten(0, (views, -1)).mean(0) if views else feature
 
 
 def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> None:

@@ -3,14 +3,18 @@
 from .diagnosis import Diagnosis, diagnose
 from .distiller import Distiller
 from .schedules import GaussianRampUp
-from .terms import Supervise, Teach, Term
+from .teaching import Mutual, Teach, Teaching, TeachOwn
+from .terms import Supervise, Term
 
 __all__ = [
     'Diagnosis',
     'Distiller',
     'GaussianRampUp',
+    'Mutual',
     'Supervise',
     'Teach',
+    'TeachOwn',
+    'Teaching',
     'Term',
     'diagnose',
 ]

@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, is_grad_enabled, nn, ones
 
 from ...errors import UserError
-from ...structures import BranchOutputs, Targets
+from ...structures import BranchOutputs, Sizes, Targets
 from .diagnosis import Diagnosis, diagnose
 
 
@@ -46,6 +46,34 @@ class Distiller(nn.Module):
         self._progress_known = False
         self._report_wanted = False
         self._report: Diagnosis | None = None
+
+    def setup(self, sizes: Sizes, makes_mixtures: bool) -> None:
+        """Let the terms build and check what depends on the network.
+
+        Args:
+            sizes: Those of the network.
+            makes_mixtures: Whether the aggregator makes a teacher for each branch of its own.
+
+        Raises:
+            UserError: If a term does not fit the network or the aggregator.
+        """
+        for name, term in self.terms.items():
+            if term.needs_mixtures and not makes_mixtures:
+                raise UserError(
+                    f'{name}: {type(term).__name__} needs an aggregator that makes a teacher for '
+                    "each branch of its own, such as aggregator=dict(type='PeerAttention')."
+                )
+            if term.needs_averaged and not sizes.averages:
+                raise UserError(
+                    f'{name}: {type(term).__name__} needs branches with averaged weights; keep '
+                    'them by model.averaged=dict(momentum=0.001).'
+                )
+            term.setup(sizes)
+
+    @property
+    def needs_averaged(self) -> bool:
+        """Whether any term reads :attr:`BranchOutputs.averaged`."""
+        return any(term.needs_averaged for term in self.terms.values())
 
     @property
     def trains_aggregator(self) -> bool:

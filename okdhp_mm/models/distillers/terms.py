@@ -10,7 +10,7 @@ from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchOutputs, Targets
+from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets
 
 BRANCHES = 'branches'
 
@@ -21,11 +21,27 @@ class Term(nn.Module):
     Args:
         schedule: Config of a function of the progress in :mod:`.schedules` that the term is
             multiplied with; None keeps it constant.
+
+    Attributes:
+        needs_penultimate: Whether :attr:`BranchOutputs.penultimate` is read.
+        needs_mixtures: The same of :attr:`BranchOutputs.mixtures`.
+        needs_averaged: The same of :attr:`BranchOutputs.averaged`.
     """
+
+    needs_penultimate = False
+    needs_mixtures = False
+    needs_averaged = False
 
     def __init__(self, schedule: ConfigDict | dict | None = None):
         super().__init__()
         self.schedule = TASK_UTILS.build(schedule) if schedule else None
+
+    def setup(self, sizes: Sizes) -> None:
+        """Build and check what depends on the network; once, when it is built.
+
+        Raises:
+            UserError: If the term does not fit the network.
+        """
 
     @abstractmethod
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
@@ -96,27 +112,3 @@ class Supervise(Term):
         return self.loss_weight * sum(
             criterion(heatmaps, targets.heatmaps, targets.weights) for heatmaps, criterion in pairs
         )
-
-
-@MODELS.register_module()
-class Teach(Term):
-    """The ensemble teaches every stage of trunk and branches; the loss is summed over them.
-
-    Args:
-        loss: Config of a loss between heatmaps, called as
-            ``loss(students (..., B, K, H, W), teacher (B, K, H, W), weights (B, K))``.
-        schedule: See :class:`Term`.
-    """
-
-    def __init__(self, loss: ConfigDict | dict | None = None, schedule=None):
-        super().__init__(schedule)
-        self.loss = MODELS.build(loss or dict(type='KLHeatmapLoss'))
-
-    @property
-    def trains_aggregator(self) -> bool:  # noqa: D102
-        # A loss of the host's has no such switch, and detaches nothing.
-        return not getattr(self.loss, 'detach_target', False)
-
-    def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
-        students = outputs.all_stages
-        return self.loss(students, outputs.ensemble, targets.weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice, takewhile
 
 import torch
@@ -18,7 +19,8 @@ from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchFeatures, BranchOutputs, Targets, branch_name
+from ...structures import ENSEMBLE, BranchFeatures, BranchOutputs, Sizes, Targets, branch_name
+from ..taps import Tap
 
 
 @MODELS.register_module()
@@ -56,29 +58,44 @@ class MultiBranchHead(BaseHead):
             raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         self.distiller = MODELS.build(distiller)
+        self._taps: list[Tap] = []
 
-    def build_aggregator(self, aggregator: ConfigDict, shared_channels: int) -> None:
-        """Build the aggregator, whose size depends on what the backbone shares.
+    def build_training(
+        self, aggregator: ConfigDict, sizes: Sizes, last_layers: Sequence[nn.Module | None]
+    ) -> None:
+        """Build what depends on the sizes of the whole network.
 
         Args:
             aggregator: Config of the aggregator, without the sizes that are known here.
-            shared_channels: Channels C of the trunk's shared feature.
+            sizes: Those of the network.
+            last_layers: The layer that makes the final heatmaps of each branch, if one does.
 
         Raises:
-            UserError: If the aggregator has parameters that no term of the distiller trains.
+            UserError: If the aggregator or a term does not fit the network or the other.
         """
-        sizes = dict(
-            in_channels=shared_channels,
-            num_branches=len(self.branches),
-            num_keypoints=self.branches[0].out_channels,
+        given = dict(
+            in_channels=sizes.shared_channels,
+            num_branches=sizes.branches,
+            num_keypoints=sizes.keypoints,
         )
-        self.aggregator = MODELS.build(sizes | dict(aggregator))
+        kind = MODELS.get(aggregator['type'])
+        if getattr(kind, 'needs_penultimate', False):
+            check_penultimate(sizes, kind.__name__)
+            given['branch_channels'] = [channels for channels, _, _ in sizes.penultimate]
+        self.aggregator = MODELS.build(given | dict(aggregator))
+        for term in self.distiller.terms.values():
+            if term.needs_penultimate:
+                check_penultimate(sizes, type(term).__name__)
+        self.distiller.setup(sizes, self.aggregator.makes_mixtures)
         if any(True for _ in self.aggregator.parameters()) and not self.distiller.trains_aggregator:
             raise UserError(
                 f'No term of the distiller ({", ".join(self.distiller.terms)}) trains the '
                 f"{type(self.aggregator).__name__}; add loss_ens=dict(type='Supervise', "
                 "of='ensemble'), or use MeanAggregator, which has no parameters."
             )
+        asking = (self.aggregator, *self.distiller.terms.values())
+        if any(part.needs_penultimate for part in asking):
+            self._taps = [Tap(layer) for layer in last_layers]
 
     @property
     def decoder(self):
@@ -92,10 +109,18 @@ class MultiBranchHead(BaseHead):
 
     def outputs(self, feats: BranchFeatures) -> BranchOutputs:
         """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
+        return self.aggregator.aggregate(self.branch_outputs(feats))
+
+    def branch_outputs(self, feats: BranchFeatures) -> BranchOutputs:
+        """Heatmaps of every branch, and of the trunk's stages once."""
         heatmaps = tuple(self.branch_forward(feats, m) for m in range(len(self.branches)))
         shared = self._trunk_stages(feats)
-        own = tuple(stages[shared:] for stages in heatmaps)
-        return self.aggregator.aggregate(BranchOutputs(own, feats, trunk=heatmaps[0][:shared]))
+        return BranchOutputs(
+            heatmaps=tuple(stages[shared:] for stages in heatmaps),
+            features=feats,
+            trunk=heatmaps[0][:shared],
+            penultimate=tuple(tap.take() for tap in self._taps),
+        )
 
     def _trunk_stages(self, feats: BranchFeatures) -> int:
         """How many leading stages no branch's head changes: those are the trunk's, and alike."""
@@ -111,17 +136,28 @@ class MultiBranchHead(BaseHead):
         return self.branch_forward(feats, output)[-1]
 
     def loss(
-        self, feats: BranchFeatures, batch_data_samples: list, train_cfg: ConfigDict | None = None
+        self,
+        feats: BranchFeatures,
+        batch_data_samples: list,
+        train_cfg: ConfigDict | None = None,
+        averaged: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Every term of the distiller, and the training accuracy of the deployed branch.
+
+        Args:
+            feats: Features of every branch.
+            batch_data_samples: The samples with their encoded targets.
+            train_cfg: As in the stock heads.
+            averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W).
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.outputs(feats)
+        outputs = replace(self.branch_outputs(feats), averaged=averaged)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
+        outputs = self.aggregator.aggregate(outputs, targets)
         losses = self.distiller(outputs, targets)
         if train_cfg.get('compute_acc', True):
             losses['acc_pose'] = self._accuracy(outputs, targets)
@@ -250,6 +286,26 @@ def check_head(head: nn.Module) -> None:
         raise UserError(
             f'The head {type(head).__name__} is not trained by one loss per heatmap; choose a '
             'student with HeatmapHead, ViPNASHead or CPMHead.'
+        )
+
+
+def check_penultimate(sizes: Sizes, asking: str) -> None:
+    """Compare the features that the branches' heatmaps are made from with each other.
+
+    Raises:
+        UserError: If a branch has none, or they differ in size.
+    """
+    for m, shape in enumerate(sizes.penultimate):
+        if shape is None or len(shape) != 3:
+            raise UserError(
+                f'{asking} needs the feature map that {branch_name(m)} makes its heatmaps from, '
+                'but no single layer of it makes them; choose a student that ends in a '
+                'convolution, such as one with a HeatmapHead.'
+            )
+    if len({shape[1:] for shape in sizes.penultimate}) > 1:
+        raise UserError(
+            f'{asking} needs feature maps of one size, but those of the branches are '
+            f'{list(sizes.penultimate)} (C, H, W).'
         )
 
 

@@ -43,6 +43,8 @@ class KLHeatmapLoss(nn.Module):
     detach_target=False`` equal those of https://github.com/zhengli97/OKDHP (lib/core/loss.py).
     """
 
+    takes_many = True  # students at once, see Teaching
+
     def __init__(
         self,
         reduction: str = 'joint_mean',

@@ -114,11 +114,11 @@ def test_who_trains_the_aggregator():
     assert Supervise('ensemble').trains_aggregator
     assert not Supervise('branches').trains_aggregator
     assert not Teach().trains_aggregator
-    assert Teach(dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
+    assert Teach(loss=dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
 
 
 def test_a_stock_loss_which_detaches_nothing_trains_the_aggregator():
-    assert Teach(dict(type='KeypointMSELoss')).trains_aggregator
+    assert Teach(loss=dict(type='KeypointMSELoss')).trains_aggregator
 
 
 def test_supervising_anything_else_is_refused():

@@ -47,8 +47,9 @@ def test_official_kl_has_the_authors_value_and_gradients(reference, m):
     loss = KLHeatmapLoss(reduction='official', detach_target=False)
     value = loss(branch, ensemble, reference['keypoint_weights'])
     value.backward()
-    # Differences of nearly equal logarithms: in float32 only the same order of operations gives it.
-    torch.testing.assert_close(value, reference[f'kl_{m}'], rtol=1e-5, atol=0)
+    # Differences of nearly equal logarithms: the reference, of float32 itself, is up to 5e-5 from
+    # what float64 gives, and another processor rounds otherwise. The gradients have no such sums.
+    torch.testing.assert_close(value, reference[f'kl_{m}'], rtol=1e-4, atol=0)
     for ours, theirs in (
         (branch.grad, reference[f'kl_{m}_grad_branch']),
         (ensemble.grad, reference[f'kl_{m}_grad_ensemble']),

@@ -1,0 +1,215 @@
+"""The terms in which heatmaps teach heatmaps."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import ConfigDict
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ...errors import UserError
+from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets
+from .terms import BRANCHES, Term
+
+ALL = 'all'
+MEAN = 'mean'
+AVERAGED = 'averaged'
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Who teaches whom.
+
+    Attributes:
+        teacher: (B, K, H, W).
+        students: (n, B, K, H, W).
+        factor: How much it counts.
+    """
+
+    teacher: Tensor
+    students: Tensor
+    factor: float = 1.0
+
+
+class Teaching(Term):
+    """A sum of lessons, each of which is a loss between heatmaps; a subclass says which.
+
+    Args:
+        loss: Config of the loss. One of this package is called as
+            ``loss(students (n, B, K, H, W), teacher (B, K, H, W), weights (B, K))`` and sums over
+            n; one of the host's once for each of the n. Whether the teacher learns as well is the
+            loss's own choice; those of the host let it.
+        loss_weight: Factor of the term.
+        schedule: See :class:`Term`.
+    """
+
+    def __init__(
+        self, loss: ConfigDict | dict | None = None, loss_weight: float = 1.0, schedule=None
+    ):
+        super().__init__(schedule)
+        self.loss = MODELS.build(loss or dict(type='KLHeatmapLoss'))
+        self.loss_weight = loss_weight
+
+    @abstractmethod
+    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:
+        """The lessons of a batch."""
+
+    @property
+    def teachers_learn(self) -> bool:
+        """Whether the gradient of the loss reaches the teacher."""
+        return not getattr(self.loss, 'detach_target', False)
+
+    def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
+        return self.loss_weight * sum(
+            lesson.factor * self._distance(lesson, targets.weights)
+            for lesson in self.lessons(outputs)
+        )
+
+    def _distance(self, lesson: Lesson, weights: Tensor) -> Tensor:
+        if getattr(self.loss, 'takes_many', False):
+            return self.loss(lesson.students, lesson.teacher, weights)
+        return sum(self.loss(student, lesson.teacher, weights) for student in lesson.students)
+
+
+@MODELS.register_module()
+class Teach(Teaching):
+    """One teaches many.
+
+    OKDHP and ONE: the ensemble teaches all. FFL: the mean of the branches teaches their fusion,
+    which teaches the branches. MCL-OKD: the ensemble teaches one branch.
+
+    Args:
+        teacher: 'ensemble', or 'mean' of the branches' final heatmaps.
+        students: 'all' (every stage of trunk and branches, the default), 'branches' (every stage
+            of the branches), 'ensemble', or the indices of some branches.
+        loss: See :class:`Teaching`.
+        loss_weight: Factor of the term.
+        schedule: See :class:`Term`.
+
+    Raises:
+        UserError: If there is no such teacher or student, or it would teach itself.
+    """
+
+    def __init__(
+        self,
+        teacher: str = ENSEMBLE,
+        students: str | Sequence[int] = ALL,
+        loss: ConfigDict | dict | None = None,
+        loss_weight: float = 1.0,
+        schedule=None,
+    ):
+        super().__init__(loss, loss_weight, schedule)
+        if teacher not in (ENSEMBLE, MEAN):
+            raise UserError(f'Teach: teacher={teacher!r} is neither {ENSEMBLE!r} nor {MEAN!r}.')
+        named = (ALL, BRANCHES, ENSEMBLE)
+        if students not in named if isinstance(students, str) else not students:
+            raise UserError(
+                f'Teach: students={students!r} is not one of {named}, nor indices of branches.'
+            )
+        if teacher == students:
+            raise UserError(f'Teach: the {teacher} would teach itself; name other students.')
+        self.teacher = teacher
+        self.students = students
+
+    def setup(self, sizes: Sizes) -> None:  # noqa: D102
+        if isinstance(self.students, str):
+            return
+        missing = [m for m in self.students if m not in range(sizes.branches)]
+        if missing:
+            raise UserError(
+                f'Teach: students={list(self.students)}: branches {missing} do not exist; valid '
+                f'are 0 to {sizes.branches - 1}.'
+            )
+
+    @property
+    def trains_aggregator(self) -> bool:  # noqa: D102
+        return self.students == ENSEMBLE or (self.teacher == ENSEMBLE and self.teachers_learn)
+
+    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
+        teacher = outputs.ensemble if self.teacher == ENSEMBLE else outputs.finals.mean(0)
+        if self.students == ALL:
+            students = outputs.all_stages
+        elif self.students == BRANCHES:
+            students = stages_of(outputs, range(len(outputs.heatmaps)))
+        elif self.students == ENSEMBLE:
+            students = outputs.ensemble[None]
+        else:
+            students = stages_of(outputs, self.students)
+        yield Lesson(teacher, students)
+
+
+@MODELS.register_module()
+class Mutual(Teaching):
+    """Every branch teaches every other: the mean over the others, summed over who is taught.
+
+    DML (Zhang et al., CVPR 2018, https://arxiv.org/abs/1706.00384), where the networks share
+    nothing; here they are branches. PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147)
+    lets the others' averaged weights teach instead.
+
+    Args:
+        by: 'branches' as they are, or those with 'averaged' weights.
+        loss: See :class:`Teaching`.
+        loss_weight: Factor of the term.
+        schedule: See :class:`Term`.
+
+    Raises:
+        UserError: If ``by`` is neither, or there is nobody else to learn from.
+    """
+
+    def __init__(
+        self,
+        by: str = BRANCHES,
+        loss: ConfigDict | dict | None = None,
+        loss_weight: float = 1.0,
+        schedule=None,
+    ):
+        super().__init__(loss, loss_weight, schedule)
+        if by not in (BRANCHES, AVERAGED):
+            raise UserError(f'Mutual: by={by!r} is neither {BRANCHES!r} nor {AVERAGED!r}.')
+        self.by = by
+
+    @property
+    def needs_averaged(self) -> bool:  # noqa: D102
+        return self.by == AVERAGED
+
+    def setup(self, sizes: Sizes) -> None:  # noqa: D102
+        if sizes.branches < 2:
+            raise UserError(
+                'Mutual: one branch has no other to learn from; set branches=2 or more.'
+            )
+
+    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
+        branches = range(len(outputs.heatmaps))
+        teachers = outputs.averaged if self.by == AVERAGED else outputs.finals
+        for m, teacher in enumerate(teachers):
+            others = stages_of(outputs, [other for other in branches if other != m])
+            yield Lesson(teacher, others, 1 / (len(branches) - 1))
+
+
+@MODELS.register_module()
+class TeachOwn(Teaching):
+    """Each branch has a teacher of its own, as the aggregator makes them.
+
+    OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350), see
+    :class:`~okdhp_mm.models.aggregators.PeerAttention`. The aggregator learns by what it makes
+    only if the loss lets it (``detach_target=False``).
+    """
+
+    needs_mixtures = True
+
+    @property
+    def trains_aggregator(self) -> bool:  # noqa: D102
+        return self.teachers_learn
+
+    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
+        for m, teacher in enumerate(outputs.mixtures):
+            yield Lesson(teacher, stages_of(outputs, [m]))
+
+
+def stages_of(outputs: BranchOutputs, branches: Sequence[int]) -> Tensor:
+    """Every stage of some branches, (n, B, K, H, W)."""
+    return torch.stack([stage for m in branches for stage in outputs.heatmaps[m]])

@@ -1,0 +1,76 @@
+"""What a checkpoint's weights become in the multi-branch model: its own, or a stock network's."""
+
+from __future__ import annotations
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .student import student_name
+from .symmetry import noisy_copies
+
+
+def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> None:
+    """Compare a multi-branch checkpoint with the model.
+
+    Raises:
+        UserError: If it is of another one.
+    """
+    own = {prefix + name: value.shape for name, value in model.state_dict().items()}
+    given = {name: value.shape for name, value in state_dict.items() if name.startswith(prefix)}
+    wrong = sorted(n for n in (own.keys() | given.keys()) if own.get(n) != given.get(n))
+    if wrong:
+        first = ', '.join(
+            f'{name} (checkpoint {_shape(given, name)}, model {_shape(own, name)})'
+            for name in wrong[:3]
+        )
+        raise UserError(
+            f'The checkpoint is of another model: {len(wrong)} of {len(own)} tensors differ, '
+            f'first {first}; use the config that it was trained with.'
+        )
+
+
+def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise: float) -> None:
+    """Copy a stock checkpoint's weights to the trunk and to every branch, in place.
+
+    Args:
+        model: The multi-branch model.
+        state_dict: The stock network's; afterwards the model's, as far as they fit.
+        prefix: What the names of the model's tensors begin with.
+        noise: See :func:`~okdhp_mm.models.symmetry.noisy_copies`.
+
+    Raises:
+        UserError: If nothing fits.
+    """
+    own = {prefix + name: value.shape for name, value in model.state_dict().items()}
+    stock = {name.removeprefix(prefix): state_dict.pop(name) for name in list(state_dict)}
+    owners = {name: student_name(name.removeprefix(prefix)) for name in own}
+    fitting = {
+        name: stock[owner[1]]
+        for name, owner in owners.items()
+        if owner and owner[1] in stock and stock[owner[1]].shape == own[name]
+    }
+    if not fitting:
+        raise UserError(
+            'The checkpoint has nothing in common with the student: it has e.g. '
+            f'{next(iter(stock), None)!r}, the student e.g. '
+            f'{next(owner[1] for owner in owners.values() if owner)!r}.'
+        )
+    state = {name.removeprefix(prefix): value for name, value in fitting.items()}
+    noisy = noisy_copies(model.state_dict() | state, noise)
+    state_dict.update(fitting | {prefix + name: value for name, value in noisy.items()})
+    used = {owners[name][1] for name in fitting}
+    unused = sorted(stock.keys() - used)
+    new = sorted({owner[1] for owner in owners.values() if owner} - used)
+    branches = {owner[0] for owner in owners.values() if owner} - {None}
+    print_log(
+        f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
+        f'{len(branches)} branches; not used: {", ".join(unused) or "none"}; kept '
+        f'as initialised: {", ".join(new) or "none"} and the aggregator'
+        f'{f"; relative noise of {noise} tells copies apart" if noisy else ""}.',
+        logger='current',
+    )
+
+
+def _shape(shapes: dict, name: str) -> str:
+    return str(tuple(shapes[name])) if name in shapes else 'none'

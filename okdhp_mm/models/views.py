@@ -1,0 +1,80 @@
+"""Another view of the same images for each branch."""
+
+from __future__ import annotations
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+
+@MODELS.register_module()
+class PhotometricViews(nn.Module):
+    """Changes colours and hides a rectangle, each image and view differently.
+
+    PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147) augments the image of each peer on
+    its own. Heatmaps of differently moved images would not lie on each other, so that here views
+    differ in what does not move keypoints; the geometry is that of the pipeline, for all.
+
+    Args:
+        brightness: Largest shift, in deviations of the data set (the images are normalised).
+        contrast: Largest relative change of the contrast, in [0, 1).
+        colour: Largest relative change of single channels, in [0, 1).
+        hide: Largest side of a rectangle that is replaced by the mean colour, as a share of the
+            image's, in [0, 1); its place is anywhere.
+
+    Shape:
+        (B, 3, H, W) -> (M, B, 3, H, W).
+
+    Raises:
+        UserError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        colour: float = 0.2,
+        hide: float = 0.3,
+    ):
+        super().__init__()
+        shares = dict(contrast=contrast, colour=colour, hide=hide)
+        wrong = {name: share for name, share in shares.items() if not 0 <= share < 1}
+        if wrong or brightness < 0:
+            raise UserError(
+                f'PhotometricViews: {wrong or dict(brightness=brightness)}: brightness must not '
+                'be negative, the others must be in [0, 1).'
+            )
+        self.brightness = brightness
+        self.contrast = contrast
+        self.colour = colour
+        self.hide = hide
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, num_views: int) -> Tensor:
+        """One view per branch of normalised images."""
+        views = images.expand(num_views, *images.shape)
+        mean = views.mean((-3, -2, -1), keepdim=True)
+        gain = 1 + self._draw(views, 1, self.contrast)
+        tint = 1 + self._draw(views, 3, self.colour)
+        views = ((views - mean) * gain + mean) * tint + self._draw(views, 1, self.brightness)
+        return views * ~self._hidden(views)
+
+    @staticmethod
+    def _draw(views: Tensor, channels: int, most: float) -> Tensor:
+        """Uniform in [-most, most], per view, image and channel."""
+        shape = (*views.shape[:2], channels, 1, 1)
+        return (torch.rand(shape, device=views.device, dtype=views.dtype) * 2 - 1) * most
+
+    def _hidden(self, views: Tensor) -> Tensor:
+        """Whether a pixel is in its image's rectangle, (M, B, 1, H, W)."""
+        inside = []
+        for length in views.shape[-2:]:
+            side, place = torch.rand(2, *views.shape[:2], 1, device=views.device)
+            side = side * self.hide * length
+            start = place * (length - side)
+            at = torch.arange(length, device=views.device)
+            inside.append((at >= start) & (at < start + side))
+        rows, columns = inside
+        return (rows[..., :, None] & columns[..., None, :])[:, :, None]
