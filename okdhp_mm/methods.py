@@ -15,7 +15,7 @@ from .models import OKDHPTopdownPoseEstimator
 
 PACKAGE = Path(__file__).parent
 FOLDER = Path('configs', '_base_', 'methods')
-OWNED = ('aggregator', 'distiller')
+OWNED = ('aggregator', 'distiller', 'split_gradient', 'views', 'averaged', 'freeze_backbone')
 """What every method decides: where it says nothing, it means the model's default."""
 
 
@@ -59,5 +59,8 @@ def apply_method(model: dict, name: str) -> None:
     method = Config.fromfile(method_file(name)).method
     for key in OWNED:
         model.pop(key, None)
+    test_cfg = dict(model.get('test_cfg') or {})
+    test_cfg.pop('averaged', None)
     for key, value in method.items():
         model[key] = copy.deepcopy(value)
+    model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))

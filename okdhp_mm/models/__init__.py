@@ -1,8 +1,16 @@
 """Models: importing this registers them in mmpose's registries."""
 
-from .aggregators import FAU, MeanAggregator
+from .aggregators import (
+    FAU,
+    BestBranch,
+    FeatureFusion,
+    FrozenTeacher,
+    Gate,
+    MeanAggregator,
+    PeerAttention,
+)
 from .backbones import BranchedBackbone, StackedHourglass
-from .distillers import Distiller, GaussianRampUp, Mutual, Supervise, Teach, TeachOwn
+from .distillers import Contrast, Distiller, GaussianRampUp, Mutual, Supervise, Teach, TeachOwn
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
@@ -10,14 +18,20 @@ from .views import PhotometricViews
 
 __all__ = [
     'FAU',
+    'BestBranch',
     'BranchedBackbone',
+    'Contrast',
     'Distiller',
+    'FeatureFusion',
+    'FrozenTeacher',
+    'Gate',
     'GaussianRampUp',
     'KLHeatmapLoss',
     'MeanAggregator',
     'MultiBranchHead',
     'Mutual',
     'OKDHPTopdownPoseEstimator',
+    'PeerAttention',
     'PhotometricViews',
     'StackedHourglass',
     'Supervise',

@@ -146,9 +146,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         width, height = self.head.decoder.input_size
         image = torch.zeros(1, 3, height, width)
         self.eval()
-        shared_channels = self.backbone(image, []).shared.shape[1]
+        shared = self.backbone(image, []).shared
         finals, layers = zip(*(self._last_layer(image, m) for m in self._indices), strict=True)
-        self.train()
         sizes = [tuple(final.shape[-2:]) for final in finals]
         if len(set(sizes)) > 1:
             raise UserError(
@@ -158,11 +157,19 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         sizes = Sizes(
             branches=len(finals),
             keypoints=finals[0].shape[1],
-            shared_channels=shared_channels,
+            shared_channels=shared.shape[1],
             penultimate=tuple(layer and layer.in_shape for layer in layers),
             averages=averages,
         )
         self.head.build_training(aggregator, sizes, [layer and layer.layer for layer in layers])
+        ensemble = self.head.outputs(self.backbone(image)).ensemble
+        if ensemble.shape != finals[0].shape:
+            ours, theirs = (tuple(heatmaps.shape[1:]) for heatmaps in (ensemble, finals[0]))
+            raise UserError(
+                f'{type(self.head.aggregator).__name__} makes heatmaps of shape {ours} (K, H, W), '
+                f'the branches {theirs}; keypoints and codec must agree.'
+            )
+        self.train()
 
     def _last_layer(self, image: Tensor, index: int) -> tuple[Tensor, LastLayer | None]:
         """Final heatmaps of a branch, and the layer that makes them."""
@@ -207,6 +214,13 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         copy = self.averaged.module
         feats = copy.backbone(inputs)
         return torch.stack([copy.head.branch_forward(feats, m)[-1] for m in self._indices])
+
+    def init_weights(self) -> None:
+        """Initialise the weights; the averaged copy begins with the same."""
+        super().init_weights()
+        if self.averaged is not None:
+            self.averaged.update(self)
+            self.averaged.steps.zero_()
 
     def train(self, mode: bool = True) -> OKDHPTopdownPoseEstimator:
         """As ever, but that a frozen backbone keeps its statistics."""

@@ -1,7 +1,22 @@
 """From the branches' heatmaps to the ensemble's: one aggregator per file."""
 
+from .attention import PeerAttention
 from .base import Aggregator, WeightedAggregator
+from .best import BestBranch
 from .fau import FAU
+from .frozen import FrozenTeacher
+from .fusion import FeatureFusion
+from .gate import Gate
 from .mean import MeanAggregator
 
-__all__ = ['FAU', 'Aggregator', 'MeanAggregator', 'WeightedAggregator']
+__all__ = [
+    'FAU',
+    'Aggregator',
+    'BestBranch',
+    'FeatureFusion',
+    'FrozenTeacher',
+    'Gate',
+    'MeanAggregator',
+    'PeerAttention',
+    'WeightedAggregator',
+]

@@ -1,5 +1,6 @@
 """Distillation methods, made of terms."""
 
+from .contrast import Contrast
 from .diagnosis import Diagnosis, diagnose
 from .distiller import Distiller
 from .schedules import GaussianRampUp
@@ -7,6 +8,7 @@ from .teaching import Mutual, Teach, Teaching, TeachOwn
 from .terms import Supervise, Term
 
 __all__ = [
+    'Contrast',
     'Diagnosis',
     'Distiller',
     'GaussianRampUp',

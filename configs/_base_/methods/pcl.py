@@ -1,0 +1,27 @@
+# PCL (Wu & Gong, AAAI 2021): each peer sees the images in other colours; their fusion teaches all
+# of them, and the others' averaged weights teach each. What is deployed has averaged weights. The
+# ramp-up is the paper's: 80 of 300 epochs.
+method = dict(
+    views=dict(type='PhotometricViews'),
+    averaged=dict(momentum=0.001),
+    test_cfg=dict(averaged=True),
+    aggregator=dict(type='FeatureFusion'),
+    distiller=dict(
+        type='Distiller',
+        terms=dict(
+            loss_kpt=dict(type='Supervise', of='branches'),
+            loss_ens=dict(type='Supervise', of='ensemble'),
+            loss_kd=dict(
+                type='Teach',
+                loss=dict(type='KLHeatmapLoss'),
+                schedule=dict(type='GaussianRampUp', end=80 / 300),
+            ),
+            loss_peers=dict(
+                type='Mutual',
+                by='averaged',
+                loss=dict(type='KLHeatmapLoss'),
+                schedule=dict(type='GaussianRampUp', end=80 / 300),
+            ),
+        ),
+    ),
+)

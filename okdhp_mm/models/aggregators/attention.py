@@ -1,0 +1,85 @@
+"""Every peer's own mixture of the peers, and a leader who learns from all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...structures import BranchOutputs, Targets
+from .base import Aggregator
+
+
+@MODELS.register_module()
+class PeerAttention(Aggregator):
+    """Attention over peers and a group leader, for :class:`~okdhp_mm.models.distillers.TeachOwn`.
+
+    OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350). One branch is the leader,
+    which is deployed; the others are its peers. From the pooled feature ``f_i`` that peer i makes
+    its heatmaps ``h_i`` from,
+
+    - peer i is taught ``t_i = sum_j a_ij h_j``, ``a_i = softmax_j(<Q f_i, K f_j>)`` over peers;
+    - the leader is taught the mean of the peers, which is also the ensemble.
+
+    Different mixtures keep the peers apart, where one teacher for all makes them alike.
+
+    Args:
+        in_channels: Channels C of the shared feature.
+        num_branches: M.
+        num_keypoints: K.
+        branch_channels: Channels of every branch's penultimate feature.
+        leader: Index of the leader; deploy it (``test_cfg.branch``).
+        key_channels: Width of queries and keys.
+
+    Raises:
+        UserError: If the leader does not exist, or the peers' features differ in their channels.
+    """
+
+    min_branches = 3  # one peer alone would be its own teacher
+    needs_penultimate = True
+    makes_mixtures = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_branches: int,
+        num_keypoints: int,
+        branch_channels: Sequence[int],
+        leader: int = 0,
+        key_channels: int = 8,
+        init_cfg=None,
+    ):
+        super().__init__(in_channels, num_branches, num_keypoints, init_cfg)
+        if leader not in range(num_branches):
+            raise UserError(
+                f'PeerAttention: leader={leader} does not exist; valid are 0 to {num_branches - 1}.'
+            )
+        if key_channels < 1:
+            raise UserError(f'PeerAttention: key_channels={key_channels} must be at least 1.')
+        self.leader = leader
+        self.peers = [m for m in range(num_branches) if m != leader]
+        channels = {branch_channels[m] for m in self.peers}
+        if len(channels) > 1:
+            raise UserError(
+                'PeerAttention compares the features of the peers, but they have '
+                f'{[branch_channels[m] for m in self.peers]} channels; they must agree.'
+            )
+        self.query = nn.Linear(*channels, key_channels, bias=False)
+        self.key = nn.Linear(*channels, key_channels, bias=False)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Attention of peer i to peer j, from their features, P x (B, C, H, W) -> (B, P, P)."""
+        pooled = torch.stack([feature.mean((-2, -1)) for feature in features], 1)
+        return torch.softmax(self.query(pooled) @ self.key(pooled).mT, dim=-1)
+
+    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
+        """The mean of the peers, and every branch's own teacher."""
+        heatmaps = outputs.finals[self.peers]
+        attention = self.forward([outputs.penultimate[m] for m in self.peers])
+        ensemble = heatmaps.mean(0)
+        mixtures = list(torch.einsum('bij,jbkhw->ibkhw', attention, heatmaps))
+        mixtures.insert(self.leader, ensemble)
+        return outputs.aggregated(ensemble, mixtures=torch.stack(mixtures))
