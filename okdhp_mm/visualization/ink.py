@@ -48,6 +48,12 @@ def write(canvas, text: str, corner: tuple[int, int], colour=INK, centred: bool 
     cv2.putText(canvas, text, (x, corner[1]), _FONT, 0.45, colour, 1, cv2.LINE_AA)
 
 
+def write_on_picture(canvas: np.ndarray, text: str, corner: tuple[int, int]) -> None:
+    """Dark text with a light rim, to be read on anything."""
+    cv2.putText(canvas, text, corner, _FONT, 0.45, PAPER, 3, cv2.LINE_AA)
+    write(canvas, text, corner)
+
+
 def _fixed(point: np.ndarray) -> tuple[int, int]:
     """OpenCV's fixed-point coordinates with 4 fractional bits."""
     x, y = np.rint(np.asarray(point) * 16).astype(int)

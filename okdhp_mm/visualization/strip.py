@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .ink import GAP, INK, PAPER, TEXT_HEIGHT, ring, text_width, words, write
+from .ink import GAP, PAPER, TEXT_HEIGHT, ring, text_width, words, write, write_on_picture
 
 
 def heatmap_strip(
@@ -20,8 +20,9 @@ def heatmap_strip(
 ) -> np.ndarray:
     """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
 
-    Colours mean the same all along a row: its scale runs from 0 to the greatest value in it. The
-    number in a corner is the greatest value of that heatmap, and the ring is where it is.
+    Colours mean the same for all predictions of a row: their scale runs from 0 to the greatest
+    value in them. The target, which they reach late if ever, has a scale of its own. The number in
+    a corner is the greatest value of that heatmap, and the ring is where it is.
 
     Args:
         image: (H, W, 3) uint8, BGR: the crop that the heatmaps cover.
@@ -50,8 +51,9 @@ def heatmap_strip(
     for row, k in enumerate(keypoint_indices):
         y = TEXT_HEIGHT + GAP // 2 + row * (cell_height + GAP)
         write(sheet, words(keypoint_names[k]), (12, y + cell_height // 2))
-        scale = max(float(heatmaps[k].max()) for heatmaps in columns)
-        for x, heatmaps in zip(left_edges, columns, strict=True):
+        predicted = max(float(heatmaps[k].max()) for heatmaps in columns[:-1])
+        scales = [predicted] * (len(columns) - 1) + [float(target[k].max())]
+        for x, heatmaps, scale in zip(left_edges, columns, scales, strict=True):
             blended = _blend_heatmap(cell, heatmaps[k], scale)
             sheet[y : y + cell_height, x : x + cell_width] = blended
     return sheet
@@ -72,5 +74,5 @@ def _blend_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: float) -> np.n
     step = np.array([width / heatmap.shape[1], height / heatmap.shape[0]])
     peak = (np.array([column, row]) + 0.5) * step
     ring(blended, peak, max(4.0, width / 30), PAPER)
-    write(blended, f'{float(np.max(heatmap)):.2f}', (5, height - 6), INK)
+    write_on_picture(blended, f'{float(np.max(heatmap)):.2f}', (5, height - 6))
     return blended

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import okdhp_mm.visualization
 from okdhp_mm.demo.figures import KEYPOINTS, draw_figure
@@ -26,22 +27,26 @@ def test_strip_has_a_row_per_keypoint_and_readme_width():
     assert 1.7 < two.shape[0] / one.shape[0] < 2.0
 
 
-def test_strip_colours_compare_within_a_row():
-    """Half the value looks different from the full value, though each is its heatmap's peak."""
+def strip_of(branches, ensemble, target):
     image = np.full((64, 48, 3), 128, np.uint8)
+    return heatmap_strip(image, np.stack(branches), ensemble, target, [0], KEYPOINTS)
+
+
+def test_strip_colours_compare_among_the_predictions_of_a_row():
+    """Half the value looks different from the full value, though each is its heatmap's peak."""
     full, half = heatmaps_at(8, 6, 1.0), heatmaps_at(8, 6, 0.5)
-    target = full
-
-    def branch_cell(branch):
-        strip = heatmap_strip(image, branch[None], full, target, [0], KEYPOINTS)
-        assert strip.shape[1] == 1000
-        return strip
-
-    strong, weak = branch_cell(full), branch_cell(half)
+    strong, weak = strip_of([full, full], full, full), strip_of([half, full], full, full)
     changed = np.flatnonzero((strong != weak).any((0, 2)))
-    # Only the branch's own column changes: the row's scale comes from the target.
+    # Only the branch's own column changes: the row's scale comes from the others.
     assert len(changed) > 5
-    assert changed.max() < 1000 * 0.45
+    assert changed.max() < 1000 * 0.35
+
+
+def test_faint_predictions_are_seen_beside_a_strong_target():
+    full, faint = heatmaps_at(8, 6, 1.0), heatmaps_at(8, 6, 0.1)
+    strong, weak = strip_of([full], full, full), strip_of([faint], faint, full)
+    changed = np.flatnonzero((strong != weak).any((1, 2)))
+    assert len(strong) - changed.min() < 40, 'only the numbers at the bottom differ'
 
 
 def test_strip_marks_the_place_of_the_peak():
@@ -72,3 +77,10 @@ def test_drawing_does_not_load_torch():
         'assert not {"torch", "mmpose", "matplotlib"} & set(sys.modules)\n'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('brightness', [0, 255])
+def test_the_number_is_read_on_any_picture(brightness):
+    image = np.full((170, 128, 3), brightness, np.uint8)
+    corner = _blend_heatmap(image, heatmaps_at(8, 6, 0.5)[0], 1.0)[-20:, :40].astype(int)
+    assert np.ptp(corner) > 150
