@@ -14,23 +14,45 @@ The letters, here once and used everywhere:
 'trunk' is the part that all branches share, 'branch' a trained path above it, 'student' what is
 exported (trunk + one branch), 'ensemble' what the aggregator makes of the branches. 'teacher' is
 only ever a role in a distillation term.
+
+A SimCC head predicts no heatmap but two distributions per keypoint, over the bins of x and of y.
+Here they are one map all the same, (B, K, 1, Lx + Ly), the logits of x and then those of y, which
+is summed, stacked and weighted like any other; who reads a map as a distribution cuts it first,
+see :func:`distributions`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 ENSEMBLE = 'ensemble'
+
+Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A loss between an output and the targets, by the weights of the keypoints."""
 
 
 def branch_name(index: int) -> str:
     """The name under which branch ``index`` appears in logs and metrics."""
     return f'branch{index}'
+
+
+def distributions(maps: Tensor, bins: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Cut maps into the distributions that they consist of, (..., H, W) -> n x (..., H, W_n).
+
+    Args:
+        maps: Of any leading axes.
+        bins: Lengths of the distributions along W; () where a map is one.
+
+    Returns:
+        Views.
+    """
+    return maps.split(bins, dim=-1) if bins else (maps,)
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,8 @@ class BranchOutputs:
             them.
         averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W), if the
             model keeps them; constants.
+        bins: Lengths along W of the distributions of which a map consists, see
+            :func:`distributions`; () where the whole map is one.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -79,6 +103,7 @@ class BranchOutputs:
     penultimate: tuple[Tensor, ...] = ()
     mixtures: Tensor | None = None
     averaged: Tensor | None = None
+    bins: tuple[int, ...] = ()
 
     @cached_property
     def finals(self) -> Tensor:
@@ -111,6 +136,8 @@ class Sizes:
         penultimate: (C, H, W) of every branch's :attr:`BranchOutputs.penultimate`, None for a
             branch whose heatmaps no single layer makes.
         averages: Whether the model keeps branches with averaged weights.
+        teaching: What a ``KLHeatmapLoss`` is given besides what its config says, so that it is of
+            the size of the student's own loss.
     """
 
     branches: int
@@ -118,6 +145,7 @@ class Sizes:
     shared_channels: int
     penultimate: tuple[tuple[int, int, int] | None, ...] = ()
     averages: bool = False
+    teaching: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,13 +155,20 @@ class Targets:
     Attributes:
         heatmaps: Encoded ground truth, (B, K, H, W).
         weights: Keypoint weights, (B, K); 0 where a keypoint is not labelled.
-        criteria: ``criteria[m][s]`` is the loss module that the stock head of branch m uses
-            for its stage s, called as ``criterion(output, heatmaps, weights)``; of its own
-            stages only, as in :class:`BranchOutputs`.
+        criteria: ``criteria[m][s]`` is the loss that the stock head of branch m uses for its
+            stage s, called as ``criterion(output, heatmaps, weights)``; of its own stages only,
+            as in :class:`BranchOutputs`.
         trunk_criteria: The same of the trunk's stages, as the first branch's head has them.
+        difference: What an output gets wrong, ``difference(output, heatmaps)``, (..., H, W): for
+            heatmaps their difference, for logits that of the probabilities.
     """
 
     heatmaps: Tensor
     weights: Tensor
-    criteria: tuple[tuple[nn.Module, ...], ...]
-    trunk_criteria: tuple[nn.Module, ...] = ()
+    criteria: tuple[tuple[Criterion, ...], ...]
+    trunk_criteria: tuple[Criterion, ...] = ()
+    difference: Callable[[Tensor, Tensor], Tensor] = torch.sub
+
+    def errors(self, output: Tensor) -> Tensor:
+        """What outputs get wrong, (..., B, K, H, W), of the same shape."""
+        return self.difference(output, self.heatmaps)

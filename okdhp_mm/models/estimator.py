@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
@@ -37,7 +38,7 @@ REPORTS = ('all', 'deployed')
 
 @MODELS.register_module()
 class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
-    """A stock top-down heatmap estimator, trained as several branches on a shared trunk.
+    """A stock top-down estimator (heatmaps, SimCC), trained as branches on a shared trunk.
 
     OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092). ``backbone``, ``neck``,
     ``head``, ``test_cfg`` and ``data_preprocessor`` are those of the stock model, untouched: a
@@ -160,6 +161,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             shared_channels=shared.shape[1],
             penultimate=tuple(layer and layer.in_shape for layer in layers),
             averages=averages,
+            teaching=self.head.readout.teaching,
         )
         self.head.build_training(aggregator, sizes, [layer and layer.layer for layer in layers])
         ensemble = self.head.outputs(self.backbone(image)).ensemble
@@ -241,8 +243,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             return self.averaged.module
         return self
 
-    def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
-        """Heatmaps of the deployed output alone, at the cost of the student alone."""
+    def _forward(self, inputs: Tensor, data_samples=None) -> Any:
+        """What the stock network gives, of the deployed output, at the cost of the student."""
         return self.head.forward(self._deployed_feat(inputs), self.test_cfg.get('branch', 0))
 
     def _deployed_feat(self, inputs: Tensor) -> BranchFeatures:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...structures import BranchOutputs, Targets, branch_name
+from ...structures import BranchOutputs, Targets, branch_name, distributions
 from .terms import Term
 
 
@@ -22,8 +22,8 @@ class Diagnosis:
         schedule: The greatest factor by which a schedule lets a distilling term count, a scalar;
             None as well.
         agreement: Mean correlation of what two branches get wrong, a scalar; None for one branch.
-        peak_distance: Mean distance between the peaks of two branches in heatmap pixels, a scalar;
-            None as well.
+        peak_distance: Mean distance between the peaks of two branches in heatmap pixels, or in
+            SimCC's bins, a scalar; None as well.
         weights: The aggregation weights, averaged over the batch, (M, K), if there are any.
     """
 
@@ -71,8 +71,9 @@ def diagnose(
     with torch.no_grad():
         finals = outputs.finals.detach().float()
         if len(finals) > 1:
-            agreement = mean_of_pairs(correlations(finals - targets.heatmaps), targets.weights)
-            distance = mean_of_pairs(peak_distances(finals), targets.weights)
+            errors = correlations(targets.errors(finals), outputs.bins)
+            agreement = mean_of_pairs(errors, targets.weights)
+            distance = mean_of_pairs(peak_distances(finals, outputs.bins), targets.weights)
         weights = None if outputs.weights is None else outputs.weights.detach().float().mean(0)
     return Diagnosis(shares, schedule, agreement, distance, weights)
 
@@ -94,19 +95,31 @@ def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:
     return torch.stack([nothing if g is None else g.float().norm() for g in gradients])
 
 
-def correlations(maps: Tensor) -> Tensor:
-    """Correlation over the pixels of any two branches, (M, B, K, H, W) -> (M, M, B, K)."""
-    pixels = maps.flatten(-2)
-    pixels = pixels - pixels.mean(-1, keepdim=True)
-    pixels = torch.nn.functional.normalize(pixels, dim=-1)
-    return torch.einsum('mbkp,nbkp->mnbk', pixels, pixels)
+def correlations(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
+    """Correlation over the pixels of any two branches, (M, B, K, H, W) -> (M, M, B, K).
+
+    The mean over the distributions, where a map consists of several.
+    """
+    found = []
+    for part in distributions(maps, bins):
+        pixels = part.flatten(-2)
+        pixels = pixels - pixels.mean(-1, keepdim=True)
+        pixels = torch.nn.functional.normalize(pixels, dim=-1)
+        found.append(torch.einsum('mbkp,nbkp->mnbk', pixels, pixels))
+    return sum(found) / len(found)
 
 
-def peak_distances(heatmaps: Tensor) -> Tensor:
-    """Distance between the peaks of any two branches, (M, B, K, H, W) -> (M, M, B, K), pixels."""
-    width = heatmaps.shape[-1]
-    peaks = heatmaps.flatten(-2).argmax(-1)
-    places = torch.stack((peaks % width, peaks // width), -1).float()
+def peak_distances(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
+    """Distance between the peaks of any two branches, (M, B, K, H, W) -> (M, M, B, K), pixels.
+
+    Where a map consists of several distributions, each gives a coordinate of the peak.
+    """
+    places = []
+    for part in distributions(maps, bins):
+        width = part.shape[-1]
+        peaks = part.flatten(-2).argmax(-1)
+        places += [peaks % width, peaks // width]
+    places = torch.stack(places, -1).float()
     return (places[:, None] - places[None]).norm(dim=-1)
 
 

@@ -12,7 +12,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets
+from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets, distributions
 from .terms import BRANCHES, Term
 
 ALL = 'all'
@@ -41,8 +41,9 @@ class Teaching(Term):
     Args:
         loss: Config of the loss. One of this package is called as
             ``loss(students (n, B, K, H, W), teacher (B, K, H, W), weights (B, K))`` and sums over
-            n; one of the host's once for each of the n. Whether the teacher learns as well is the
-            loss's own choice; those of the host let it.
+            n; one of the host's once for each of the n. Maps that consist of several distributions
+            are compared one by one, and the values added. Whether the teacher learns as well is
+            the loss's own choice; those of the host let it.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
     """
@@ -51,8 +52,14 @@ class Teaching(Term):
         self, loss: ConfigDict | dict | None = None, loss_weight: float = 1.0, schedule=None
     ):
         super().__init__(schedule)
-        self.loss = MODELS.build(loss or dict(type='KLHeatmapLoss'))
+        self._loss_config = loss or dict(type='KLHeatmapLoss')
+        self.loss = MODELS.build(self._loss_config)
         self.loss_weight = loss_weight
+
+    def setup(self, sizes: Sizes) -> None:
+        """Give the loss what the network knows and its config leaves open."""
+        if sizes.teaching and type(self.loss) is MODELS.get(sizes.teaching['type']):
+            self.loss = MODELS.build({**sizes.teaching, **self._loss_config})
 
     @abstractmethod
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:
@@ -65,14 +72,19 @@ class Teaching(Term):
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         return self.loss_weight * sum(
-            lesson.factor * self._distance(lesson, targets.weights)
+            lesson.factor * self._distance(students, teacher, targets.weights)
             for lesson in self.lessons(outputs)
+            for students, teacher in zip(
+                distributions(lesson.students, outputs.bins),
+                distributions(lesson.teacher, outputs.bins),
+                strict=True,
+            )
         )
 
-    def _distance(self, lesson: Lesson, weights: Tensor) -> Tensor:
+    def _distance(self, students: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
         if getattr(self.loss, 'takes_many', False):
-            return self.loss(lesson.students, lesson.teacher, weights)
-        return sum(self.loss(student, lesson.teacher, weights) for student in lesson.students)
+            return self.loss(students, teacher, weights)
+        return sum(self.loss(student, teacher, weights) for student in students)
 
 
 @MODELS.register_module()
@@ -116,6 +128,7 @@ class Teach(Teaching):
         self.students = students
 
     def setup(self, sizes: Sizes) -> None:  # noqa: D102
+        super().setup(sizes)
         if isinstance(self.students, str):
             return
         missing = [m for m in self.students if m not in range(sizes.branches)]
@@ -177,6 +190,7 @@ class Mutual(Teaching):
         return self.by == AVERAGED
 
     def setup(self, sizes: Sizes) -> None:  # noqa: D102
+        super().setup(sizes)
         if sizes.branches < 2:
             raise UserError(
                 'Mutual: one branch has no other to learn from; set branches=2 or more.'

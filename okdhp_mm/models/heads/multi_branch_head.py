@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
+from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData, PixelData
-from mmengine.utils import is_seq_of
-from mmpose.evaluation.functional import pose_pck_accuracy
-from mmpose.models.heads import BaseHead, CPMHead, HeatmapHead
-from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from ...errors import UserError
 from ...structures import ENSEMBLE, BranchFeatures, BranchOutputs, Sizes, Targets, branch_name
+from ..readouts import Readout, readout_of
 from ..taps import Tap
 
 
@@ -28,15 +27,15 @@ class MultiBranchHead(BaseHead):
     """One stock neck and head per branch, combined by an aggregator and trained by a distiller.
 
     Args:
-        heads: Config of each branch's stock head: a ``HeatmapHead`` (or a subclass that keeps its
-            loss, such as ``ViPNASHead``) or a ``CPMHead``, predicting plain heatmaps.
+        heads: Config of each branch's stock head: one that predicts plain heatmaps
+            (``HeatmapHead``, ``ViPNASHead``, ``CPMHead``) or SimCC distributions (``SimCCHead``,
+            ``RTMCCHead``), see :mod:`~okdhp_mm.models.readouts`; or a subclass that keeps the loss.
         necks: Config of each branch's stock neck, or None.
         distiller: Config of the distiller.
         init_cfg: As in every mmengine module.
 
     Raises:
-        UserError: If a head does not predict plain heatmaps, or the branches differ in their
-            keypoints.
+        UserError: If a head predicts anything else, or the branches differ in what they predict.
     """
 
     def __init__(
@@ -47,15 +46,15 @@ class MultiBranchHead(BaseHead):
         init_cfg=None,
     ):
         super().__init__(init_cfg)
-        for head in heads:
-            check_codec(head)
         # mmengine's ModuleList: torch's would keep init_weights from reaching the heads.
         self.branches = ModuleList(MODELS.build(head) for head in heads)
-        for head in self.branches:
-            check_head(head)
+        self.readouts = [readout_of(head) for head in self.branches]
         keypoints = [head.out_channels for head in self.branches]
         if len(set(keypoints)) > 1:
             raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
+        forms = [readout.form for readout in self.readouts]
+        if len(set(forms)) > 1:
+            raise UserError(f'The branches predict {"; ".join(forms)}; they must agree.')
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         self.distiller = MODELS.build(distiller)
         self._taps: list[Tap] = []
@@ -102,10 +101,15 @@ class MultiBranchHead(BaseHead):
         """The codec that turns heatmaps into keypoints; all branches share its settings."""
         return self.branches[0].decoder
 
+    @property
+    def readout(self) -> Readout:
+        """What the maps of any branch and of the ensemble mean."""
+        return self.readouts[0]
+
     def branch_forward(self, feats: BranchFeatures, index: int) -> tuple[Tensor, ...]:
         """Heatmaps of every stage of one branch, S x (B, K, H, W)."""
-        heatmaps = self.branches[index](self.necks[index](feats.branches[index]))
-        return tuple(heatmaps) if is_seq_of(heatmaps, Tensor) else (heatmaps,)
+        output = self.branches[index](self.necks[index](feats.branches[index]))
+        return self.readouts[index].stages(output)
 
     def outputs(self, feats: BranchFeatures) -> BranchOutputs:
         """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
@@ -120,16 +124,21 @@ class MultiBranchHead(BaseHead):
             features=feats,
             trunk=heatmaps[0][:shared],
             penultimate=tuple(tap.take() for tap in self._taps),
+            bins=self.readout.bins,
         )
 
     def _trunk_stages(self, feats: BranchFeatures) -> int:
         """How many leading stages no branch's head changes: those are the trunk's, and alike."""
         if not all(isinstance(neck, nn.Identity) for neck in self.necks):
             return 0
-        passed = zip(*(passed_stages(head) for head in self.branches), strict=False)
+        passed = zip(*(readout.passed_stages for readout in self.readouts), strict=False)
         return sum(1 for _ in takewhile(all, islice(passed, feats.trunk_stages)))
 
-    def forward(self, feats: BranchFeatures, output: int | str = 0) -> Tensor:
+    def forward(self, feats: BranchFeatures, output: int | str = 0) -> Any:
+        """What the stock head gives, of the last stage, for one branch or for the ensemble."""
+        return self.readout.output(self._finals(feats, output))
+
+    def _finals(self, feats: BranchFeatures, output: int | str) -> Tensor:
         """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
         if output == ENSEMBLE:
             return self.outputs(feats).ensemble
@@ -167,16 +176,17 @@ class MultiBranchHead(BaseHead):
         """The batch's encoded ground truth, and the stock loss of every stage."""
         shared = len(outputs.trunk)
         criteria = [
-            stage_criteria(head, shared + len(stages))
-            for head, stages in zip(self.branches, outputs.heatmaps, strict=True)
+            readout.criteria(shared + len(stages))
+            for readout, stages in zip(self.readouts, outputs.heatmaps, strict=True)
         ]
         return Targets(
-            heatmaps=torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples]),
+            heatmaps=self.readout.targets(batch_data_samples),
             weights=torch.cat(
                 [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
             ),
             criteria=tuple(stages[shared:] for stages in criteria),
             trunk_criteria=criteria[0][:shared],
+            difference=self.readout.difference,
         )
 
     def predict(
@@ -194,14 +204,16 @@ class MultiBranchHead(BaseHead):
 
         Returns:
             Predictions of the batch by output name, the deployed one last; with
-            ``output_heatmaps`` also the deployed heatmaps.
+            ``output_heatmaps`` also the deployed heatmaps, as the stock head gives them.
         """
         test_cfg = test_cfg or {}
         heatmaps = self._heatmaps_to_decode(feats, batch_data_samples, test_cfg)
-        predictions = {name: self.decode(maps) for name, maps in heatmaps.items()}
+        predictions = {
+            name: self.decode(self.readout.output(maps)) for name, maps in heatmaps.items()
+        }
         if test_cfg.get('output_heatmaps', False):
-            deployed = list(heatmaps.values())[-1]
-            return predictions, [PixelData(heatmaps=maps) for maps in deployed.detach()]
+            deployed = output_name(test_cfg.get('branch', 0))
+            return predictions, self.readout.fields(heatmaps[deployed], predictions[deployed])
         return predictions
 
     def _heatmaps_to_decode(self, feats, batch_data_samples, test_cfg) -> dict[str, Tensor]:
@@ -210,12 +222,8 @@ class MultiBranchHead(BaseHead):
         if test_cfg.get('flip_test', False):
             straight, mirrored = maps
             for name, flipped in mirrored.items():
-                flipped = flip_heatmaps(
-                    flipped,
-                    flip_mode=test_cfg.get('flip_mode', 'heatmap'),
-                    flip_indices=batch_data_samples[0].metainfo['flip_indices'],
-                    shift_heatmap=test_cfg.get('shift_heatmap', False),
-                )
+                flip_indices = batch_data_samples[0].metainfo['flip_indices']
+                flipped = self.readout.flipped(flipped, flip_indices, test_cfg)
                 straight[name] = (straight[name] + flipped) * 0.5
         # numpy, which the decoders work in, knows no bfloat16.
         return {name: heatmap.float() for name, heatmap in maps[0].items()}
@@ -224,7 +232,7 @@ class MultiBranchHead(BaseHead):
         """Final heatmaps by output name, the deployed one last."""
         deployed = test_cfg.get('branch', 0)
         if test_cfg.get('report', 'all') == 'deployed':
-            return {output_name(deployed): self.forward(feats, deployed)}
+            return {output_name(deployed): self._finals(feats, deployed)}
         outputs = self.outputs(feats)
         named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
         named[ENSEMBLE] = outputs.ensemble
@@ -232,61 +240,17 @@ class MultiBranchHead(BaseHead):
         return named
 
     def _accuracy(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
-        """Share of keypoints within 5 % of the heatmap's size, as the stock heads log it."""
+        """That of the deployed output, as the stock head logs it."""
         deployed = self.test_cfg.get('branch', 0)
         heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
-        _, accuracy, _ = pose_pck_accuracy(
-            output=to_numpy(heatmaps.detach().float()),
-            target=to_numpy(targets.heatmaps),
-            mask=to_numpy(targets.weights) > 0,
-        )
+        labelled = to_numpy(targets.weights) > 0
+        accuracy = self.readout.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
 
 
 def output_name(output: int | str) -> str:
     """The name under which a deployed output, an index or 'ensemble', is reported."""
     return output if output == ENSEMBLE else branch_name(output)
-
-
-def check_codec(head: ConfigDict) -> None:
-    """Refuse heads whose output is not one heatmap per keypoint, before they are built.
-
-    Raises:
-        UserError: If the head's codec is missing, or not a plain heatmap codec.
-    """
-    codec = head.get('decoder')
-    if not codec:
-        raise UserError(
-            f'The head {head["type"]} has no decoder; set model.head.decoder to the codec, as '
-            'every stock config does.'
-        )
-    name = codec['type']
-    if codec.get('heatmap_type', 'gaussian') == 'combined':
-        raise UserError(
-            f"The codec {name} has heatmap_type='combined': two of its three channels per keypoint "
-            "are offsets, which no distribution over pixels describes; use 'gaussian'."
-        )
-    if 'SimCC' in name or 'Regression' in name:
-        raise UserError(
-            f'The head {head["type"]} with codec {name} predicts no heatmaps; OKDHP distils '
-            'heatmaps, so choose a student with HeatmapHead, ViPNASHead or CPMHead.'
-        )
-
-
-def check_head(head: nn.Module) -> None:
-    """Refuse heads that are trained in another way than by one loss per heatmap.
-
-    Raises:
-        UserError: If the head is neither a CPMHead nor keeps HeatmapHead's loss.
-    """
-    if not isinstance(head, (HeatmapHead, CPMHead)) or type(head).loss not in (
-        HeatmapHead.loss,
-        CPMHead.loss,
-    ):
-        raise UserError(
-            f'The head {type(head).__name__} is not trained by one loss per heatmap; choose a '
-            'student with HeatmapHead, ViPNASHead or CPMHead.'
-        )
 
 
 def check_penultimate(sizes: Sizes, asking: str) -> None:
@@ -307,22 +271,6 @@ def check_penultimate(sizes: Sizes, asking: str) -> None:
             f'{asking} needs feature maps of one size, but those of the branches are '
             f'{list(sizes.penultimate)} (C, H, W).'
         )
-
-
-def passed_stages(head: nn.Module) -> list[bool]:
-    """For every stage of a head, whether its features leave it as they came."""
-    if not isinstance(head, CPMHead):
-        return [False]
-    return [
-        isinstance(deconv, nn.Identity) and isinstance(final, nn.Identity)
-        for deconv, final in zip(head.multi_deconv_layers, head.multi_final_layers, strict=True)
-    ]
-
-
-def stage_criteria(head: nn.Module, num_stages: int) -> tuple[nn.Module, ...]:
-    """The stock head's loss module of every stage."""
-    losses = head.loss_module
-    return tuple(losses) if isinstance(losses, nn.ModuleList) else (losses,) * num_stages
 
 
 def check_shapes(outputs: BranchOutputs, targets: Targets) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from .functional import spatial_kl, spatial_log_softmax
 
-REDUCTIONS = ('joint_mean', 'official')
+REDUCTIONS = ('joint_mean', 'official', 'simcc')
 
 
 @MODELS.register_module()
@@ -27,10 +27,15 @@ class KLHeatmapLoss(nn.Module):
     - ``official``: ``1/(B*H*W) * sum_bkp q (log q - log p)`` with ``p = softmax(scale * w * o)``,
       as the authors' code has it. Its gradient is about 0.5 % of the MSE's: a softmax over
       thousands of pixels at temperature 1 is almost uniform, and the sum is divided by H*W.
+    - ``simcc``: ``1/(K*H*W) * sum_bk w_bk * sum_p q (log q - log p)``, for SimCC's logits, of x and
+      y each: the host's ``KLDiscretLoss`` with the target's probabilities as labels. With that
+      loss's ``beta`` as the scale its gradient is as large as that loss's by labels as far away,
+      whatever the batch (over which both are sums) and the number of bins.
 
     Args:
-        reduction: One of 'joint_mean' and 'official'.
-        scale: Inverse temperature of both softmaxes; 3 for 'joint_mean' and 1 for 'official'
+        reduction: One of 'joint_mean', 'official' and 'simcc'. A student with a SimCC head fills in
+            'simcc' and its scale where a distilling term does not say another.
+        scale: Inverse temperature of both softmaxes; 3 for 'joint_mean' and 1 for the others
             unless given. Heatmap peaks are at most 1, so the larger it is, the more the
             distributions are about the peak instead of the background.
         detach_target: Whether the target is a constant. The authors' code does not detach it.
@@ -56,7 +61,7 @@ class KLHeatmapLoss(nn.Module):
         if reduction not in REDUCTIONS:
             raise UserError(f'KLHeatmapLoss: reduction={reduction!r} is not one of {REDUCTIONS}.')
         if scale is None:
-            scale = 1.0 if reduction == 'official' else 3.0
+            scale = 3.0 if reduction == 'joint_mean' else 1.0
         if not scale > 0:
             raise UserError(f'KLHeatmapLoss: scale={scale} must be positive.')
         self.reduction = reduction
@@ -86,6 +91,8 @@ class KLHeatmapLoss(nn.Module):
             divergence = spatial_kl(output, target, self.scale)
             if target_weights is not None:
                 divergence = divergence * target_weights
+            if self.reduction == 'simcc':
+                return self.loss_weight * divergence.sum() / target[0].numel()
             maps = target.shape[0] * target.shape[1]
             return self.loss_weight * divergence.sum() / (maps * self.scale**2)
 

@@ -163,27 +163,12 @@ def test_an_aggregator_that_no_term_trains_is_refused():
 # --------------------------------------------------------------------------------- bad heads
 
 
-def test_a_simcc_head_is_refused():
-    codec = dict(type='SimCCLabel', input_size=INPUT_SIZE, sigma=6.0, simcc_split_ratio=2.0)
-    simcc = dict(
-        type='SimCCHead',
-        in_channels=64,
-        out_channels=NUM_KEYPOINTS,
-        input_size=INPUT_SIZE,
-        in_featuremap_size=(2, 2),
-        deconv_out_channels=None,
-        decoder=codec,
-    )
-    with pytest.raises(UserError, match='SimCCHead with codec SimCCLabel predicts no heatmaps'):
-        make_model('resnet', head=simcc)
-
-
 def test_a_regression_head_is_refused():
     codec = dict(type='RegressionLabel', input_size=INPUT_SIZE)
     regression = dict(
         type='RegressionHead', in_channels=64, num_joints=NUM_KEYPOINTS, decoder=codec
     )
-    with pytest.raises(UserError, match='RegressionHead with codec RegressionLabel predicts no'):
+    with pytest.raises(UserError, match='RegressionHead predicts no heatmaps or SimCC'):
         make_model('resnet', head=regression)
 
 
@@ -201,7 +186,7 @@ def test_an_integral_regression_head_is_refused():
         num_joints=NUM_KEYPOINTS,
         decoder=codec,
     )
-    with pytest.raises(UserError, match='DSNTHead .* predicts no heatmaps'):
+    with pytest.raises(UserError, match='DSNTHead predicts no heatmaps'):
         make_model('resnet', head=dsnt)
 
 
@@ -225,13 +210,25 @@ def test_a_head_with_a_loss_of_its_own_is_refused():
         level_indices=[0],
         decoder=CODEC,
     )
-    with pytest.raises(UserError, match='MSPNHead is not trained by one loss per heatmap'):
+    with pytest.raises(UserError, match='MSPNHead .* one loss each; choose'):
         make_model('resnet', head=mspn)
 
 
 def test_a_head_without_a_decoder_is_refused():
     with pytest.raises(UserError, match='HeatmapHead has no decoder; set model.head.decoder'):
         make_model(head=head(8, codec=None, deconv=None))
+
+
+def test_a_head_with_another_codec_is_refused():
+    codec = dict(type='SimCCLabel', input_size=INPUT_SIZE)
+    with pytest.raises(UserError, match='SimCCLabel encodes no heatmaps.*HeatmapHead'):
+        make_model(codec=codec)
+
+
+def test_a_head_that_predicts_visibility_too_is_refused_for_that():
+    both = dict(type='VisPredictHead', pose_cfg=head(8, deconv=None))
+    with pytest.raises(UserError, match='visibility beside its HeatmapHead.*pose_cfg the head'):
+        make_model(head=both)
 
 
 def test_branches_that_disagree_about_the_keypoints_are_refused():
