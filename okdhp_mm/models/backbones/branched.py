@@ -93,29 +93,32 @@ class BranchedBackbone(BaseModule):
         if self.split is None:
             state = self.trunk(state)
             shared = max(state, key=lambda feature: feature.shape[-2:].numel())
-            tops = {m: self._part(state, m, views) for m in indices}
+            tops = {m: self._scaled(view_of(state, m, views)) for m in indices}
             return BranchFeatures(mean_view(shared, views), tops, images=images)
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, state)
-        tops = {
-            m: run_steps(self.splits[m].upper, self.branches[m], self._part(state, m, views))
-            for m in indices
-        }
         return BranchFeatures(
             mean_view(family.shared(state), views),
-            {m: family.features(top) for m, top in tops.items()},
+            {m: self._top(view_of(state, m, views), m) for m in indices},
             family.trunk_stages(state),
             images,
         )
 
-    def _part(self, state: Any, index: int, views: int) -> Any:
-        """What one branch gets of the state at the split."""
-        if views:
-            state = tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
-        if self.split_gradient == 'mean' and torch.is_grad_enabled():
-            share = 1 / len(self.branches)
-            state = tree_map(lambda x: scale_gradient(x, share), state)
-        return state
+    def _top(self, state: Any, index: int) -> tuple[Tensor, ...]:
+        """What the stock backbone would return, from the state at the split."""
+        split, family = self.splits[index], self.split.family
+        top = run_steps(split.upper, self.branches[index], self._scaled(state))
+        features = family.features(top)
+        if done := family.trunk_stages(state):
+            # The trunk's own heatmaps, whose gradients are not the branch's.
+            features = (*family.features(state)[:done], *features[done:])
+        return features
+
+    def _scaled(self, state: Any) -> Any:
+        """The same state, to which the branch sends its share of the gradient."""
+        if self.split_gradient == 'sum' or not torch.is_grad_enabled():
+            return state
+        return tree_map(lambda x: scale_gradient(x, 1 / len(self.branches)), state)
 
     def init_weights(self) -> None:
         """Initialise every part as the stock backbone would; pretrained weights are read once.
@@ -153,6 +156,13 @@ class _ScaleGradient(torch.autograd.Function):
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
     """``x`` bit for bit, with its gradient multiplied."""
     return _ScaleGradient.apply(x, scale)
+
+
+def view_of(state: Any, index: int, views: int) -> Any:
+    """The part of a state that one of the views along its first axis made; all if there are none."""
+    if not views:
+        return state
+    return tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
 
 
 def mean_view(feature: Tensor, views: int) -> Tensor:

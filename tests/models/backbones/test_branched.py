@@ -381,3 +381,67 @@ def test_weights_of_which_none_fits_are_refused_with_a_name_from_either_side(wei
     backbone = branched(hrnet(init_cfg=pretrained(file)), 'stage2')
     with pytest.raises(UserError, match="None of the weights.*fits a HRNet.*'conv1.*needed is"):
         backbone.init_weights()
+
+
+# ------------------------------------------------------------------- gradients at the split
+
+STATES = {'ResNet': 'layer2', 'HRNet': 'stage3', 'ResNet with all layers': 'layer1'}
+
+
+def trunk_gradients(config, split, split_gradient, branches=(0, 1, 2)):
+    torch.manual_seed(0)
+    backbone = branched(config, split, 3, split_gradient=split_gradient).eval()
+    features = backbone(images(), branches)
+    sum(feature.square().sum() for m in branches for feature in features.branches[m]).backward()
+    return backbone, features
+
+
+@pytest.mark.parametrize('name', STATES)
+def test_the_trunk_learns_by_the_mean_of_the_branches_gradients_or_by_their_sum(name):
+    config, split = FAMILIES[name][0], STATES[name]
+    summed, _ = trunk_gradients(config, split, 'sum')
+    mean, _ = trunk_gradients(config, split, 'mean')
+    for whole, third in zip(summed.trunk.parameters(), mean.trunk.parameters(), strict=True):
+        torch.testing.assert_close(third.grad, whole.grad / 3, rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(summed.branches.parameters(), mean.branches.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize('split', ['whole', 'layer3'])
+def test_rescaled_gradients_leave_the_features_as_they_are(split):
+    _, summed = trunk_gradients(resnet(), split, 'sum')
+    _, mean = trunk_gradients(resnet(), split, 'mean')
+    for m in range(3):
+        assert torch.equal(summed.branches[m][-1], mean.branches[m][-1])
+
+
+def test_what_learns_from_the_shared_feature_itself_is_not_rescaled():
+    gradients = []
+    for split_gradient in ('sum', 'mean'):
+        torch.manual_seed(0)
+        backbone = branched(resnet(), 'layer3', 3, split_gradient=split_gradient).eval()
+        backbone(images()).shared.square().sum().backward()
+        gradients.append([p.grad for p in backbone.trunk.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_the_trunks_own_heatmaps_are_not_rescaled():
+    config = dict(type='StackedHourglass', num_stacks=3, num_keypoints=5, feat_channels=8, depth=2)
+    gradients = []
+    for split_gradient in ('sum', 'mean'):
+        torch.manual_seed(0)
+        backbone = branched(config, 'stack1', 3, split_gradient=split_gradient).eval()
+        features = backbone(images())
+        assert features.trunk_stages == 1
+        assert len(features.branches[0]) == 3
+        features.branches[0][0].square().sum().backward()
+        gradients.append([p.grad for p in backbone.trunk.parameters()])
+    assert any(gradient is not None and gradient.any() for gradient in gradients[0])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_an_unknown_way_of_gradients_is_refused():
+    with pytest.raises(UserError, match=r"split_gradient='max' is not one of \('sum', 'mean'\)"):
+        branched(resnet(), 'layer3', split_gradient='max')

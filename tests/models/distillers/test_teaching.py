@@ -1,0 +1,241 @@
+"""Who teaches whom: every lesson against its equation, written out."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from mmpose.models.losses import KeypointMSELoss
+from mmpose.registry import MODELS
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.models.distillers import Mutual, Teach, TeachOwn
+from okdhp_mm.models.losses import KLHeatmapLoss
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, Sizes, Targets
+
+B, M, K, H, W = 2, 3, 5, 8, 6
+DONE = torch.ones(())
+FREE = dict(type='KLHeatmapLoss', detach_target=False)
+
+
+def maps(*leading):
+    return torch.rand(*leading, B, K, H, W)
+
+
+def sizes(branches=M, **changes):
+    return Sizes(branches=branches, keypoints=K, shared_channels=4, **changes)
+
+
+@pytest.fixture
+def outputs():
+    """Branch 2 has two stages, the trunk one."""
+    finals = maps(M).requires_grad_()
+    return BranchOutputs(
+        heatmaps=((finals[0],), (finals[1],), (maps().requires_grad_(), finals[2])),
+        features=BranchFeatures(torch.rand(B, 4, H, W), {}),
+        ensemble=maps().requires_grad_(),
+        trunk=(maps().requires_grad_(),),
+        mixtures=maps(M).requires_grad_(),
+        averaged=maps(M),
+    )
+
+
+@pytest.fixture
+def targets():
+    weights = torch.tensor([[1.0, 0, 1, 1, 1], [1, 1, 1, 0, 1]])
+    return Targets(maps(), weights, ())
+
+
+def kl(student, teacher, weights):
+    """The default loss of one student, map by map."""
+    total = 0
+    for b in range(B):
+        for k in range(K):
+            p, q = (torch.softmax(3 * x[b, k].flatten(), 0) for x in (student, teacher))
+            total = total + weights[b, k] * (q * (q.log() - p.log())).sum()
+    return total / (B * K * 9)
+
+
+def lessons_of(term, outputs):
+    """Pairs of student and teacher with their factors, as the papers have them."""
+    final = [stages[-1] for stages in outputs.heatmaps]
+    stages = {m: list(stages) for m, stages in enumerate(outputs.heatmaps)}
+    every = [stage for m in range(M) for stage in stages[m]]
+    mean = sum(final) / M
+    return {
+        'all': [(student, outputs.ensemble, 1) for student in (*outputs.trunk, *every)],
+        'branches': [(student, outputs.ensemble, 1) for student in every],
+        'last': [(student, outputs.ensemble, 1) for student in stages[2]],
+        'mean to ensemble': [(outputs.ensemble, mean, 1)],
+        'mean to branches': [(student, mean, 1) for student in every],
+        'mutual': [
+            (student, final[j], 1 / (M - 1))
+            for i in range(M)
+            for student in stages[i]
+            for j in range(M)
+            if j != i
+        ],
+        'averaged': [
+            (student, outputs.averaged[j], 1 / (M - 1))
+            for i in range(M)
+            for student in stages[i]
+            for j in range(M)
+            if j != i
+        ],
+        'own': [(student, outputs.mixtures[i], 1) for i in range(M) for student in stages[i]],
+    }[term]
+
+
+TERMS = {
+    'all': dict(type='Teach'),
+    'branches': dict(type='Teach', students='branches'),
+    'last': dict(type='Teach', students=[2]),
+    'mean to ensemble': dict(type='Teach', teacher='mean', students='ensemble'),
+    'mean to branches': dict(type='Teach', teacher='mean', students='branches'),
+    'mutual': dict(type='Mutual'),
+    'averaged': dict(type='Mutual', by='averaged'),
+    'own': dict(type='TeachOwn'),
+}
+each_term = pytest.mark.parametrize('name', TERMS)
+
+
+def leaves(outputs):
+    """What could get a gradient."""
+    own = [stage for stages in outputs.heatmaps for stage in stages if stage.is_leaf]
+    finals = outputs.heatmaps[0][0]._base
+    return [finals, *own, outputs.ensemble, *outputs.trunk, outputs.mixtures]
+
+
+def gradients(value, outputs):
+    found = torch.autograd.grad(value, leaves(outputs), allow_unused=True, retain_graph=True)
+    return [
+        torch.zeros_like(leaf) if grad is None else grad
+        for leaf, grad in zip(leaves(outputs), found, strict=True)
+    ]
+
+
+@each_term
+def test_value_and_gradient_are_those_of_the_equation(name, outputs, targets):
+    value = MODELS.build(TERMS[name] | dict(loss_weight=0.7))(outputs, targets, DONE)
+    expected = 0.7 * sum(
+        factor * kl(student, teacher.detach(), targets.weights)
+        for student, teacher, factor in lessons_of(name, outputs)
+    )
+    torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-7)
+    found = zip(gradients(value, outputs), gradients(expected, outputs), strict=True)
+    for ours, theirs in found:
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-7)
+
+
+@each_term
+def test_a_teacher_that_is_not_detached_learns_as_well(name, outputs, targets):
+    value = MODELS.build(TERMS[name] | dict(loss=FREE))(outputs, targets, DONE)
+    expected = sum(
+        factor * kl(student, teacher, targets.weights)
+        for student, teacher, factor in lessons_of(name, outputs)
+    )
+    for ours, theirs in zip(gradients(value, outputs), gradients(expected, outputs), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-7)
+
+
+@each_term
+def test_agreement_teaches_nothing(name, outputs, targets):
+    same = maps().requires_grad_()
+    agreed = replace(
+        outputs,
+        heatmaps=((same,), (same,), (same, same)),
+        ensemble=same,
+        trunk=(same,),
+        mixtures=torch.stack([same] * M),
+        averaged=torch.stack([same] * M),
+    )
+    value = MODELS.build(TERMS[name])(agreed, targets, DONE)
+    assert value.abs() < 1e-7
+    (gradient,) = torch.autograd.grad(value, same)
+    assert gradient.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize('name', ['mutual', 'averaged', 'own', 'mean to ensemble'])
+def test_permuting_the_branches_changes_nothing(name, outputs, targets):
+    order = [2, 0, 1]
+    permuted = replace(
+        outputs,
+        heatmaps=tuple(outputs.heatmaps[m] for m in order),
+        mixtures=outputs.mixtures[order],
+        averaged=outputs.averaged[order],
+    )
+    term = MODELS.build(TERMS[name])
+    value, again = term(outputs, targets, DONE), term(permuted, targets, DONE)
+    torch.testing.assert_close(value, again, rtol=1e-5, atol=1e-8)
+
+
+def test_without_any_labelled_keypoint_nothing_is_taught(outputs, targets):
+    unlabelled = replace(targets, weights=torch.zeros(B, K))
+    for config in TERMS.values():
+        value = MODELS.build(config)(outputs, unlabelled, DONE)
+        assert value == 0
+        assert not any(gradient.any() for gradient in gradients(value, outputs))
+
+
+def test_of_two_branches_each_learns_from_the_other_alone(outputs, targets):
+    two = replace(outputs, heatmaps=outputs.heatmaps[:2])
+    first, second = (stages[-1] for stages in two.heatmaps)
+    expected = kl(first, second, targets.weights) + kl(second, first, targets.weights)
+    torch.testing.assert_close(Mutual()(two, targets, DONE), expected, rtol=1e-4, atol=1e-8)
+
+
+def test_a_loss_of_the_host_is_summed_over_the_students_as_well(outputs, targets):
+    mse = KeypointMSELoss(use_target_weight=True)
+    term = Teach(loss=dict(type='KeypointMSELoss', use_target_weight=True), students='branches')
+    expected = sum(
+        mse(student, teacher, targets.weights)
+        for student, teacher, _ in lessons_of('branches', outputs)
+    )
+    torch.testing.assert_close(term(outputs, targets, DONE), expected)
+
+
+def test_who_trains_the_aggregator():
+    assert Teach(teacher='mean', students='ensemble').trains_aggregator
+    assert not Teach(teacher='mean', loss=FREE).trains_aggregator
+    assert not Mutual(loss=FREE).trains_aggregator
+    assert TeachOwn(loss=FREE).trains_aggregator
+    assert not TeachOwn(loss=KL).trains_aggregator
+
+
+KL = dict(type='KLHeatmapLoss')
+
+
+def test_who_needs_what():
+    assert Mutual(by='averaged').needs_averaged
+    assert not Mutual().needs_averaged
+    assert TeachOwn().needs_mixtures
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(teacher='leader'), "teacher='leader' is neither 'ensemble' nor 'mean'"),
+        (dict(students='trunk'), "students='trunk' is not one of"),
+        (dict(students=[]), r'students=\[\] is not one of'),
+        (dict(students='ensemble'), 'the ensemble would teach itself'),
+    ],
+)
+def test_teachers_and_students_that_do_not_exist_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        Teach(**settings)
+
+
+def test_students_that_the_network_does_not_have_are_refused():
+    with pytest.raises(UserError, match=r'branches \[3\] do not exist; valid are 0 to 2'):
+        Teach(students=[0, 3]).setup(sizes())
+    Teach(students=[0, 2]).setup(sizes())
+
+
+def test_mutual_learning_of_one_branch_or_by_anything_else_is_refused():
+    with pytest.raises(UserError, match='one branch has no other to learn from'):
+        Mutual().setup(sizes(branches=1))
+    with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'averaged'"):
+        Mutual(by='ensemble')
+
+
+def test_the_default_loss_is_the_kl():
+    assert isinstance(Mutual().loss, KLHeatmapLoss)

@@ -1,0 +1,79 @@
+"""Another view for each branch."""
+
+import pytest
+import torch
+from common import make_model, run
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.models.views import PhotometricViews
+
+IMAGES = torch.randn(2, 3, 32, 24, generator=torch.Generator().manual_seed(1))
+NOTHING = dict(brightness=0, contrast=0, colour=0, hide=0)
+
+
+def test_views_and_images_differ_from_each_other():
+    views = PhotometricViews()(IMAGES, 3)
+    assert views.shape == (3, 2, 3, 32, 24)
+    assert all((views[i] != views[j]).any() for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_without_any_change_every_view_is_the_image():
+    views = PhotometricViews(**NOTHING)(IMAGES, 3)
+    torch.testing.assert_close(views, IMAGES.expand(3, *IMAGES.shape))
+
+
+@pytest.mark.parametrize('change', ['brightness', 'contrast', 'colour'])
+def test_a_change_of_colours_is_one_line_per_channel_of_an_image(change):
+    """y = a x + b, so that no pixel moves; within the largest changes that were asked for."""
+    views = PhotometricViews(**NOTHING | {change: 0.5})(IMAGES, 3)
+    for view in views:
+        for channel in range(3):
+            for image, changed in zip(IMAGES[:, channel], view[:, channel], strict=True):
+                x = torch.stack((image.flatten(), torch.ones(image.numel())), 1)
+                line = torch.linalg.lstsq(x, changed.flatten()[:, None]).solution
+                torch.testing.assert_close(
+                    x @ line, changed.flatten()[:, None], rtol=1e-3, atol=1e-4
+                )
+                slope, offset = line.flatten().tolist()
+                assert 0.5 - 1e-3 <= slope <= 1.5 + 1e-3
+                assert abs(offset) <= 0.5 + 1e-3
+
+
+def test_a_rectangle_is_hidden_and_the_rest_is_left():
+    torch.manual_seed(3)
+    views = PhotometricViews(**NOTHING | dict(hide=0.9))(IMAGES, 8)
+    hidden = (views == 0).all(2)
+    assert hidden.any() and not hidden.all()
+    for mask in hidden.flatten(0, 1):
+        rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+        if len(rows):
+            box = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            assert box.all(), 'it is a rectangle'
+    rest = ~hidden[:, :, None].expand_as(views)
+    torch.testing.assert_close(views[rest], IMAGES.expand_as(views)[rest])
+
+
+@pytest.mark.parametrize('split', ['whole', 'layer3'])
+def test_each_branch_sees_its_own_view(split):
+    model = make_model('resnet', split=split).eval()
+    views = torch.randn(3, 2, 3, 64, 64)
+    together = model.backbone(views)
+    for m, view in enumerate(views):
+        alone = model.backbone(view, [m])
+        torch.testing.assert_close(together.branches[m][-1], alone.branches[m][-1])
+    shared = sum(model.backbone(view, []).shared for view in views) / 3
+    torch.testing.assert_close(together.shared, shared)
+
+
+def test_only_the_training_changes_images():
+    model = make_model('resnet', views=dict(type='PhotometricViews')).eval()
+    first, second = (run(model, 'predict')[0].pred_instances.keypoints for _ in range(2))
+    assert (first == second).all()
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(hide=1), dict(contrast=-0.1), dict(colour=1.5), dict(brightness=-1)]
+)
+def test_changes_out_of_range_are_refused(settings):
+    with pytest.raises(UserError, match=next(iter(settings))):
+        PhotometricViews(**settings)
