@@ -60,8 +60,8 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
 
     Args:
         args: What was parsed.
-        method: Name of the method to train by instead of the config's own; the work directory is
-            named after it, unless the user named one.
+        method: Name or file of the method to train by instead of the config's own; the work
+            directory is named after it, unless the user named one.
 
     Raises:
         UserError: If the file or the method does not exist, or the config trains no branches.
@@ -72,7 +72,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
     if method is not None:
         apply_method(cfg.get('model') or {}, method)
-        work_dir = f'{work_dir.rstrip("/")}_{method}'
+        work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:
         visualization = cfg.default_hooks.get('visualization')

@@ -58,7 +58,8 @@ def convert_config(
         branches: How many branches.
         split: Where they part; by default :func:`half_way`.
         force: Whether to overwrite ``out``.
-        method: Name of the method that trains them; by default nothing is said, as in our configs.
+        method: Name or file of the method that trains them; by default nothing is said, as in
+            our configs.
 
     Raises:
         UserError: If there is no such config or method, OKDHP cannot train its model, or ``out``

@@ -30,9 +30,14 @@ def method_files() -> dict[str, Path]:
 def method_file(name: str) -> Path:
     """File of a method.
 
+    Args:
+        name: Its name, or a path that ends in '.py' to a file of the user's own.
+
     Raises:
         UserError: If there is no such method.
     """
+    if name.endswith('.py') and Path(name).is_file():
+        return Path(name)
     files = method_files()
     if name not in files:
         raise UserError(f'There is no method {name!r}; there are {", ".join(files) or "none"}.')
@@ -46,17 +51,19 @@ def apply_method(model: dict, name: str) -> None:
 
     Args:
         model: Config of a multi-branch model.
-        name: Name of the method.
+        name: Name or file of the method.
 
     Raises:
-        UserError: If there is no such method, or the model has no branches.
+        UserError: If there is no such method, its file defines none, or the model has no branches.
     """
     if model.get('type') != OKDHPTopdownPoseEstimator.__name__:
         raise UserError(
             f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
             'branches; tools/okdhp_config.py makes a training config of a stock one.'
         )
-    method = Config.fromfile(method_file(name)).method
+    method = Config.fromfile(method_file(name)).get('method')
+    if method is None:
+        raise UserError(f'{name} defines no method = dict(...).')
     for key in OWNED:
         model.pop(key, None)
     test_cfg = dict(model.get('test_cfg') or {})

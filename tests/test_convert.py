@@ -190,6 +190,8 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert done.trained_parameters > mean.trained_parameters, 'the FAU counts, too'
     with pytest.raises(UserError, match="no method 'none'"):
         convert_config(stock(), tmp_path / 'none.py', method='none')
+    with pytest.raises(UserError, match='must both name files'):
+        convert_config(stock(), tmp_path / 'none.py', method='fpd')
     assert not (tmp_path / 'none.py').exists()
 
 

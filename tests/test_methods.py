@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from common import batch, build, okdhp_model, python, run
 from mmengine.config import Config
 from sandbox import run as run_command
@@ -43,14 +44,25 @@ def test_a_preset_defines_its_method_and_nothing_else(name):
     assigned = [target.id for node in tree.body for target in node.targets]
     assert assigned == ['method'], 'it is copied into converted configs as it stands'
     method = Config.fromfile(method_file(name)).method
-    assert not method.keys() & {'type', 'branches', 'split', 'backbone', 'neck', 'head'}
+    assert not method.keys() & {'type', 'split', 'backbone', 'neck', 'head'}
     assert '_delete_' not in str(method)
 
 
+def name_teacher(model, student, folder):
+    """Let an offline method have its teacher, which any checkpoint of the package may be."""
+    if model.get('aggregator', {}).get('type') == 'FrozenTeacher':
+        teacher = okdhp_model(student)
+        Config(dict(model=teacher)).dump(folder / 'teacher.py')
+        torch.save(build(teacher).state_dict(), folder / 'teacher.pth')
+        model.aggregator.config = str(folder / 'teacher.py')
+        model.aggregator.checkpoint = str(folder / 'teacher.pth')
+
+
 @pytest.mark.parametrize('student', ['hrnet', 'resnet'])
-def test_every_method_trains_every_parameter_of_any_student(name, student):
+def test_every_method_trains_every_parameter_of_any_student(name, student, tmp_path):
     config = okdhp_model(student)
     apply_method(config, name)
+    name_teacher(config, student, tmp_path)
     model = build(config)
     model.train()
     losses = run(model, 'loss', batch())
@@ -88,6 +100,20 @@ def test_two_models_share_nothing_of_a_method():
 def test_an_unknown_method_is_refused_with_those_that_there_are():
     with pytest.raises(UserError, match="no method 'dlm'; there are .*branches.*okdhp_official"):
         apply_method(okdhp_model(), 'dlm')
+
+
+def test_a_method_may_be_a_file_of_the_users_own(tmp_path):
+    own = tmp_path / 'mine.py'
+    own.write_text("method = dict(aggregator=dict(type='MeanAggregator'))\n")
+    model = okdhp_model()
+    apply_method(model, str(own))
+    assert model.aggregator == dict(type='MeanAggregator')
+    assert load_config(parsed(), str(own)).work_dir == './work_dirs/resnet18_mpii_mine'
+    own.write_text('methods = dict()\n')
+    with pytest.raises(UserError, match='mine.py defines no method'):
+        apply_method(model, str(own))
+    with pytest.raises(UserError, match="no method '.*nowhere.py'"):
+        apply_method(model, str(tmp_path / 'nowhere.py'))
 
 
 def test_an_installed_package_has_its_own_methods(tmp_path, monkeypatch):

@@ -16,7 +16,9 @@ def main() -> None:
     parser.add_argument(
         '--split', help="where they part, or 'whole' (default: half of the multiply-adds shared)"
     )
-    parser.add_argument('--method', help='a file of configs/_base_/methods (default: okdhp)')
+    parser.add_argument(
+        '--method', help='a name in configs/_base_/methods (default: okdhp), or a file like those'
+    )
     parser.add_argument('--force', action='store_true', help='overwrite a config that is there')
     args = parser.parse_args()
     with errors_in_one_sentence():

@@ -23,8 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='training config')
     parser.add_argument(
         '--method',
-        help='distil by this method, a file of configs/_base_/methods, into WORK_DIR_METHOD, where '
-        'the complete config is written: test and export with that one',
+        help='distil by this method, a name in configs/_base_/methods or a file like those, into '
+        'WORK_DIR_METHOD, where the complete config is written: test and export with that one',
     )
     add_runner_arguments(parser)
     parser.add_argument(
