@@ -10,9 +10,10 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import UserError
+from ..models.readouts import Readout
 from ..visualization import heatmap_strip
 from .model import model_of
 
@@ -23,6 +24,7 @@ class BranchVisualizationHook(Hook):
 
     One picture per sample, to every visualisation backend: the same samples in every validation,
     so that TensorBoard shows how they change. The chosen samples are predicted a second time.
+    Of SimCC's two distributions the picture is their product.
 
     Args:
         interval: Draw from every ``interval``-th batch, the first included.
@@ -91,14 +93,15 @@ def draw_strips(
     """One picture per sample of a batch as the data loader gave it, BGR."""
     inputs = model.data_preprocessor(batch, training=False)['inputs']
     outputs = model.head.outputs(model.backbone(inputs))
-    finals = outputs.finals.float().cpu().numpy()
-    ensemble = outputs.ensemble.float().cpu().numpy()
+    readout = model.head.readout
+    finals = readout.pictures(outputs.finals).float().cpu().numpy()
+    ensemble = readout.pictures(outputs.ensemble).float().cpu().numpy()
     return [
         heatmap_strip(
             image.permute(1, 2, 0).cpu().numpy(),
             branch_heatmaps=finals[:, index],
             ensemble=ensemble[index],
-            target=encode(sample, model.head.decoder),
+            target=readout.target_pictures(encode(sample, readout))[0].numpy(),
             keypoint_indices=keypoints,
             keypoint_names=names,
         )
@@ -108,10 +111,10 @@ def draw_strips(
     ]
 
 
-def encode(sample: PoseDataSample, codec) -> np.ndarray:
-    """The target of a sample whose pipeline makes none, as validation's, (K, H, W)."""
+def encode(sample: PoseDataSample, readout: Readout) -> Tensor:
+    """The target of a sample whose pipeline makes none, as validation's, (1, K, H, W)."""
     truth, meta = sample.gt_instances, sample.metainfo
     # From the image to the crop: the way back of mmpose's add_pred_to_datasample.
     corner = meta['input_center'] - meta['input_scale'] / 2
     keypoints = (truth.keypoints - corner) * meta['input_size'] / meta['input_scale']
-    return codec.encode(keypoints.astype(np.float32), truth.keypoints_visible)['heatmaps']
+    return readout.encode(keypoints.astype(np.float32), truth.keypoints_visible)

@@ -226,10 +226,10 @@ class SimCCReadout(Readout):
         return _side_by_side(*self._shares(maps)) - _side_by_side(*self._target_shares(targets))
 
     def pictures(self, maps: Tensor) -> Tensor:  # noqa: D102
-        return _peaks_of_one(_outer(*self._shares(maps)))
+        return _outer(*self._shares(maps))
 
     def target_pictures(self, targets: Tensor) -> Tensor:  # noqa: D102
-        return _peaks_of_one(_outer(*self._target_shares(targets)))
+        return _outer(*self._target_shares(targets))
 
     def _shares(self, maps: Tensor) -> list[Tensor]:
         """Probabilities of the bins of x and of y, (..., Lx) and (..., Ly)."""
@@ -285,7 +285,3 @@ def _side_by_side(x: Tensor, y: Tensor) -> Tensor:
 def _outer(x: Tensor, y: Tensor) -> Tensor:
     """(..., Lx) and (..., Ly) -> (..., Ly, Lx)."""
     return torch.matmul(y.unsqueeze(-1), x.unsqueeze(-2))
-
-
-def _peaks_of_one(pictures: Tensor) -> Tensor:
-    return pictures / pictures.amax((-2, -1), keepdim=True).clamp(min=torch.finfo().tiny)
