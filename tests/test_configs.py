@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from common import batch, build, run, shake
 from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
 from mmpose.registry import HOOKS, METRICS
 
 from okdhp_mm.cli import drop_pretrained
@@ -25,7 +26,12 @@ def shrunk(file):
     model = Config.fromfile(file).model
     drop_pretrained(model)
     codec = model.head.decoder
-    codec.input_size, codec.heatmap_size, codec.sigma = (64, 64), (16, 16), 1.0
+    codec.update(input_size=(64, 64), sigma=1.0)
+    if codec.type == 'SimCCLabel':
+        model.backbone.widen_factor = 0.125
+        model.head.update(in_channels=128, input_size=(64, 64), in_featuremap_size=(2, 2))
+        return model
+    codec.heatmap_size = (16, 16)
     if model.backbone.type == 'HRNet':
         for index in range(1, 5):
             stage = model.backbone.extra[f'stage{index}']
@@ -45,6 +51,7 @@ def test_there_are_the_promised_configs():
     assert {'hrnet_w32_coco', 'hrnet_w32_mpii', 'demo'} <= names
     for backbone in ('resnet18', 'mobilenetv2', 'shufflenetv2', 'hourglass4'):
         assert {f'{backbone}_mpii', f'{backbone}_coco'} <= names
+    assert 'rtmpose_s_coco' in names
     assert {'hourglass2_mpii', 'hourglass8_mpii', 'hourglass4_mpii_official'} <= names
 
 
@@ -73,7 +80,7 @@ def test_hourglasses_are_trained_as_the_authors_do(name):
 
 def test_it_builds_and_a_step_gives_every_trainable_parameter_a_gradient(file):
     config = shrunk(file)
-    model = build(config)
+    model = revert_sync_batchnorm(build(config))
     assert isinstance(model, OKDHPTopdownPoseEstimator)
     assert len(model.head.branches) == 3
     model.init_weights()
@@ -96,7 +103,10 @@ def test_the_full_size_network_is_the_stock_one(file):
     assert type(stock).__name__ == 'TopdownPoseEstimator'
     assert stock.head.out_channels in (16, 17)
     width, height = stock.head.decoder.input_size
-    assert tuple(stock.head.decoder.heatmap_size) == (width // 4, height // 4)
+    if file.stem.startswith('rtmpose'):
+        assert stock.head.in_featuremap_size == (width // 32, height // 32)
+    else:
+        assert tuple(stock.head.decoder.heatmap_size) == (width // 4, height // 4)
 
 
 def test_the_pipeline_encodes_what_the_head_decodes(file):
