@@ -123,10 +123,10 @@ def test_model_index():
     loader = pytest.importorskip('modelindex.load_model_index', reason='comes with openmim')
     index = loader.load(str(ROOT / 'model-index.yml'))
     index.build_models_with_collections()
-    configs = sorted(path.stem for path in (ROOT / 'configs' / 'okdhp').glob('*.py'))
-    configs.remove('demo')  # whose data nobody has but the demo
-    assert sorted(model.name for model in index.models) == [f'okdhp_{stem}' for stem in configs]
-    for model in index.models:
-        assert model.name == model.name.lower(), 'mim lower-cases what it searches for'
-        stem = model.name.removeprefix('okdhp_')
-        assert model.config == f'configs/okdhp/{stem}.py'
+    configs = {
+        f'{path.parent.name}_{path.stem}': str(path.relative_to(ROOT))
+        for path in (ROOT / 'configs').glob('[!_]*/*.py')
+    }
+    configs.pop('okdhp_demo')  # whose data nobody has but the demo
+    assert {model.name: model.config for model in index.models} == configs
+    assert all(name == name.lower() for name in configs), 'mim lower-cases what it searches for'

@@ -159,7 +159,7 @@ def scale_gradient(x: Tensor, scale: float) -> Tensor:
 
 
 def view_of(state: Any, index: int, views: int) -> Any:
-    """The part of a state that one of the views along its first axis made; all if there are none."""
+    """The part of a state that one of the views along its first axis made, if there are any."""
     if not views:
         return state
     return tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
