@@ -1,0 +1,181 @@
+"""How much better the same student gets: students x methods x seeds, in pairs, resumable.
+
+    python benchmarks/gain.py --data data/mpii --out work_dirs/gain --budget cpu --seeds 0 1 2
+    python benchmarks/gain.py --data data/mpii --out work_dirs/gain --minutes 60   # goes on
+    python benchmarks/gain.py --out work_dirs/gain --report                        # what is there
+
+Every run is a user's training: a config of configs/okdhp, a method, mmengine's runner. Runs of one
+seed start from the same weights and see the same augmented persons in the same order, which is
+checked. All figures are of persons by which nothing was chosen. An arm is 'alone' (the stock
+network), 'alone_same_cost' (for as long as the branches take), a file of configs/_base_/methods by
+name, or any such file by its path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import matplotlib
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
+from gain.arms import (
+    ALONE,
+    ALONE_SAME_COST,
+    Run,
+    all_arms,
+    check_arm,
+    needs_teacher,
+    training_config,
+)
+from gain.budgets import BUDGETS, Budget, override
+from gain.cost import cost_ratio
+from gain.data import Data, prepare
+from gain.metric import PckhCurve  # noqa: F401  (registers)
+from gain.pairing import check_pairs
+from gain.report import write_report
+
+from gain.training import CONFIG, RESULT, WEIGHTS, finished, train  # isort: skip
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.errors import UserError
+
+DEFAULT_METHOD = 'okdhp'
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--data', type=Path, help="folder in MPII's layout")
+    parser.add_argument('--out', type=Path, required=True, help='where all is kept')
+    parser.add_argument('--budget', choices=BUDGETS, default='cpu')
+    parser.add_argument('--students', nargs='+', default=['resnet18'])
+    parser.add_argument('--arms', nargs='+', help='default: all')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--lr', type=float, help="of every arm, instead of the budget's")
+    parser.add_argument(
+        '--set', nargs='+', default=[], metavar='KEY=VALUE', help='e.g. epochs=20 input_size=80'
+    )
+    parser.add_argument('--minutes', type=float, default=1e9, help='stop after so long, in order')
+    parser.add_argument('--report', action='store_true', help='train nothing, report what is there')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, train what there is time for, and report."""
+    args = parse_args()
+    deadline = time.monotonic() + 60 * args.minutes
+    matplotlib.use('Agg')
+    with errors_in_one_sentence():
+        if not args.report:
+            train_all(args, deadline)
+        results = found(args.out)
+        if not results:
+            raise UserError(f'{args.out} holds no finished run.')
+        check_pairs(results)
+        print(write_report(results, read_settings(args.out), args.out))
+
+
+def train_all(args: argparse.Namespace, deadline: float) -> None:
+    """Every run that there is time for, seed by seed, so that pairs are complete early.
+
+    Raises:
+        UserError: If the folder was made with other settings, or something does not exist.
+    """
+    if args.data is None:
+        raise UserError('--data is missing: a folder with annotations/mpii_train.json and images/.')
+    settings = [*args.set, *([] if args.lr is None else [f'lr={args.lr}'])]
+    budget = override(BUDGETS[args.budget], settings)
+    if unknown := sorted(set(args.students) - budget.students.keys()):
+        raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
+    arms = args.arms or all_arms()
+    for arm in arms:
+        check_arm(arm)
+    keep_settings(args.out, budget)
+    data = prepare(args.data, args.out / 'data', budget)
+    init_default_scope('mmpose')
+    use_safe_loader()
+    # Each run logs to a file of its own; this is where models are built for other ends.
+    MMLogger.get_instance('gain', log_level='ERROR')
+    for seed in args.seeds:
+        for student in args.students:
+            for arm in arms:
+                if time.monotonic() > deadline:
+                    print('There is no time for more; the same command goes on.', flush=True)
+                    return
+                train_one(Run(student, arm, seed), budget, data, args.out, deadline)
+
+
+def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) -> bool:
+    """One run, and a line about it.
+
+    Returns:
+        Whether it is finished.
+    """
+    start = time.monotonic()
+    ratio = 1.0
+    if run.arm == ALONE_SAME_COST:
+        pair = [
+            training_config(Run(run.student, arm, run.seed), budget, data)
+            for arm in (DEFAULT_METHOD, ALONE)
+        ]
+        ratio = cost_ratio(*pair, out / run.student / 'cost.json')
+    cfg = training_config(run, budget, data, ratio)
+    if needs_teacher(cfg):
+        teacher = Run('teacher', ALONE, run.seed)
+        if not train_one(teacher, budget, data, out, deadline):
+            return False
+        folder = out / teacher.folder
+        cfg.model.aggregator.update(
+            config=str(folder / CONFIG), checkpoint=str(folder / WEIGHTS), output=None
+        )
+    result = train(run, cfg, out / run.folder, deadline)
+    told = 'interrupted'
+    if result:
+        told = ', '.join(f'{name} {score["PCK"]:.2f}' for name, score in result['test'].items())
+    print(f'{run.folder}: {told} ({time.monotonic() - start:.0f} s)', flush=True)
+    return result is not None
+
+
+def keep_settings(out: Path, budget: Budget) -> None:
+    """Write the settings, or hold them against those that are there.
+
+    Raises:
+        UserError: If they differ.
+    """
+    settings = json.loads(json.dumps(budget.settings()))
+    file = out / 'settings.json'
+    if not file.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings, indent=1))
+    there = read_settings(out)
+    for key, value in settings.items():
+        if there.get(key) != value:
+            raise UserError(
+                f'{out} holds runs with {key}={there.get(key)!r}, not {value!r}; choose another '
+                '--out.'
+            )
+
+
+def read_settings(out: Path) -> dict:
+    """The settings that all runs in the folder share."""
+    return json.loads((out / 'settings.json').read_text())
+
+
+def found(out: Path) -> list[dict]:
+    """The results that are there, in the order of the arms."""
+    order = {arm: index for index, arm in enumerate(all_arms())}
+    results = [finished(file.parent) for file in out.glob(f'*/*/seed*/{RESULT}')]
+    return sorted(
+        results, key=lambda r: (r['student'], order.get(r['arm'], len(order)), r['arm'], r['seed'])
+    )
+
+
+if __name__ == '__main__':
+    main()

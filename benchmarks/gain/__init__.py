@@ -1,0 +1,1 @@
+"""The parts of the gain benchmark, one idea per file."""

@@ -1,0 +1,165 @@
+"""Arms: the config that each is trained by. What no method changes is equal in all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+
+from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.export import student_config
+from okdhp_mm.methods import apply_method, method_file, method_files
+
+from .budgets import Budget, Student
+from .data import Data, Split
+
+ALONE, ALONE_SAME_COST = 'alone', 'alone_same_cost'
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'okdhp'
+WARM_UP = 0.05
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        student: Name of the student.
+        arm: 'alone', 'alone_same_cost', or the name or file of a method.
+        seed: Of the initial weights, the order of the data, and the augmentation.
+    """
+
+    student: str
+    arm: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept, under the benchmark's folder."""
+        return Path(self.student, self.arm_name, f'seed{self.seed}')
+
+    @property
+    def arm_name(self) -> str:
+        """What the arm is called in the table."""
+        return Path(self.arm).stem
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether branches are trained."""
+        return self.arm not in (ALONE, ALONE_SAME_COST)
+
+
+def all_arms() -> list[str]:
+    """The two without branches, then every method, the undistilled branches first.
+
+    A second stage, which starts from a trained student, is no arm.
+    """
+    methods = sorted(method_files(), key=lambda name: (name != 'branches', name))
+    stages = [Config.fromfile(method_file(name)).method for name in methods]
+    first = [name for name, m in zip(methods, stages, strict=True) if not m.get('freeze_backbone')]
+    return [ALONE, ALONE_SAME_COST, *first]
+
+
+def check_arm(arm: str) -> None:
+    """Look whether there is such an arm.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if arm not in (ALONE, ALONE_SAME_COST):
+        method_file(arm)
+
+
+def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.0) -> Config:
+    """The config of a run: the user's own, at the budget's size.
+
+    Args:
+        run: The run.
+        budget: The settings that all share.
+        data: The splits.
+        cost_ratio: What a step of the branches costs beside one of the student alone.
+
+    Raises:
+        UserError: If there is no such method.
+    """
+    cfg = branches_config(budget.students[run.student], budget)
+    epochs = budget.epochs
+    if run.arm == ALONE_SAME_COST:
+        epochs = round(epochs * cost_ratio)
+    if run.has_branches:
+        apply_method(cfg.model, run.arm)
+    use_data(cfg, data, budget, run.seed)
+    use_schedule(cfg, budget, epochs, data.train.persons)
+    for key in ('val_evaluator', 'test_evaluator'):
+        cfg[key] = dict(type='EveryOutputMetric', metric=dict(type='PckhCurve'))
+    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
+    cfg.randomness = dict(seed=run.seed)
+    return cfg if run.has_branches else student_config(cfg, 0)
+
+
+def needs_teacher(cfg: Config) -> bool:
+    """Whether a trained network has to be named."""
+    return cfg.model.get('aggregator', {}).get('type') == 'FrozenTeacher'
+
+
+def branches_config(student: Student, budget: Budget) -> Config:
+    """The student's training config at the budget's input size, from scratch."""
+    cfg = Config.fromfile(CONFIGS / f'{student.config}.py')
+    cfg.merge_from_dict(dict(model=student.model))
+    drop_pretrained(cfg.model)
+    size = (budget.input_size, budget.input_size)
+    heatmap_size = (budget.input_size // 4, budget.input_size // 4)
+    codec = dict(cfg.model.head.decoder) | dict(
+        input_size=size, heatmap_size=heatmap_size, sigma=budget.sigma
+    )
+    cfg.codec = cfg.model.head.decoder = ConfigDict(codec)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        for step in loader.dataset.pipeline:
+            if step.type == 'TopdownAffine':
+                step.input_size = size
+            elif step.type == 'GenerateTarget':
+                step.encoder = ConfigDict(codec)
+    # The accuracy of every training batch costs time on the CPU, and knows no bfloat16.
+    cfg.model.train_cfg = dict(compute_acc=False)
+    cfg.model.test_cfg.flip_test = budget.flip_test
+    return cfg
+
+
+def use_data(cfg: Config, data: Data, budget: Budget, seed: int) -> None:
+    """Let the config read the splits: 'val' is for choosing a branch, 'test' is reported."""
+    splits = dict(train=data.train, val=data.selection, test=data.test)
+    for name, split in splits.items():
+        loader = cfg[f'{name}_dataloader']
+        loader.update(
+            batch_size=budget.batch_size,
+            num_workers=budget.workers,
+            persistent_workers=budget.workers > 0,
+        )
+        read(loader.dataset, split, data.images)
+    cfg.train_dataloader.dataset.update(
+        type='PairedMpii', seed=seed, taped_epochs=budget.epochs if budget.tape else 0
+    )
+
+
+def read(dataset: ConfigDict, split: Split, images: str) -> None:
+    """Let a dataset read a split."""
+    dataset.update(data_root='', ann_file=split.annotations, data_prefix=dict(img=images))
+    if split.headboxes:
+        dataset.headbox_file = split.headboxes
+
+
+def use_schedule(cfg: Config, budget: Budget, epochs: int, persons: int) -> None:
+    """Warm-up and cosine over the whole training; nothing is evaluated before its end."""
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_begin=epochs + 1)
+    cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=budget.lr))
+    if budget.bf16 and torch.cuda.is_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
+    steps = epochs * math.ceil(persons / budget.batch_size)
+    warm_up = math.ceil(WARM_UP * steps)
+    cfg.param_scheduler = [
+        dict(type='LinearLR', by_epoch=False, end=warm_up, start_factor=0.01),
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=steps - warm_up),
+    ]
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)

@@ -1,0 +1,158 @@
+"""How much is trained: a budget is the same for every arm."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from okdhp_mm.errors import UserError
+
+
+@dataclass(frozen=True)
+class Student:
+    """A training config, and what makes its network as small as the budget needs it.
+
+    Attributes:
+        config: Its name in ``configs/okdhp``.
+        model: What it changes in the config's ``model``.
+    """
+
+    config: str
+    model: Mapping = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Settings that every arm shares.
+
+    Attributes:
+        students: By name; 'teacher' is the larger network of the offline methods.
+        input_size: Height and width of the crops; the heatmaps' are a quarter.
+        sigma: Of the target's Gaussians, in heatmap pixels.
+        train_persons: How many persons train, at most.
+        selection_persons: How many training persons are kept apart to choose a branch by.
+        test_persons: How many persons are reported on, at most.
+        epochs: Of every arm but the one that trains alone for the branches' cost.
+        batch_size: Of the training.
+        lr: Of Adam after the warm-up, which takes 5 % of the training; a cosine follows.
+        workers: Of the data loaders.
+        tape: Whether the crops of all epochs are kept in memory: all arms of a seed train on the
+            same, so that only the first pays for making them. Without workers only.
+        bf16: Whether the training is in mixed precision, where there is a GPU.
+        flip_test: Whether the evaluation averages over the mirror image.
+    """
+
+    students: Mapping[str, Student]
+    input_size: int
+    sigma: float
+    train_persons: int
+    selection_persons: int
+    test_persons: int
+    epochs: int
+    batch_size: int
+    lr: float
+    workers: int
+    tape: bool
+    bf16: bool
+    flip_test: bool
+
+    def settings(self) -> dict:
+        """Everything that makes figures comparable, as JSON knows it."""
+        return asdict(self)
+
+
+EVERYBODY = 10**9
+
+CPU = Budget(
+    students=dict(
+        resnet18=Student(
+            'resnet18_mpii',
+            dict(
+                backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 2, 1)),
+                head=dict(
+                    in_channels=128, deconv_out_channels=(64, 32), deconv_kernel_sizes=(4, 4)
+                ),
+            ),
+        ),
+        mobilenetv2=Student(
+            'mobilenetv2_mpii',
+            dict(backbone=dict(widen_factor=0.25), head=dict(deconv_out_channels=(32, 32, 32))),
+        ),
+        shufflenetv2=Student(
+            'shufflenetv2_mpii',
+            dict(backbone=dict(widen_factor=0.5), head=dict(deconv_out_channels=(32, 32, 32))),
+        ),
+        teacher=Student(
+            'resnet18_mpii',
+            dict(
+                backbone=dict(base_channels=32, stem_channels=32, strides=(1, 2, 2, 1)),
+                head=dict(
+                    in_channels=256, deconv_out_channels=(128, 64), deconv_kernel_sizes=(4, 4)
+                ),
+            ),
+        ),
+    ),
+    input_size=64,
+    sigma=1.0,
+    train_persons=5000,
+    selection_persons=500,
+    test_persons=EVERYBODY,
+    epochs=10,
+    batch_size=32,
+    lr=2e-3,
+    workers=0,
+    tape=True,
+    bf16=False,
+    flip_test=False,
+)
+
+GPU = Budget(
+    students=dict(
+        resnet18=Student('resnet18_mpii'),
+        mobilenetv2=Student('mobilenetv2_mpii'),
+        shufflenetv2=Student('shufflenetv2_mpii'),
+        teacher=Student(
+            'resnet18_mpii', dict(backbone=dict(depth=50), head=dict(in_channels=2048))
+        ),
+    ),
+    input_size=128,
+    sigma=2.0,
+    train_persons=EVERYBODY,
+    selection_persons=500,
+    test_persons=EVERYBODY,
+    epochs=140,
+    batch_size=64,
+    lr=1e-3,
+    workers=14,
+    tape=False,
+    bf16=True,
+    flip_test=True,
+)
+
+BUDGETS = dict(cpu=CPU, gpu=GPU)
+
+
+def override(budget: Budget, settings: list[str]) -> Budget:
+    """The budget with settings such as ``'epochs=20'``.
+
+    Raises:
+        UserError: If there is no such setting, or its value is of another type.
+    """
+    known = {f.name: type(getattr(budget, f.name)) for f in fields(budget)}
+    del known['students']
+    changes = {}
+    for setting in settings:
+        key, _, text = setting.partition('=')
+        if key not in known:
+            raise UserError(f'--set {setting}: there is no {key!r}; there are {", ".join(known)}.')
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = text
+        if known[key] is float and isinstance(value, int):
+            value = float(value)
+        if type(value) is not known[key]:
+            raise UserError(f'--set {setting}: {text!r} is no {known[key].__name__}.')
+        changes[key] = value
+    return replace(budget, **changes)

@@ -1,0 +1,162 @@
+"""MPII-format persons: who trains, who chooses a branch, who is reported on."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmpose.datasets import MpiiDataset
+from mmpose.registry import DATASETS
+from scipy.io import loadmat, savemat
+
+from okdhp_mm.errors import UserError
+
+from .budgets import Budget
+
+UPPER_NECK, HEAD_TOP = 8, 9
+HEAD_SIZE_PER_DIAGONAL = 0.6  # MPII's SC_BIAS
+
+
+@dataclass(frozen=True)
+class Split:
+    """How many persons, their annotations, and the head boxes for their PCKh, if any."""
+
+    persons: int
+    annotations: str
+    headboxes: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The three splits. Nothing is chosen by what ``test`` says."""
+
+    images: str
+    train: Split
+    selection: Split
+    test: Split
+
+
+def prepare(root: Path, folder: Path, budget: Budget) -> Data:
+    """Write the splits' annotations, always the same persons.
+
+    Args:
+        root: Data in MPII's layout.
+        folder: Where to write.
+        budget: How many persons of each.
+
+    Raises:
+        UserError: If a file of the layout is missing, or there are too few persons.
+    """
+    annotations = {split: root / 'annotations' / f'mpii_{split}.json' for split in ('train', 'val')}
+    headboxes = root / 'annotations' / 'mpii_gt_val.mat'
+    for path in (*annotations.values(), headboxes, root / 'images'):
+        if not path.exists():
+            raise UserError(f'--data {root}: {path} does not exist; MPII layout is needed.')
+    persons = json.loads(annotations['train'].read_text())
+    train, selection = choose(persons, budget.train_persons, budget.selection_persons)
+    tested = json.loads(annotations['val'].read_text())[: budget.test_persons]
+    boxes = loadmat(headboxes)['headboxes_src'][..., : len(tested)]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return Data(
+        images=f'{(root / "images").resolve()}/',
+        train=write(folder / 'train', train),
+        selection=write(folder / 'selection', selection, np.dstack([*map(head_box, selection)])),
+        test=write(folder / 'test', tested, boxes),
+    )
+
+
+def choose(persons: list[dict], train: int, selection: int) -> tuple[list[dict], list[dict]]:
+    """Persons to train on and persons, of other images, to choose a branch by.
+
+    Raises:
+        UserError: If nobody is left to train on.
+    """
+    images = sorted({person['image'] for person in persons})
+    random.Random(0).shuffle(images)
+    rank = {image: index for index, image in enumerate(images)}
+    shuffled = sorted(persons, key=lambda person: rank[person['image']])
+    chosen, last = [], -1
+    for person in shuffled:
+        if len(chosen) == selection:
+            break
+        last = rank[person['image']]
+        if person['joints_vis'][UPPER_NECK] and person['joints_vis'][HEAD_TOP]:
+            chosen.append(person)
+    rest = [person for person in shuffled if rank[person['image']] > last][:train]
+    if not rest:
+        raise UserError(
+            f'{len(persons)} training persons are too few to keep {selection} of them apart; '
+            '--set selection_persons=... changes that.'
+        )
+    return rest, chosen
+
+
+def head_box(person: dict) -> np.ndarray:
+    """A box (2, 2) whose diagonal stands for the way from the upper neck to the top of the head."""
+    neck, top = np.array(person['joints'])[[UPPER_NECK, HEAD_TOP]]
+    return np.array([[0, 0], [np.linalg.norm(top - neck) / HEAD_SIZE_PER_DIAGONAL, 0]])
+
+
+def write(stem: Path, persons: list[dict], headboxes: np.ndarray | None = None) -> Split:
+    """Write one split."""
+    annotations, boxes = stem.with_suffix('.json').resolve(), stem.with_suffix('.mat').resolve()
+    annotations.write_text(json.dumps(persons))
+    if headboxes is None:
+        return Split(len(persons), str(annotations))
+    savemat(boxes, dict(headboxes_src=headboxes))
+    return Split(len(persons), str(annotations), str(boxes))
+
+
+_images: dict[str, np.ndarray] = {}
+_tape: dict[str, dict[tuple[int, int], dict]] = {}
+
+
+@DATASETS.register_module()
+class PairedMpii(MpiiDataset):
+    """MPII as it is, with every sample augmented by a seed of its own.
+
+    The augmentation depends on the run's seed, the epoch and the sample only: not on the model, the
+    number of workers, or an interruption. Images are read once per process.
+
+    Args:
+        seed: The run's.
+        taped_epochs: Samples of so many epochs are kept in memory, for the next run with this seed.
+    """
+
+    def __init__(self, *args, seed: int, taped_epochs: int = 0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seed = seed
+        self.taped_epochs = taped_epochs
+        # In shared memory, for workers that live longer than an epoch.
+        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.samples = {}
+        if taped_epochs:
+            tape = f'{seed} {self.ann_file} {kwargs["pipeline"]}'
+            if tape not in _tape:
+                _tape.clear()
+            self.samples = _tape.setdefault(tape, {})
+
+    def get_data_info(self, idx: int) -> dict:
+        """The person, with the image already read."""
+        info = super().get_data_info(idx)
+        path = info['img_path']
+        if path not in _images:
+            _images[path] = self.pipeline.transforms[0](dict(img_path=path))['img']
+        info['img'] = _images[path]
+        return info
+
+    def prepare_data(self, idx: int) -> dict:
+        """The sample, as it comes in this epoch."""
+        epoch = int(self.epoch)
+        if (epoch, idx) in self.samples:
+            return self.samples[epoch, idx]
+        np.random.seed([self.seed, epoch, idx])
+        sample = super().prepare_data(idx)
+        if epoch < self.taped_epochs:
+            self.samples[epoch, idx] = sample
+        return sample

@@ -1,0 +1,94 @@
+"""What the runs say: scores, gains over the student alone in pairs of one seed, transfer, cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+from okdhp_mm.structures import ENSEMBLE, branch_name
+
+from .arms import ALONE
+
+DEPLOYED = branch_name(0)
+
+
+def scores(result: dict, metric: str) -> dict[str, float]:
+    """A run's scores on the reported persons.
+
+    Returns:
+        'deployed' (branch 0), 'chosen' (the best branch on the selection persons), 'branches'
+        (their mean) and, with branches, 'ensemble'.
+    """
+    branches = [name for name in result['test'] if name != ENSEMBLE]
+    chosen = max(branches, key=lambda name: result['selection'][name][metric])
+    found = dict(
+        deployed=result['test'][DEPLOYED][metric],
+        chosen=result['test'][chosen][metric],
+        branches=statistics.mean(result['test'][name][metric] for name in branches),
+    )
+    if ENSEMBLE in result['test']:
+        found['ensemble'] = result['test'][ENSEMBLE][metric]
+    return found
+
+
+def summarise(results: Iterable[dict], metric: str) -> list[dict]:
+    """A row per student and arm, in the order of their first runs.
+
+    Args:
+        results: Of all runs.
+        metric: 'PCK' or 'AUC'.
+    """
+    groups: dict[tuple[str, str], dict[int, dict]] = {}
+    for result in results:
+        group = groups.setdefault((result['student'], result['arm']), {})
+        group[result['seed']] = result
+    return [
+        dict(student=student, arm=arm) | row(group, groups.get((student, ALONE), {}), metric)
+        for (student, arm), group in groups.items()
+    ]
+
+
+def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
+    """An arm's row.
+
+    Args:
+        group: The arm's runs by seed.
+        alone: Those of the student alone.
+        metric: 'PCK' or 'AUC'.
+
+    Returns:
+        Of every score its mean and its standard deviation over the seeds (``spread_...``); over
+        the seeds that the student alone was trained with, too, the paired gain over it with its
+        standard error (``error_...``) and the transfer: the share of what the ensemble gains that
+        the student gains; and the time of the training beside that of the student alone.
+    """
+    found = {seed: scores(result, metric) for seed, result in group.items()}
+    summary = dict(seeds=sorted(group))
+    for name in next(iter(found.values())):
+        values = [found[seed][name] for seed in sorted(found)]
+        summary |= {name: statistics.mean(values), f'spread_{name}': spread(values)}
+    pairs = sorted(group.keys() & alone.keys())
+    if not pairs:
+        return summary
+    base = {seed: scores(alone[seed], metric)['deployed'] for seed in pairs}
+    for name in next(iter(found.values())):
+        gains = [found[seed][name] - base[seed] for seed in pairs]
+        summary[f'gain_{name}'] = statistics.mean(gains)
+        deviation = spread(gains)
+        summary[f'error_{name}'] = None if deviation is None else deviation / len(gains) ** 0.5
+    # A share of nothing is no share.
+    if summary.get('gain_ensemble', 0) > 0:
+        for name in ('deployed', 'branches'):
+            summary[f'transfer_{name}'] = summary[f'gain_{name}'] / summary['gain_ensemble']
+    summary['time'] = statistics.median(seconds(group[s]) / seconds(alone[s]) for s in pairs)
+    return summary
+
+
+def seconds(result: dict) -> float:
+    """What the steps of a training took, without the data."""
+    return result['step_seconds'] * result['iterations']
+
+
+def spread(values: list[float]) -> float | None:
+    """Standard deviation; of one value there is none."""
+    return statistics.stdev(values) if len(values) > 1 else None

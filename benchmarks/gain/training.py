@@ -1,0 +1,169 @@
+"""One run: trained by mmengine's runner, interrupted and resumed at will, evaluated once."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import time
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.structures import ENSEMBLE, branch_name
+
+from .arms import Run
+from .pairing import digest, initial_state, student_digest
+
+RESULT = 'result.json'
+CONFIG = 'config.py'
+WEIGHTS = 'last.pth'
+METRICS = ('PCK', 'AUC')
+TIMED_EVERY = 5
+
+
+class Witness(Hook):
+    """Keeps in every checkpoint what the run started from, what it saw and how long steps took.
+
+    Args:
+        deadline: When to stop after an epoch, by the monotonic clock.
+    """
+
+    priority = 'HIGH'  # before the CheckpointHook
+
+    def __init__(self, deadline: float):
+        self.deadline = deadline
+        self.facts = dict(initial='', batches=[], seconds=[])
+        self._start = 0.0
+
+    def before_train(self, runner) -> None:
+        """Look at the weights, or at what the interrupted run has left."""
+        if runner.iter:
+            self.facts = json.loads(runner.message_hub.get_info('gain'))
+        else:
+            self.facts['initial'] = student_digest(model_of(runner).state_dict())
+
+    def before_train_epoch(self, runner) -> None:
+        """Tell the data which epoch it is."""
+        runner.train_dataloader.dataset.epoch.fill_(runner.epoch)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Look at the first batch, and at the clock."""
+        if batch_idx == 0:
+            targets = [sample.gt_fields.heatmaps for sample in data_batch['data_samples']]
+            self.facts['batches'].append(digest([*data_batch['inputs'], *targets]))
+        if batch_idx % TIMED_EVERY == 0:
+            self._start = now()
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Look at the clock."""
+        if batch_idx % TIMED_EVERY == 0:
+            self.facts['seconds'].append(now() - self._start)
+
+    def after_train_epoch(self, runner) -> None:
+        """Keep it all, and stop in time."""
+        runner.message_hub.update_info('gain', json.dumps(self.facts))
+        runner.train_loop.stop_training = time.monotonic() > self.deadline
+
+
+def now() -> float:
+    """Seconds, when all that was asked of the GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
+    """Train and evaluate, or go on with it.
+
+    Args:
+        run: The run.
+        cfg: Its config.
+        folder: Where it is kept.
+        deadline: When to stop after an epoch, by the monotonic clock.
+
+    Returns:
+        What was found, also in ``result.json``; None if there was not time enough.
+
+    Raises:
+        UserError: If the folder holds a run of another model.
+    """
+    model = json.loads(json.dumps(cfg.model.to_dict()))
+    if (done := finished(folder)) is not None:
+        if done['model'] != model:
+            raise UserError(
+                f'{folder} was trained with other settings of the model; remove it, or choose '
+                'another --out.'
+            )
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    # The runner writes it under this name, and need not spend seconds on its layout.
+    cfg = Config(cfg.to_dict(), cfg_text=' ', filename=CONFIG, format_python_code=False)
+    cfg.work_dir = str(folder)
+    cfg.experiment_name = f'{run.student}_{run.arm_name}_{run.seed}_{time.time_ns()}'
+    witness = Witness(deadline)
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of the hosts
+        if (folder / 'last_checkpoint').is_file():
+            cfg.resume = True
+        else:
+            cfg.load_from = str(folder / 'initial.pth')
+            torch.save(dict(state_dict=initial_state(cfg, run.seed), meta={}), cfg.load_from)
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(witness)
+        runner.train()
+        if runner.epoch < runner.max_epochs:
+            return None
+        selection, test = runner.val(), runner.test()
+        runner.save_checkpoint(
+            str(folder), WEIGHTS, save_optimizer=False, save_param_scheduler=False
+        )
+    result = dict(
+        student=run.student,
+        arm=run.arm_name,
+        seed=run.seed,
+        epochs=runner.max_epochs,
+        iterations=runner.max_iters,
+        step_seconds=statistics.median(witness.facts.pop('seconds')),
+        parameters=sum(p.numel() for p in model_of(runner).parameters()),
+        **witness.facts,
+        selection=by_output(selection),
+        test=by_output(test),
+        model=model,
+    )
+    part = folder / f'{RESULT}.part'
+    part.write_text(json.dumps(result, indent=1))
+    os.replace(part, folder / RESULT)
+    return result
+
+
+def model_of(runner: Runner) -> torch.nn.Module:
+    """The model, unwrapped."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def finished(folder: Path) -> dict | None:
+    """What a run has found, if it is over."""
+    file = folder / RESULT
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def by_output(figures: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Figures by output: of the student alone, or of every branch and the ensemble."""
+    count = sum(name.startswith('branch') and name.endswith('/PCK') for name in figures)
+    prefixes = {branch_name(0): ''}
+    prefixes |= {branch_name(m): f'{branch_name(m)}/' for m in range(1, count + 1)}
+    if f'{ENSEMBLE}/PCK' in figures:
+        prefixes[ENSEMBLE] = f'{ENSEMBLE}/'
+    return {
+        name: {metric: float(figures[prefix + metric]) for metric in METRICS}
+        for name, prefix in prefixes.items()
+    }

@@ -1,0 +1,421 @@
+"""The gain benchmark: what it compares is comparable, and it counts right."""
+
+import json
+import runpy
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpose.evaluation.metrics import MpiiPCKAccuracy
+from mmpose.registry import DATASETS
+from scipy.io import loadmat, savemat
+
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.demo.figures import write_coco
+from okdhp_mm.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / 'benchmarks'
+sys.path.insert(0, str(BENCHMARKS))
+
+from gain import arms, cost, data, pairing, summary, training  # noqa: E402
+from gain.arms import Run, training_config  # noqa: E402
+from gain.budgets import CPU, GPU, override  # noqa: E402
+from gain.metric import PckhCurve  # noqa: E402
+
+TINY = ['train_persons=12', 'selection_persons=4', 'epochs=2', 'batch_size=4', 'input_size=32']
+# COCO's keypoints from which MPII's are made, by their mean.
+SOURCES = [
+    [16], [14], [12], [11], [13], [15], [11, 12], [5, 6], [5, 6], [0], [10], [8], [6], [5], [7], [9]
+]  # fmt: skip
+
+
+def to_mpii(root, split):
+    """Drawn COCO figures in MPII's format; the head is as long as the trunk is wide."""
+    coco = json.loads((root / 'annotations' / f'person_keypoints_{split}2017.json').read_text())
+    files = {image['id']: image['file_name'] for image in coco['images']}
+    persons, boxes = [], []
+    for annotation in coco['annotations']:
+        keypoints = np.array(annotation['keypoints'], float).reshape(-1, 3)
+        joints = np.array([keypoints[source].mean(0) for source in SOURCES])
+        x, y, width, height = annotation['bbox']
+        persons.append(
+            dict(
+                image=f'{annotation["image_id"] + (1000 if split == "val" else 0)}.jpg',
+                center=[x + width / 2, y + height / 2],
+                scale=max(width, height) / 200,
+                joints=joints[:, :2].tolist(),
+                joints_vis=(joints[:, 2] > 0).astype(int).tolist(),
+            )
+        )
+        source = root / f'{split}2017' / files[annotation['image_id']]
+        (root / 'images').mkdir(exist_ok=True)
+        (root / 'images' / persons[-1]['image']).write_bytes(source.read_bytes())
+        boxes.append([[0, 0], [20, 20]])
+    (root / 'annotations' / f'mpii_{split}.json').write_text(json.dumps(persons))
+    if split == 'val':
+        savemat(root / 'annotations' / 'mpii_gt_val.mat', dict(headboxes_src=np.dstack(boxes)))
+
+
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory):
+    """Drawn persons in MPII's layout."""
+    root = tmp_path_factory.mktemp('drawn')
+    for split, number in (('train', 16), ('val', 6)):
+        write_coco(root, split, number, seed=0)
+        to_mpii(root, split)
+    return root
+
+
+@pytest.fixture(scope='module')
+def budget():
+    return override(CPU, TINY)
+
+
+@pytest.fixture(scope='module')
+def splits(drawn, budget, tmp_path_factory):
+    init_default_scope('mmpose')
+    use_safe_loader()
+    return data.prepare(drawn, tmp_path_factory.mktemp('splits'), budget)
+
+
+def train(run, splits, budget, folder, deadline=1e12):
+    cfg = training_config(run, budget, splits)
+    return training.train(run, cfg, folder / run.folder, deadline)
+
+
+@pytest.fixture(scope='module')
+def runs(splits, budget, tmp_path_factory):
+    """A student alone, and branches with and without distillation, of one seed."""
+    folder = tmp_path_factory.mktemp('runs')
+    names = ('alone', 'branches', 'okdhp')
+    return {arm: train(Run('resnet18', arm, 0), splits, budget, folder) for arm in names}
+
+
+@pytest.fixture
+def benchmark(monkeypatch, capsys):
+    """Runs the command, and returns what it printed and the sentence that it ended with."""
+    main = runpy.run_path(str(BENCHMARKS / 'gain.py'))['main']
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['gain.py', *map(str, arguments)])
+        end = None
+        try:
+            main()
+        except SystemExit as error:
+            end = error.code
+        return capsys.readouterr().out, end
+
+    return run
+
+
+def prepare_results(folder, budget, **runs):
+    """Leave finished runs in a benchmark's folder; returns its settings."""
+    settings = json.loads(json.dumps(budget.settings()))
+    (folder / 'settings.json').write_text(json.dumps(settings))
+    for arm, found in runs.items():
+        own = folder / 'resnet18' / arm / 'seed0'
+        own.mkdir(parents=True)
+        (own / training.RESULT).write_text(json.dumps(found))
+    return settings
+
+
+# ------------------------------------------------------------------------------------- data
+
+
+def test_no_person_is_in_two_splits_and_selection_has_heads(splits, drawn):
+    train_persons, selection, test = (
+        json.loads(Path(split.annotations).read_text())
+        for split in (splits.train, splits.selection, splits.test)
+    )
+    assert (len(train_persons), len(selection), len(test)) == (12, 4, 6)
+    images = [{person['image'] for person in persons} for persons in (train_persons, selection)]
+    assert not images[0] & images[1]
+    assert test == json.loads((drawn / 'annotations' / 'mpii_val.json').read_text())
+    boxes = loadmat(splits.selection.headboxes)['headboxes_src']
+    neck, top = np.array(selection[2]['joints'])[[8, 9]]
+    size = 0.6 * np.linalg.norm(boxes[1, :, 2] - boxes[0, :, 2])
+    assert size == pytest.approx(np.linalg.norm(top - neck))
+
+
+def test_persons_of_one_picture_stay_together():
+    vis = [1] * 16
+    persons = [dict(image=f'{i // 3}.jpg', joints_vis=vis, number=i) for i in range(30)]
+    rest, chosen = data.choose(persons, train=100, selection=4)
+    assert len(chosen) == 4
+    assert not {p['image'] for p in rest} & {p['image'] for p in chosen}
+    assert len(rest) == 24
+    with pytest.raises(UserError, match='too few to keep 30 of them apart'):
+        data.choose(persons, train=100, selection=30)
+
+
+def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
+    def dataset(seed, taped=0):
+        cfg = training_config(Run('resnet18', 'alone', seed), budget, splits)
+        cfg.train_dataloader.dataset.taped_epochs = taped
+        return DATASETS.build(cfg.train_dataloader.dataset)
+
+    def crop(dataset, epoch, index):
+        dataset.epoch.fill_(epoch)
+        return dataset[index]['inputs']
+
+    first, again, taped = dataset(0), dataset(0), dataset(0, taped=3)
+    expected = crop(first, 1, 3)
+    crop(again, 0, 5)
+    np.random.seed(99)
+    assert torch.equal(crop(again, 1, 3), expected)
+    assert torch.equal(crop(taped, 1, 3), expected)
+    assert crop(dataset(0, taped=3), 1, 3) is crop(taped, 1, 3), 'the next run plays the tape'
+    assert not torch.equal(crop(first, 2, 3), expected)
+    assert not torch.equal(crop(dataset(1), 1, 3), expected)
+
+
+# ------------------------------------------------------------------------------------ pairs
+
+
+def test_pairs_start_alike_and_see_the_same(runs):
+    pairing.check_pairs(list(runs.values()))
+    assert len({result['initial'] for result in runs.values()}) == 1
+    batches = runs['alone']['batches']
+    assert len(batches) == len(set(batches)) == 2
+    for key, change in (('initial', 'other'), ('batches', [*batches[:1], 'other'])):
+        other = runs['okdhp'] | {key: change}
+        with pytest.raises(UserError, match='resnet18, seed 0: alone and okdhp did not'):
+            pairing.check_pairs([runs['alone'], other])
+    longer = runs['alone'] | dict(arm='alone_same_cost', batches=[*batches, 'more'])
+    pairing.check_pairs([runs['alone'], longer])
+
+
+def test_branch_0_is_the_student_alone_and_the_others_are_others(splits, budget):
+    def state(arm, seed=0):
+        cfg = training_config(Run('resnet18', arm, seed), budget, splits)
+        return pairing.initial_state(cfg, seed)
+
+    alone, branches = state('alone'), state('okdhp')
+    name = 'head.deconv_layers.0.weight'
+    own = [branches[f'head.branches.{m}.deconv_layers.0.weight'] for m in range(3)]
+    assert torch.equal(own[0], alone[name])
+    assert not torch.equal(own[1], own[0])
+    assert not torch.equal(own[2], own[1])
+    assert torch.equal(branches['backbone.trunk.conv1.weight'], alone['backbone.conv1.weight'])
+    assert not torch.equal(state('alone', seed=1)[name], alone[name])
+
+
+def test_arms_differ_in_their_model_alone(splits, budget):
+    configs = {
+        arm: training_config(Run('resnet18', arm, 0), budget, splits)
+        for arm in ('alone', 'branches', 'okdhp', 'okdhp_official')
+    }
+    first = configs['alone']
+    assert first.model.type == 'TopdownPoseEstimator'
+    for cfg in configs.values():
+        for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'train_dataloader'):
+            assert cfg[key] == first[key]
+    longer = training_config(Run('resnet18', 'alone_same_cost', 0), budget, splits, 1.6)
+    assert longer.train_cfg.max_epochs == 3
+    assert longer.model == first.model
+
+
+def test_nobody_is_both_chosen_by_and_reported(splits, budget):
+    cfg = training_config(Run('resnet18', 'okdhp', 0), budget, splits)
+    assert cfg.val_dataloader.dataset.ann_file == splits.selection.annotations
+    assert cfg.test_dataloader.dataset.ann_file == splits.test.annotations
+    assert cfg.train_cfg.val_begin > cfg.train_cfg.max_epochs, 'no weights are chosen'
+    assert 'save_best' not in cfg.default_hooks.checkpoint
+
+
+@pytest.mark.parametrize('name', ['resnet18', 'mobilenetv2', 'shufflenetv2'])
+@pytest.mark.parametrize('budget_', [CPU, GPU], ids=['cpu', 'gpu'])
+def test_every_student_fits_its_budget(name, budget_, splits):
+    cfg = training_config(Run(name, 'okdhp', 0), budget_, splits)
+    codec = cfg.model.head.decoder
+    assert codec.heatmap_size == (budget_.input_size // 4,) * 2
+    assert cfg.train_dataloader.dataset.pipeline[-2].encoder == codec
+    if budget_ is CPU:
+        model = pairing.initialised(cfg.model, 0)
+        parameters = sum(p.numel() for p in model.parameters())
+        assert parameters < 3e6
+        images = torch.zeros(1, 3, *codec.input_size)
+        assert tuple(model(images, None, mode='tensor').shape[-2:]) == codec.heatmap_size
+
+
+# ----------------------------------------------------------------------------- interruptions
+
+
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs, tmp_path):
+    run = Run('resnet18', 'okdhp', 0)
+    assert train(run, splits, budget, tmp_path, deadline=time.monotonic()) is None
+    assert training.finished(tmp_path / run.folder) is None
+    result = train(run, splits, budget, tmp_path, deadline=time.monotonic())
+    for key in ('test', 'selection', 'batches', 'initial', 'iterations'):
+        assert result[key] == runs['okdhp'][key]
+
+
+def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, runs, tmp_path):
+    run = Run('resnet18', 'okdhp', 0)
+    folder = tmp_path / run.folder
+    folder.mkdir(parents=True)
+    (folder / training.RESULT).write_text(json.dumps(runs['okdhp']))
+    assert train(run, splits, budget, tmp_path) == runs['okdhp']
+    other = runs['okdhp'] | dict(model=runs['branches']['model'])
+    (folder / training.RESULT).write_text(json.dumps(other))
+    with pytest.raises(UserError, match='trained with other settings of the model'):
+        train(run, splits, budget, tmp_path)
+
+
+def test_the_cost_is_measured_once(splits, budget, tmp_path):
+    pair = [training_config(Run('resnet18', arm, 0), budget, splits) for arm in ('okdhp', 'alone')]
+    ratio = cost.cost_ratio(*pair, tmp_path / 'cost.json', repeats=2)
+    assert ratio > 1
+    assert cost.cost_ratio(None, None, tmp_path / 'cost.json') == ratio
+
+
+def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
+    benchmark, drawn, runs, budget, tmp_path
+):
+    prepare_results(tmp_path, budget, alone=runs['alone'])
+    given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms', 'fpd')
+    printed, end = benchmark(*given, '--set', *TINY)
+    assert end is None
+    assert [line.split(':')[0] for line in printed.splitlines()[:2]] == [
+        'teacher/alone/seed0',
+        'resnet18/fpd/seed0',
+    ]
+    teacher, taught, alone = (
+        training.finished(tmp_path / folder / 'seed0')
+        for folder in ('teacher/alone', 'resnet18/fpd', 'resnet18/alone')
+    )
+    assert teacher['parameters'] > 2 * alone['parameters']
+    assert taught['test']['ensemble'] == teacher['test']['branch0']
+    assert taught['initial'] == alone['initial']
+
+
+# ---------------------------------------------------------------------------------- figures
+
+
+def test_the_area_is_that_under_the_stock_metrics_curve():
+    rng = np.random.default_rng(0)
+    results = [
+        dict(
+            pred_coords=rng.normal(50, 5, (1, 16, 2)),
+            gt_coords=np.full((1, 16, 2), 51.0),
+            mask=rng.random((1, 16)) < 0.8,
+            head_size=np.full((1, 2), 20.0),
+        )
+        for _ in range(50)
+    ]
+    figures = PckhCurve().compute_metrics(results)
+    # At one pixel in twenty thousand, the area is the mean of what the stock metric says.
+    stock = [
+        MpiiPCKAccuracy(thr=t).compute_metrics(results)['PCK'] for t in np.arange(0, 0.51, 0.01)
+    ]
+    assert figures['PCK'] == pytest.approx(stock[-1])
+    assert figures['AUC'] == pytest.approx(np.mean([stock[1:], stock[:-1]]))
+    assert 0 < figures['AUC'] < figures['PCK']
+
+
+def result(arm, seed, test, selection=None, seconds=1.0):
+    def by_output(values):
+        names = ['branch0', 'branch1', 'ensemble'][: len(values)]
+        return {name: dict(PCK=value) for name, value in zip(names, values, strict=True)}
+
+    return dict(
+        student='s', arm=arm, seed=seed, step_seconds=seconds, iterations=10,
+        test=by_output(test), selection=by_output(selection or test),
+    )  # fmt: skip
+
+
+def test_gains_are_of_pairs_and_transfer_is_their_share():
+    alone, okdhp = summary.summarise(
+        [
+            result('alone', 0, [30.0]),
+            result('alone', 1, [34.0]),
+            result('okdhp', 0, [31.0, 32.0, 34.0], selection=[5.0, 4.0, 0.0], seconds=1.5),
+            result('okdhp', 1, [37.0, 36.0, 38.0], selection=[4.0, 5.0, 0.0], seconds=1.7),
+        ],
+        'PCK',
+    )
+    assert (alone['deployed'], alone['gain_deployed'], 'ensemble' in alone) == (32, 0, False)
+    assert okdhp['deployed'] == 34
+    assert okdhp['branches'] == (31.5 + 36.5) / 2
+    assert okdhp['chosen'] == (31 + 36) / 2, 'by the selection persons, not by the reported ones'
+    assert okdhp['gain_deployed'] == 2
+    assert okdhp['error_deployed'] == pytest.approx(1.0)  # gains 1 and 3
+    assert okdhp['spread_deployed'] == pytest.approx(18**0.5)
+    assert okdhp['transfer_deployed'] == 0.5
+    assert okdhp['transfer_branches'] == 0.5
+    assert okdhp['time'] == pytest.approx(1.6)
+
+
+def test_what_cannot_be_known_is_left_out():
+    (row,) = summary.summarise([result('okdhp', 0, [1.0, 2.0, 3.0])], 'PCK')
+    assert row['spread_deployed'] is None
+    assert not any(name.startswith(('gain', 'transfer')) for name in row)
+    rows = summary.summarise(
+        [result('alone', 0, [3.0]), result('okdhp', 0, [2.0, 2.0, 2.5])], 'PCK'
+    )
+    assert rows[1]['gain_deployed'] == -1
+    assert 'transfer_deployed' not in rows[1], 'an ensemble without a gain has none to share'
+
+
+# ------------------------------------------------------------------------------------ budgets
+
+
+def test_settings_can_be_changed_and_wrong_ones_are_told():
+    assert override(CPU, ['epochs=3', 'lr=1']).epochs == 3
+    for setting, sentence in (
+        ('epoch=3', "there is no 'epoch'; there are input_size"),
+        ('epochs=many', "'many' is no int"),
+        ('epochs=2.5', "'2.5' is no int"),
+        ('students=1', "there is no 'students'"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            override(CPU, [setting])
+
+
+def test_all_arms_are_there():
+    names = arms.all_arms()
+    assert names[:3] == ['alone', 'alone_same_cost', 'branches']
+    assert {'okdhp', 'okdhp_official'} <= set(names)
+    with pytest.raises(UserError, match="no method 'oops'"):
+        arms.check_arm('oops')
+
+
+# ------------------------------------------------------------------------------- command line
+
+
+def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path):
+    settings = prepare_results(tmp_path, budget, alone=runs['alone'], branches=runs['branches'])
+    given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms', 'alone', 'okdhp')
+    printed, end = benchmark(*given, '--set', *TINY)
+    assert end is None
+    assert printed.startswith('resnet18/alone/seed0: branch0 ')
+    table = (tmp_path / 'gain.md').read_text()
+    assert table in printed
+    assert '| resnet18 | branches | 1 | 2 |' in table
+    assert json.loads((tmp_path / 'gain.json').read_text())['settings'] == settings
+    assert (tmp_path / 'gain.png').stat().st_size > 0
+    # The same numbers again: nothing depends on what ran before in the process.
+    written = json.loads((tmp_path / 'resnet18' / 'okdhp' / 'seed0' / training.RESULT).read_text())
+    assert written['test'] == runs['okdhp']['test']
+    _, end = benchmark(*given, '--set', *TINY, 'epochs=3')
+    assert 'holds runs with epochs=2, not 3' in end
+    assert benchmark('--out', tmp_path, '--report') == (table, None)
+
+
+def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
+    out = ('--out', tmp_path / 'out')
+    for arguments, sentence in (
+        (('--report', *out), 'holds no finished run'),
+        (out, '--data is missing'),
+        (('--data', tmp_path, *out), 'mpii_train.json does not exist; MPII layout is needed'),
+        (('--data', drawn, *out, '--arms', 'oops'), "no method 'oops'"),
+        (('--data', drawn, *out, '--students', 'vgg'), "no students ['vgg']; there are"),
+    ):
+        printed, end = benchmark(*arguments)
+        assert sentence in end
+        assert printed == ''
