@@ -255,6 +255,14 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs
         assert result[key] == runs['okdhp'][key]
 
 
+def test_workers_change_nothing(splits, budget, runs, tmp_path):
+    # As the GPU's budget has them: workers that outlive an epoch, and no tape.
+    budget = override(budget, ['workers=2', 'tape=False'])
+    result = train(Run('resnet18', 'alone', 0), splits, budget, tmp_path)
+    for key in ('test', 'selection', 'batches'):
+        assert result[key] == runs['alone'][key]
+
+
 def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, runs, tmp_path):
     run = Run('resnet18', 'okdhp', 0)
     folder = tmp_path / run.folder
