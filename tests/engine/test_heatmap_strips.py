@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from common import CODEC, make_model
-from conftest import Noise
 from mmengine.dataset import pseudo_collate
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
+from runs import Noise
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from okdhp_mm.engine import BranchVisualizationHook, heatmap_strips

@@ -1,0 +1,196 @@
+"""What has to hold of every method: resuming, autocast, two processes, and the stock student."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from common import batch, build, okdhp_model, run, shake
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from runs import runner_of
+
+from okdhp_mm.export import check_equal, student_config, student_state
+from okdhp_mm.methods import apply_method, method_files
+
+METHODS = tuple(method_files())
+OFFLINE = ('fpd', 'head_only')
+WORLD = 2
+
+
+def write_teacher(folder):
+    """For the offline methods."""
+    teacher = okdhp_model('resnet')
+    Config(dict(model=teacher)).dump(folder / 'teacher.py')
+    torch.save(shake(build(teacher)).state_dict(), folder / 'teacher.pth')
+
+
+def model_of(method, folder):
+    """A tiny student's training by a method; offline ones get their teacher, MCL-OKD its bank."""
+    config = okdhp_model('resnet')
+    apply_method(config, method)
+    if method in OFFLINE:
+        config.aggregator.config = str(folder / 'teacher.py')
+        config.aggregator.checkpoint = str(folder / 'teacher.pth')
+    if method == 'mcl':
+        config.distiller.terms.loss_mcl.bank = 6
+    return config
+
+
+@pytest.fixture(params=METHODS)
+def config(request, tmp_path):
+    write_teacher(tmp_path)
+    return model_of(request.param, tmp_path)
+
+
+# ------------------------------------------------------------------------------------- resume
+
+
+class Recorder(Hook):
+    """Keeps the losses of every step; gives each step its own random numbers."""
+
+    def __init__(self):
+        self.losses = {}
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        torch.manual_seed(runner.iter)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses[runner.iter] = {k: v.item() for k, v in outputs.items() if 'loss' in k}
+
+
+def losses_of_a_run(folder, config, **changes):
+    recorder = Recorder()
+    quiet = dict(
+        val_dataloader=None,
+        val_cfg=None,
+        val_evaluator=None,
+        custom_hooks=[recorder],
+        visualizer=None,
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-2)),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', interval=1),
+            distill=dict(type='DistillProgressHook'),
+        ),
+        randomness=dict(seed=1),
+    )
+    runner_of(folder, copy.deepcopy(config), **quiet | changes).train()
+    return recorder.losses
+
+
+def test_a_resumed_run_goes_on_with_the_losses_of_an_uninterrupted_one(config, tmp_path):
+    whole = losses_of_a_run(tmp_path / 'whole', config)
+    resumed = losses_of_a_run(
+        tmp_path / 'resumed',
+        config,
+        load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),
+        resume=True,
+    )
+    assert list(whole) == [0, 1, 2, 3, 4, 5]
+    assert list(resumed) == [3, 4, 5]
+    for step, losses in resumed.items():
+        assert losses == pytest.approx(whole[step], rel=1e-4, abs=1e-9), f'step {step}'
+
+
+# ----------------------------------------------------------------------------- the way it runs
+
+
+def trainable(model):
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_trains_every_parameter_to_about_the_same_loss(config, dtype):
+    model = build(config)
+    model.init_weights()
+    model.head.distiller.set_progress(0.5)
+    model.views = None  # random numbers of another type are other numbers
+    shake(model.eval())
+    data = batch()
+    exact = run(model, 'loss', data)
+    with torch.autocast('cpu', dtype=dtype):
+        losses = run(model, 'loss', data)
+    for name, value in losses.items():
+        if 'loss' in name:
+            torch.testing.assert_close(value.float(), exact[name], rtol=0.15, atol=1e-3, msg=name)
+    model.parse_losses(losses)[0].backward()
+    for name, parameter in trainable(model).items():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_the_student_is_stock_and_equals_its_branch_bit_for_bit(config):
+    model = shake(build(config)).deployed
+    state = student_state(model.state_dict(), 0)
+    cfg = Config(dict(model=config, custom_imports=dict(imports=['okdhp_mm'])))
+    student = build(student_config(cfg, 0).model)
+    assert type(student).__name__ == 'TopdownPoseEstimator'
+    student.load_state_dict(state, strict=True)
+    check_equal(model, student, 0)
+
+
+# -------------------------------------------------------------------------------- two processes
+
+
+def gradients(model, wrapped, data):
+    """One step's, with running statistics, so that samples are independent."""
+    model.eval()
+    losses = wrapped(**model.data_preprocessor(copy.deepcopy(data), training=True), mode='loss')
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    return {name: parameter.grad.clone() for name, parameter in trainable(model).items()}
+
+
+def worker(rank, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=WORLD
+    )
+    found = {}
+    for method in METHODS:
+        model, data = ready(method, folder)
+        # The default: a parameter that a step leaves out would make the next one hang or fail.
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=False)
+        part = {key: values[rank * 2 : rank * 2 + 2] for key, values in data.items()}
+        found[method] = gradients(model, wrapped, part)
+        model.zero_grad()
+        gradients(model, wrapped, part)
+    if rank == 0:
+        torch.save(found, folder / 'gradients.pt')
+
+
+def ready(method, folder):
+    """The same model and batch in every process."""
+    model = build(model_of(method, folder))
+    model.views = None  # each process draws its own
+    model.head.distiller.set_progress(1.0)
+    return shake(model), torch.load(folder / 'data.pt', weights_only=False)  # written below
+
+
+def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path):
+    torch.save(batch(4), tmp_path / 'data.pt')
+    write_teacher(tmp_path)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), str(tmp_path)],
+            env=os.environ | {'OMP_NUM_THREADS': '1'},
+        )
+        for rank in range(WORLD)
+    ]
+    assert [process.wait(timeout=400) for process in processes] == [0, 0]
+    found = torch.load(tmp_path / 'gradients.pt', weights_only=True)
+    assert found.keys() == set(METHODS)
+    for method in METHODS:
+        if method == 'mcl':
+            continue  # its negatives are those of a process's own batch
+        model, data = ready(method, tmp_path)
+        for name, expected in gradients(model, model, data).items():
+            torch.testing.assert_close(
+                found[method][name], expected, rtol=1e-3, atol=1e-6, msg=f'{method}: {name}'
+            )
+
+
+if __name__ == '__main__':
+    worker(int(sys.argv[1]), Path(sys.argv[2]))
