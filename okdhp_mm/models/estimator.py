@@ -164,6 +164,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             teaching=self.head.readout.teaching,
         )
         self.head.build_training(aggregator, sizes, [layer and layer.layer for layer in layers])
+        self.eval()  # the aggregator is new
         ensemble = self.head.outputs(self.backbone(image)).ensemble
         if ensemble.shape != finals[0].shape:
             ours, theirs = (tuple(heatmaps.shape[1:]) for heatmaps in (ensemble, finals[0]))
