@@ -1,4 +1,4 @@
-"""Any stock heatmap config becomes one that trains branches: a few lines that inherit it."""
+"""Any stock heatmap or SimCC config becomes one that trains branches, in a few lines."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def read_stock(stock: str) -> Config:
         raise UserError(f'{stock} is an OKDHP config already; start from the stock config.')
     if kind != STOCK_ESTIMATOR:
         raise UserError(
-            f'{stock} has model.type={kind!r}; OKDHP distils the heatmaps of a {STOCK_ESTIMATOR!r}.'
+            f'{stock} has model.type={kind!r}; OKDHP distils the heatmaps or SimCC distributions '
+            f'of a {STOCK_ESTIMATOR!r}.'
         )
     return cfg
 

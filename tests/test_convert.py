@@ -66,13 +66,16 @@ def without_gradient(model):
     return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
 
 
+def heatmap_size(decoder):
+    return getattr(decoder, 'heatmap_size', (16, 16))  # SimCC has none
+
+
 def check_training_and_export(cfg):
     """One step gives every parameter a gradient; what is exported is its branch bit for bit."""
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
     decoder = model.head.decoder
-    data = batch(
-        2, decoder.input_size, decoder.heatmap_size, keypoints=model.head.branches[0].out_channels
-    )
+    keypoints = model.head.branches[0].out_channels
+    data = batch(2, decoder.input_size, heatmap_size(decoder), keypoints=keypoints)
     losses = run(model, 'loss', data)
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     missing = without_gradient(model)
@@ -129,6 +132,13 @@ model['head'] = dict(
     decoder=codec)
 codec['heatmap_size'] = (8, 8)
 """,
+    'SimCCHead': """
+codec = dict(type='SimCCLabel', input_size=(64, 64))
+model['head'] = dict(
+    type='SimCCHead', in_channels=64, out_channels=17, input_size=(64, 64),
+    in_featuremap_size=(2, 2), deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4),
+    loss=dict(type='KLDiscretLoss'), decoder=codec)
+""",
 }
 CODECS = {
     'MSRA': '',
@@ -147,6 +157,7 @@ CODECS = {
         ('ViPNASHead', 'MSRA'),
         ('ViPNASHead', 'UDP'),
         ('CPMHead', 'UDP'),
+        ('SimCCHead', 'MSRA'),
     ],
 )
 def test_every_head_neck_and_codec_trains_predicts_and_exports(stock, tmp_path, head, codec):
@@ -154,7 +165,7 @@ def test_every_head_neck_and_codec_trains_predicts_and_exports(stock, tmp_path, 
     done = convert_config(stock(changes), tmp_path / 'own.py', branches=2)
     cfg = Config.fromfile(done.config)
     model, student = check_training_and_export(cfg)
-    data = batch(heatmap_size=model.head.decoder.heatmap_size)
+    data = batch(heatmap_size=heatmap_size(model.head.decoder))
     ours, theirs = run(model.eval(), 'predict', data), run(student.eval(), 'predict', data)
     for sample, expected in zip(ours, theirs, strict=True):
         predicted = sample.pred_outputs.branch1
@@ -251,8 +262,18 @@ def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_p
         ("model['type'] = 'BottomupPoseEstimator'", "model.type='BottomupPoseEstimator'.*heatmaps"),
         ("model['type'] = 'OKDHPTopdownPoseEstimator'", 'is an OKDHP config already'),
         ('del model', 'model.type=None'),
-        ("model['head']['decoder'] = dict(type='SimCCLabel')", 'predicts no heatmaps'),
-        ("model['head']['decoder'] = dict(type='RegressionLabel')", 'predicts no heatmaps'),
+        (
+            "model['head'] = dict(type='RegressionHead', in_channels=64, num_joints=17)",
+            'RegressionHead predicts no heatmaps or SimCC distributions',
+        ),
+        (
+            "model['head']['decoder'] = dict(type='RegressionLabel', input_size=(64, 64))",
+            'RegressionLabel encodes no heatmaps, by which the head HeatmapHead',
+        ),
+        (
+            "model['head'] = dict(type='VisPredictHead', pose_cfg=model['head'])",
+            'visibility beside its HeatmapHead',
+        ),
         (
             "codec.update(type='UDPHeatmap', heatmap_type='combined')",
             "heatmap_type='combined'.*use 'gaussian'",
@@ -332,6 +353,13 @@ def test_a_config_that_is_there_is_only_overwritten_by_force(stock, tmp_path):
         'td-hm_hourglass52_8xb32-60e_coco-wholebody-face-256x256.py',
         'mmpose::animal_2d_keypoint/topdown_heatmap/ap10k/'
         'cspnext-m_udp_8xb64-210e_ap10k-256x256.py',
+        'mmpose::body_2d_keypoint/rtmpose/coco/rtmpose-s_8xb256-420e_coco-256x192.py',
+        'mmpose::body_2d_keypoint/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py',
+        'mmpose::body_2d_keypoint/simcc/coco/'
+        'simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py',
+        'mmpose::body_2d_keypoint/simcc/coco/simcc_vipnas-mbv3_8xb64-210e_coco-256x192.py',
+        'mmpose::wholebody_2d_keypoint/rtmpose/cocktail14/'
+        'rtmw-m_8xb1024-270e_cocktail14-256x192.py',
         'mmpose::fashion_2d_keypoint/topdown_heatmap/deepfashion/'
         'td-hm_res50_8xb64-210e_deepfashion_upper-256x192.py',
     ],
@@ -352,6 +380,7 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
     [
         (COCO + 'td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py', 'combined'),
         (COCO + 'td-hm_mspn50_8xb32-210e_coco-256x192.py', 'MSPNHead'),
+        (COCO + 'td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py', 'visibility beside'),
         (COCO + 'td-hm_cpm_8xb64-210e_coco-256x192.py', 'nothing of its own'),
         (
             'mmpose::body_2d_keypoint/associative_embedding/coco/'
