@@ -102,7 +102,7 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
     init_default_scope('mmpose')
     use_safe_loader()
     # Each run logs to a file of its own; this is where models are built for other ends.
-    MMLogger.get_instance('gain', log_level='ERROR')
+    MMLogger.get_instance('gain').setLevel('ERROR')
     for seed in args.seeds:
         for student in args.students:
             for arm in arms:

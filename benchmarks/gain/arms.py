@@ -114,6 +114,8 @@ def branches_config(student: Student, budget: Budget) -> Config:
     codec = dict(cfg.model.head.decoder) | dict(
         input_size=size, heatmap_size=heatmap_size, sigma=budget.sigma
     )
+    if budget.blur:
+        codec |= dict(unbiased=True, blur_kernel_size=budget.blur)
     cfg.codec = cfg.model.head.decoder = ConfigDict(codec)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         for step in loader.dataset.pipeline:

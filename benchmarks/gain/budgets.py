@@ -30,6 +30,7 @@ class Budget:
         students: By name; 'teacher' is the larger network of the offline methods.
         input_size: Height and width of the crops; the heatmaps' are a quarter.
         sigma: Of the target's Gaussians, in heatmap pixels.
+        blur: Kernel of the unbiased decoding (DARK) that small heatmaps need; 0 for the usual.
         train_persons: How many persons train, at most.
         selection_persons: How many training persons are kept apart to choose a branch by.
         test_persons: How many persons are reported on, at most.
@@ -46,6 +47,7 @@ class Budget:
     students: Mapping[str, Student]
     input_size: int
     sigma: float
+    blur: int
     train_persons: int
     selection_persons: int
     test_persons: int
@@ -95,12 +97,13 @@ CPU = Budget(
     ),
     input_size=64,
     sigma=1.0,
+    blur=3,
     train_persons=5000,
     selection_persons=500,
     test_persons=EVERYBODY,
     epochs=10,
     batch_size=32,
-    lr=2e-3,
+    lr=1e-2,
     workers=0,
     tape=True,
     bf16=False,
@@ -118,6 +121,7 @@ GPU = Budget(
     ),
     input_size=128,
     sigma=2.0,
+    blur=0,
     train_persons=EVERYBODY,
     selection_persons=500,
     test_persons=EVERYBODY,
