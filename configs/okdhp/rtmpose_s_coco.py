@@ -1,5 +1,5 @@
 # RTMPose-s on COCO, 256x192: three branches above stage 2, each with its own SimCC head. Its
-# augmentation needs albumentations (pip install "albumentations<1.4").
+# augmentation needs albumentations: pip install -c constraints.txt "albumentations<1.4".
 _base_ = 'mmpose::body_2d_keypoint/rtmpose/coco/rtmpose-s_8xb256-420e_coco-256x192.py'
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
 
