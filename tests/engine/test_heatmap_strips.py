@@ -80,6 +80,27 @@ def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
     assert len(seen) == 2
 
 
+def test_simcc_is_drawn_as_the_product_of_its_distributions(monkeypatch):
+    codec = dict(type='SimCCLabel', input_size=(64, 64), sigma=4.0)
+    simcc = dict(
+        type='SimCCHead',
+        in_channels=64,
+        out_channels=17,
+        input_size=(64, 64),
+        in_featuremap_size=(2, 2),
+        deconv_out_channels=None,
+        decoder=codec,
+    )
+    model = make_model('resnet', head=simcc).eval()
+    seen = []
+    monkeypatch.setattr(heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append(shown))
+    draw_strips(model, pseudo_collate([Noise(1)[0]]), [3], ['name'] * 17)
+    (shown,) = seen
+    assert shown['branch_heatmaps'].shape == (3, 17, 128, 128)
+    assert np.allclose(shown['ensemble'].sum((-2, -1)), 1)
+    assert shown['target'].shape == (17, 128, 128)
+
+
 @pytest.mark.parametrize('codec', [MSRAHeatmap, UDPHeatmap])
 def test_the_target_is_where_the_keypoint_is_in_the_crop(codec):
     sample = Noise(1)[0]['data_samples']

@@ -284,5 +284,5 @@ def check_shapes(outputs: BranchOutputs, targets: Targets) -> None:
             raise UserError(
                 f'{branch_name(m)} predicts heatmaps of shape {tuple(stages[-1].shape)} '
                 f'(B, K, H, W), but the targets have {tuple(targets.heatmaps.shape)}; the '
-                "codec's heatmap_size and the head's out_channels must fit the network."
+                "codec's sizes and the head's out_channels must fit the network."
             )
