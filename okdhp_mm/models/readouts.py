@@ -6,10 +6,12 @@ Everything between a head and its decoder knows maps, (B, K, H, W), alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.structures import InstanceData, PixelData
 from mmengine.utils import is_seq_of
 from mmpose.codecs.utils import get_simcc_normalized
@@ -226,10 +228,21 @@ class SimCCReadout(Readout):
         return _side_by_side(*self._shares(maps)) - _side_by_side(*self._target_shares(targets))
 
     def pictures(self, maps: Tensor) -> Tensor:  # noqa: D102
-        return _outer(*self._shares(maps))
+        return self._picture(self._shares(maps))
 
     def target_pictures(self, targets: Tensor) -> Tensor:  # noqa: D102
-        return _outer(*self._target_shares(targets))
+        # A label of zeros, of a keypoint that is not there, is no uniform distribution.
+        labels = zip(self._target_shares(targets), self.output(targets), strict=True)
+        return self._picture([share * label.any(-1, keepdim=True) for share, label in labels])
+
+    def _picture(self, shares: Sequence[Tensor]) -> Tensor:
+        """Product of the probabilities of cells of 4 pixels: peaks of a bin or two are not seen."""
+        cells = (
+            F.adaptive_avg_pool1d(share.flatten(0, -2), length // 4).unflatten(0, share.shape[:-1])
+            * (share.shape[-1] / (length // 4))
+            for share, length in zip(shares, self.head.input_size, strict=True)
+        )
+        return _outer(*cells)
 
     def _shares(self, maps: Tensor) -> list[Tensor]:
         """Probabilities of the bins of x and of y, (..., Lx) and (..., Ly)."""

@@ -96,9 +96,9 @@ def test_simcc_is_drawn_as_the_product_of_its_distributions(monkeypatch):
     monkeypatch.setattr(heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append(shown))
     draw_strips(model, pseudo_collate([Noise(1)[0]]), [3], ['name'] * 17)
     (shown,) = seen
-    assert shown['branch_heatmaps'].shape == (3, 17, 128, 128)
+    assert shown['branch_heatmaps'].shape == (3, 17, 16, 16)
     assert np.allclose(shown['ensemble'].sum((-2, -1)), 1)
-    assert shown['target'].shape == (17, 128, 128)
+    assert shown['target'].shape == (17, 16, 16)
 
 
 @pytest.mark.parametrize('codec', [MSRAHeatmap, UDPHeatmap])

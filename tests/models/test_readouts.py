@@ -317,15 +317,17 @@ def test_the_report_is_of_probabilities():
 
 def test_pictures_have_their_peaks_where_the_keypoints_are():
     readout = make().head.readout
-    keypoints = np.array([[[10.0, 70.0], [50.0, 20.0]]], np.float32)
-    targets = readout.encode(keypoints, np.ones((1, 2), np.float32))
-    assert targets.shape == (1, 2, 1, sum(BINS))
+    keypoints = np.array([[[10.0, 70.0], [50.0, 20.0], [0.0, 0.0]]], np.float32)
+    targets = readout.encode(keypoints, np.array([[1.0, 1.0, 0.0]], np.float32))
+    assert targets.shape == (1, 3, 1, sum(BINS))
     pictures = readout.target_pictures(targets)
+    assert pictures.shape == (1, 3, HEIGHT // 4, WIDTH // 4)
     # The label is what the logits are to be, for its softmax has the same inverse temperature.
-    torch.testing.assert_close(readout.pictures(targets), pictures)
-    for picture, (x, y) in zip(pictures[0], keypoints[0], strict=True):
-        assert divmod(int(picture.argmax()), BINS[0]) == (2 * y, 2 * x)
+    torch.testing.assert_close(readout.pictures(targets)[:, :2], pictures[:, :2])
+    for picture, (x, y) in zip(pictures[0], keypoints[0, :2], strict=False):
+        assert divmod(int(picture.argmax()), WIDTH // 4) == (y // 4, x // 4)
         torch.testing.assert_close(picture.sum(), torch.ones(()))
+    assert not pictures[0, 2].any(), 'not labelled'
 
 
 # ----------------------------------------------------------------------------- refused
