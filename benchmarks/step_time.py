@@ -36,9 +36,10 @@ def packed_batch(model: nn.Module, batch_size: int) -> dict:
     """Random images and heatmaps in the shapes that the model is trained with."""
     codec = model.head.decoder
     width, height = codec.input_size
+    first, *_ = getattr(model.head, 'branches', [model.head])
     data = get_packed_inputs(
         batch_size,
-        num_keypoints=model.head.branches[0].out_channels,
+        num_keypoints=first.out_channels,
         img_shape=(height, width),
         input_size=(width, height),
         heatmap_size=tuple(codec.heatmap_size),

@@ -219,8 +219,11 @@ def student_config(cfg: Config, branch: int) -> Config:
     imports = student.pop('custom_imports', {'imports': []})
     names = imports['imports']
     names = [names] if isinstance(names, str) else names
-    names = [name for name in names if not _is_own_module(name)]
-    if needs_package(student.model):
+    # What only the training used, ours or the user's own.
+    training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
+    training -= _packages(student.model)
+    names = [name for name in names if name.split('.')[0] not in training]
+    if needs_package(student.model) and __package__ not in names:
         names.append(__package__)
     if names:
         student.custom_imports = imports | dict(imports=names)
@@ -316,9 +319,19 @@ def _stock_evaluator(evaluator: Any) -> Any:
     return evaluator['metric'] if _is_own(METRICS, evaluator['type']) else evaluator
 
 
+def _found(registry, kind: Any) -> Any:
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
 def _is_own(registry, kind: Any) -> bool:
-    found = registry.get(kind) if isinstance(kind, str) else kind
+    found = _found(registry, kind)
     return found is not None and _is_own_module(found.__module__)
+
+
+def _packages(value: Any) -> set[str]:
+    """Packages that the types in a part of a config come from."""
+    found = (_found(registry, kind) for _, kind in _types(value) for registry in REGISTRIES)
+    return {entry.__module__.split('.')[0] for entry in found if entry is not None}
 
 
 def _is_ours(kind: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import init_model
+from torch import nn
 
 from .checkpoint import use_safe_loader
 from .cli import check_data
@@ -22,7 +22,7 @@ from .models.student import config_branches
 from .structures import branch_name
 
 MENU = 'menu.csv'
-WARM_UP, REPEATS = 3, 15
+ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Dish:
 
     Attributes:
         export: Where it is and what it costs.
-        latency: Median milliseconds of one image on the CPU, forward only.
+        latency: Milliseconds of one image on the CPU, forward only.
         score: The metric that ``save_best`` names, on the test split; None without test data.
     """
 
@@ -68,9 +68,7 @@ def export_menu(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool =
         export_student(cfg, checkpoint, out_dir / branch_name(m), m, force) for m in range(count)
     ]
     metric, scores = score_branches(cfg, checkpoint, count, out_dir)
-    dishes = [
-        Dish(export, latency(export), score) for export, score in zip(exports, scores, strict=True)
-    ]
+    dishes = [Dish(*row) for row in zip(exports, latencies(exports), scores, strict=True)]
     return write_menu(dishes, metric, out_dir / MENU)
 
 
@@ -97,18 +95,26 @@ def score_branches(
     return metric, [figures.get(name) for name in names]
 
 
+def latencies(exports: Sequence[Export]) -> list[float]:
+    """Milliseconds of each student's heatmaps of one image on the CPU, the fastest of several.
+
+    The students take turns, so that what else the machine does slows all of them alike.
+    """
+    models = [
+        init_model(str(export.config), str(export.checkpoint), device='cpu') for export in exports
+    ]
+    rounds = [[seconds(model) for model in models] for _ in range(ROUNDS)]
+    return [1000 * min(times) for times in zip(*rounds, strict=True)]
+
+
 @torch.no_grad()
-def latency(export: Export) -> float:
-    """Median milliseconds of the student's heatmaps of one image on the CPU."""
-    model = init_model(str(export.config), str(export.checkpoint), device='cpu')
+def seconds(model: nn.Module) -> float:
+    """Time of the heatmaps of one image."""
     width, height = model.head.decoder.input_size
     image = torch.zeros(1, 3, height, width)
-    seconds = []
-    for _ in range(WARM_UP + REPEATS):
-        start = time.perf_counter()
-        model(image, None, mode='tensor')
-        seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds[WARM_UP:])
+    start = time.perf_counter()
+    model(image, None, mode='tensor')
+    return time.perf_counter() - start
 
 
 def write_menu(dishes: Sequence[Dish], metric: str, file: Path) -> Path:

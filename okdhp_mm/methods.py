@@ -1,6 +1,7 @@
 """Distillation methods by name: one file each in ``configs/_base_/methods``.
 
-Such a file defines ``method``, what the method sets in the ``model`` of any training config.
+Such a file defines ``method``, what the method sets in the ``model`` of any training config. One of
+the user's own may have ``custom_imports``, where its parts are registered.
 """
 
 from __future__ import annotations
@@ -71,3 +72,9 @@ def apply_method(model: dict, name: str) -> None:
     for key, value in method.items():
         model[key] = copy.deepcopy(value)
     model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))
+
+
+def imports_of(name: str) -> list[str]:
+    """Modules that a method's file wants imported, by a ``custom_imports`` like any config's."""
+    imports = Config.fromfile(method_file(name)).get('custom_imports', {}).get('imports', [])
+    return [imports] if isinstance(imports, str) else list(imports)

@@ -1,0 +1,101 @@
+"""What a training step of each method costs beside the student alone, in time and memory.
+
+    python benchmarks/method_cost.py configs/okdhp/resnet18_mpii.py --batch-size 4
+
+All methods take turns in one run. The memory is what a step keeps for its backward pass, which is
+most of what it needs, and weights. The teacher of the offline methods is the student's own network
+(``fpd``) and the multi-branch network of the config (``head_only``); a larger one costs more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from step_time import packed_batch, step
+from timing import report, take_turns
+from torch import Tensor, nn
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
+from mmpose.registry import MODELS  # isort: skip
+from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.export import stock_model
+from okdhp_mm.methods import apply_method, method_files
+
+ALONE = 'alone'
+TEACHERS = {'fpd': stock_model, 'head_only': lambda model: model}
+
+
+def config_of(side: str, model: ConfigDict, folder: Path) -> ConfigDict:
+    """The model's config on one side; a frozen teacher is written to the folder."""
+    if side == ALONE:
+        return stock_model(model)
+    teacher = model
+    model = ConfigDict(model.to_dict())
+    apply_method(model, side)
+    if side in TEACHERS:
+        config, checkpoint = folder / f'{side}.py', folder / f'{side}.pth'
+        Config(dict(model=TEACHERS[side](teacher))).dump(config)
+        torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
+        model.aggregator.update(config=str(config), checkpoint=str(checkpoint))
+    return model
+
+
+def ready(side: str, model: ConfigDict, folder: Path) -> nn.Module:
+    """The network of one side, on the device, at the end of its training."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    network = MODELS.build(config_of(side, model, folder)).to(device).train()
+    if side != ALONE:
+        network.head.distiller.set_progress(1.0)
+    return network
+
+
+def kept_memory(network: nn.Module, run: Callable[[], None]) -> float:
+    """MiB of what a step keeps for its backward pass, and of the network's weights."""
+    weights = {value.untyped_storage().data_ptr() for value in network.state_dict().values()}
+    kept = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    own = sum(value.nbytes for value in network.state_dict().values())
+    return (sum(kept.values()) + own) / 2**20
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config')
+    parser.add_argument('--batch-size', type=int, default=4)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--methods', nargs='+', default=list(method_files()))
+    args = parser.parse_args()
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = Config.fromfile(args.config).model
+    drop_pretrained(model)
+    sides = [ALONE, *args.methods]
+    with tempfile.TemporaryDirectory() as folder:
+        networks = {side: ready(side, model, Path(folder)) for side in sides}
+    batch = packed_batch(networks[ALONE], args.batch_size)
+    runs = {side: partial(step, network, batch) for side, network in networks.items()}
+    print(f'{args.config}, batch {args.batch_size}, torch {torch.__version__}')
+    report(take_turns(runs, args.repeats), ALONE)
+    memory = {side: kept_memory(networks[side], run) for side, run in runs.items()}
+    for side, kept in memory.items():
+        print(f'{side:28}{kept:9.0f} MiB {kept / memory[ALONE]:9.2f} times {ALONE}')
+
+
+if __name__ == '__main__':
+    main()
