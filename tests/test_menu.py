@@ -2,12 +2,14 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from common import build, shake
 from mmengine.config import Config
 
+from okdhp_mm import menu
 from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.menu import export_menu
@@ -29,14 +31,13 @@ def trained(tmp_path_factory):
     return cfg, str(folder / 'last.pth')
 
 
-def rows(menu):
-    with menu.open() as stream:
+def rows(file):
+    with file.open() as stream:
         return list(csv.DictReader(stream))
 
 
 def test_the_menu_names_every_student_its_cost_and_its_score(trained, tmp_path):
-    menu = export_menu(*trained, tmp_path)
-    plain, wide = rows(menu)
+    plain, wide = rows(export_menu(*trained, tmp_path))
     assert [plain['branch'], wide['branch']] == ['0', '1']
     # A 3x3 convolution to 32 channels with bias, its norm, and the wider final layer.
     added = (16 * 32 * 9 + 32) + 2 * 32 + (32 - 16) * 17
@@ -73,3 +74,12 @@ def test_force_overwrites_what_is_there(trained, tmp_path):
         (tmp_path / there).write_text('mine')
     plain, wide = rows(export_menu(*trained, tmp_path, force=True))
     assert 'mine' != (tmp_path / wide['config']).read_text()
+
+
+def test_latencies_are_the_fastest_of_rounds_in_which_the_students_take_turns(monkeypatch):
+    turns = []
+    monkeypatch.setattr(menu, 'init_model', lambda config, checkpoint, device: config)
+    monkeypatch.setattr(menu, 'seconds', lambda model: turns.append(model) or len(turns) / 1000)
+    exports = [SimpleNamespace(config=name, checkpoint='') for name in 'ab']
+    assert menu.latencies(exports) == [1, 2]
+    assert turns == ['a', 'b'] * menu.ROUNDS
