@@ -18,6 +18,7 @@ from common import (
     stock_model,
     student_weights,
 )
+from mmengine.config import Config
 from mmpose.models.losses import KLDiscretLoss
 from mmpose.registry import KEYPOINT_CODECS
 
@@ -359,3 +360,46 @@ def test_labels_of_another_size_are_refused_with_both_shapes():
         model = make()
         features = model.backbone(torch.zeros(2, 3, HEIGHT, WIDTH))
         model.head.loss(features, data['data_samples'])
+
+
+# ------------------------------------------------------------------------- other aggregators
+
+
+def test_a_frozen_teacher_speaks_in_distributions_as_well(tmp_path):
+    config = stock_model('resnet', **parts('rtmpose'))
+    Config(dict(model=config)).dump(tmp_path / 'teacher.py')
+    teacher = shake(build(config)).eval()
+    torch.save(teacher.state_dict(), tmp_path / 'teacher.pth')
+    model = make(
+        branches=1,
+        aggregator=dict(
+            type='FrozenTeacher',
+            config=str(tmp_path / 'teacher.py'),
+            checkpoint=str(tmp_path / 'teacher.pth'),
+        ),
+        distiller=dict(type='Distiller', terms=SUPERVISED | dict(loss_kd=dict(type='Teach'))),
+    ).eval()
+    inputs = torch.randn(2, 3, HEIGHT, WIDTH)
+    taught = model.head.outputs(model.backbone(inputs)).ensemble
+    x, y = teacher(inputs, None, mode='tensor')
+    assert torch.equal(taught, torch.cat((x, y), -1)[:, :, None])
+
+
+def test_the_best_branch_is_the_one_with_the_best_probabilities():
+    distiller = dict(type='Distiller', terms=SUPERVISED)
+    model = make(aggregator=dict(type='BestBranch'), distiller=distiller)
+    data = data_of()
+    outputs = outputs_of(model, data)
+    targets = model.head.targets(outputs, data['data_samples'])
+    chosen = model.head.aggregator.aggregate(outputs, targets).weights.argmax(1)
+
+    def shares(maps, b, k):
+        """As the stock loss has it: a softmax over each axis, of the labels as well."""
+        parts = distributions(maps, BINS)
+        return torch.cat([(BETA * part[b, k].flatten()).softmax(0) for part in parts])
+
+    for b in range(2):
+        for k in range(NUM_KEYPOINTS):
+            target = shares(targets.heatmaps, b, k)
+            errors = [(shares(maps, b, k) - target).square().sum() for maps in outputs.finals]
+            assert chosen[b, k] == min(range(3), key=errors.__getitem__)

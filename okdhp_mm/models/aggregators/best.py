@@ -24,7 +24,7 @@ class BestBranch(Aggregator):
         finals = outputs.finals
         if targets is None:
             return outputs.aggregated(finals.mean(0))
-        errors = (finals.detach().float() - targets.heatmaps).square().mean((-2, -1))
+        errors = targets.errors(finals.detach().float()).square().mean((-2, -1))
         best = F.one_hot(errors.argmin(0), len(finals))
         weights = best.movedim(-1, 1).to(finals.dtype)
         return outputs.aggregated(weighted_sum(finals, weights), weights)

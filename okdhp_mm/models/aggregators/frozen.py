@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 from mmengine.config import Config
-from mmengine.utils import is_seq_of
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import nn
 
 from ...checkpoint import load_checkpoint
 from ...errors import UserError
 from ...structures import BranchOutputs, Targets
+from ..readouts import readout_of
 from .base import Aggregator
 
 
@@ -58,6 +58,8 @@ class FrozenTeacher(Aggregator):
             )
         # In a tuple, so that it is no submodule: not saved, not trained, not initialised anew.
         self._teacher = (read_teacher(config, checkpoint, output),)
+        head = self._teacher[0].head
+        self._readout = getattr(head, 'readout', None) or readout_of(head)
 
     def _apply(self, *args, **kwargs):
         """Follow the model to its device."""
@@ -67,8 +69,8 @@ class FrozenTeacher(Aggregator):
     @torch.no_grad()
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """The teacher's heatmaps of the same images."""
-        heatmaps = self._teacher[0](outputs.features.images, None, mode='tensor')
-        return outputs.aggregated(heatmaps[-1] if is_seq_of(heatmaps, Tensor) else heatmaps)
+        output = self._teacher[0](outputs.features.images, None, mode='tensor')
+        return outputs.aggregated(self._readout.stages(output)[-1])
 
 
 def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.Module:
