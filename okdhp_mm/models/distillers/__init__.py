@@ -1,4 +1,23 @@
-"""Distillation methods, made of terms."""
+"""Distillation methods, made of terms.
+
+Every method is an aggregator and a sentence of terms, in a file of ``configs/_base_/methods``:
+
+=========  ==================  ====================================================================
+OKDHP      FAU                 Supervise(branches, ensemble), Teach(ensemble -> all)
+ONE        Gate                the same
+CL-ILR     MeanAggregator      Supervise(branches), Teach(ensemble -> all); split_gradient='mean'
+KDCL       BestBranch          Supervise(branches), Teach(ensemble -> all)
+DML        none                Supervise(branches), Mutual(by='branches')
+OKDDip     PeerAttention       Supervise(branches), TeachOwn
+FFL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
+                               Teach(mean -> ensemble)
+PCL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
+                               Mutual(by='averaged'); views, averaged
+MCL-OKD    MeanAggregator      Supervise(branches), Contrast, Teach(ensemble -> branch 0)
+FPD        FrozenTeacher       Supervise(branches), Teach(ensemble -> all); one branch
+head only  FrozenTeacher       the same; freeze_backbone
+=========  ==================  ====================================================================
+"""
 
 from .contrast import Contrast
 from .diagnosis import Diagnosis, diagnose
