@@ -15,6 +15,7 @@ from runs import runner_of
 
 from okdhp_mm.export import check_equal, student_config, student_state
 from okdhp_mm.methods import apply_method, method_files
+from okdhp_mm.models.estimator import OKDHP_TERMS
 
 METHODS = tuple(method_files())
 OFFLINE = ('fpd', 'head_only')
@@ -130,6 +131,52 @@ def test_the_student_is_stock_and_equals_its_branch_bit_for_bit(config):
     assert type(student).__name__ == 'TopdownPoseEstimator'
     student.load_state_dict(state, strict=True)
     check_equal(model, student, 0)
+
+
+# ------------------------------------------------------------------------------ special cases
+
+
+def losses_without(config, *terms, **changes):
+    """Losses of a method with some of its parts taken away, on weights that tell branches apart."""
+    for term in terms:
+        config.distiller.terms.pop(term)
+    config.update(changes)
+    model = shake(build(config)).eval()
+    model.head.distiller.set_progress(1.0)
+    return {name: value for name, value in run(model, 'loss').items() if 'loss' in name}
+
+
+@pytest.mark.parametrize(
+    ('method', 'terms', 'changes'),
+    [
+        ('pcl', ['loss_ens', 'loss_kd', 'loss_peers'], dict(views=None)),
+        ('ffl', ['loss_ens', 'loss_kd', 'loss_mean'], {}),
+        ('okdhp', [], {}),
+        ('mcl', ['loss_mcl', 'loss_kd'], {}),
+        ('dml', ['loss_kd'], {}),
+    ],
+)
+def test_without_its_own_parts_a_method_is_plain_training_of_branches(
+    method, terms, changes, tmp_path
+):
+    plain = losses_without(model_of('branches', tmp_path))
+    config = model_of(method, tmp_path)
+    if method == 'okdhp':  # whose terms are the code's
+        config.distiller = dict(type='Distiller', terms=dict(loss_kpt=OKDHP_TERMS['loss_kpt']))
+    if method != 'mcl':
+        changes = changes | dict(aggregator=dict(type='MeanAggregator'))
+    assert losses_without(config, *terms, **changes) == plain
+
+
+def test_one_with_equal_logits_is_the_mean_ensemble(tmp_path):
+    one = build(model_of('one', tmp_path))
+    shake(one).eval()
+    for parameter in one.head.aggregator.score.parameters():
+        torch.nn.init.zeros_(parameter)
+    one.head.aggregator.norm.running_mean.zero_()
+    one.head.aggregator.norm.bias.data.zero_()
+    outputs = one.head.outputs(one.backbone(torch.randn(2, 3, 64, 64)))
+    torch.testing.assert_close(outputs.ensemble, outputs.finals.mean(0))
 
 
 # -------------------------------------------------------------------------------- two processes

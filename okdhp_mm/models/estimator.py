@@ -16,11 +16,11 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..errors import UserError
-from ..structures import ENSEMBLE, BranchFeatures, Sizes
+from ..structures import ENSEMBLE, BranchFeatures
 from .averaged import AveragedCopy
 from .fan_out import check_own, fan_out
+from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
-from .taps import LastLayer, find_last_layer
 
 OKDHP_TERMS = dict(
     loss_kpt=dict(type='Supervise', of='branches'),
@@ -120,67 +120,21 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             metainfo=metainfo,
         )
         check_test_cfg(self.test_cfg, len(students), averaged is not None)
-        check_branches(self)
+        check_branches(self.backbone, self.head)
         if symmetry_noise < 0:
             raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
+        sizes, last_layers = probe(self.backbone, self.head, averages=averaged is not None)
+        self.head.build_training(aggregator or dict(type='FAU'), sizes, last_layers)
+        check_ensemble(self.backbone, self.head)
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
-            self.backbone.requires_grad_(False)
-        self._build_training(aggregator or dict(type='FAU'), averages=averaged is not None)
+            self.backbone.requires_grad_(False).eval()
         # Last, for it is a copy of all the above.
         self.averaged = None
         if averaged is not None:
             self.averaged = AveragedCopy(self, **averaged)
-
-    @torch.no_grad()
-    def _build_training(self, aggregator: ConfigDict, averages: bool) -> None:
-        """Build what exists only in training, to the sizes that the network has.
-
-        One empty image tells them for every network, where declarations would have to be kept for
-        each.
-
-        Raises:
-            UserError: If the branches' heatmaps differ in size, or the parts do not fit.
-        """
-        width, height = self.head.decoder.input_size
-        image = torch.zeros(1, 3, height, width)
-        self.eval()
-        shared = self.backbone(image, []).shared
-        finals, layers = zip(*(self._last_layer(image, m) for m in self._indices), strict=True)
-        sizes = [tuple(final.shape[-2:]) for final in finals]
-        if len(set(sizes)) > 1:
-            raise UserError(
-                f'The heatmaps of the branches have sizes {sizes} (H, W); they must be equal, for '
-                'the ensemble is their weighted sum.'
-            )
-        sizes = Sizes(
-            branches=len(finals),
-            keypoints=finals[0].shape[1],
-            shared_channels=shared.shape[1],
-            penultimate=tuple(layer and layer.in_shape for layer in layers),
-            averages=averages,
-            teaching=self.head.readout.teaching,
-        )
-        self.head.build_training(aggregator, sizes, [layer and layer.layer for layer in layers])
-        self.eval()  # the aggregator is new
-        ensemble = self.head.outputs(self.backbone(image)).ensemble
-        if ensemble.shape != finals[0].shape:
-            ours, theirs = (tuple(heatmaps.shape[1:]) for heatmaps in (ensemble, finals[0]))
-            raise UserError(
-                f'{type(self.head.aggregator).__name__} makes heatmaps of shape {ours} (K, H, W), '
-                f'the branches {theirs}; keypoints and codec must agree.'
-            )
-        self.train()
-
-    def _last_layer(self, image: Tensor, index: int) -> tuple[Tensor, LastLayer | None]:
-        """Final heatmaps of a branch, and the layer that makes them."""
-        parts = self.backbone.branches[index], self.head.necks[index], self.head.branches[index]
-        return find_last_layer(
-            (module for part in parts for module in part.modules()),
-            lambda: self.head.branch_forward(self.backbone(image, [index]), index)[-1],
-        )
 
     @property
     def _indices(self) -> range:
@@ -292,21 +246,6 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             check_own(self, state_dict, prefix)
         else:
             fan_out(self, state_dict, prefix, self.symmetry_noise)
-
-
-def check_branches(model: OKDHPTopdownPoseEstimator) -> None:
-    """Check that every branch has something to learn.
-
-    Raises:
-        UserError: If the branches share all parameters there are.
-    """
-    for parts in zip(model.backbone.branches, model.head.necks, model.head.branches, strict=True):
-        if not any(True for part in parts for _ in part.parameters()):
-            raise UserError(
-                f'This split leaves a branch nothing of its own: its {type(parts[-1]).__name__} '
-                'has no parameters; split the backbone itself or, where it has no split points, '
-                'choose another network.'
-            )
 
 
 def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> None:
