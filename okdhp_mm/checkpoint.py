@@ -12,20 +12,24 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 
 from .errors import UserError
 
-_STATISTICS = ('min', 'max', 'mean', 'current')
+_METHODS = {
+    HistoryBuffer: ('min', 'max', 'mean', 'current'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
 
 
-def _history_statistic(owner: type, name: str):
+def _known_method(owner: type, name: str):
     """The only attribute access that an mmengine checkpoint needs.
 
-    Pickled methods of ``HistoryBuffer`` are ``getattr`` calls; the real ``getattr`` would be a way
-    to any object from there, hence this one in its place.
+    Pickled methods are ``getattr`` calls; the real ``getattr`` would be a way to any object from
+    there, hence this one in its place.
     """
-    if owner is not HistoryBuffer or name not in _STATISTICS:
+    if name not in _METHODS.get(owner, ()):
         raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
     return getattr(owner, name)
 
@@ -34,7 +38,7 @@ def _allowed() -> list:
     dtypes = {type(np.dtype(kind)) for kind in ('?', 'i1', 'u1', 'i4', 'u4', 'i8', 'f4', 'f8')}
     multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
     return [
-        HistoryBuffer,
+        *_METHODS,
         np.ndarray,
         np.dtype,
         *dtypes,
@@ -43,7 +47,7 @@ def _allowed() -> list:
         (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
         (multiarray.scalar, 'numpy.core.multiarray.scalar'),
         (multiarray.scalar, 'numpy._core.multiarray.scalar'),
-        (_history_statistic, 'builtins.getattr'),
+        (_known_method, 'builtins.getattr'),
     ]
 
 

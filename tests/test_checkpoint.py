@@ -32,7 +32,7 @@ class Toy(nn.Module):
         return dict(loss=loss)
 
 
-def train(work_dir):
+def train(work_dir, scheduler=None):
     runner = Runner(
         Toy(),
         str(work_dir),
@@ -44,7 +44,7 @@ def train(work_dir):
         ),
         train_cfg=dict(by_epoch=True, max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.1)),
-        param_scheduler=dict(type='MultiStepLR', milestones=[1]),
+        param_scheduler=scheduler or dict(type='MultiStepLR', milestones=[1]),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best=None)),
         experiment_name='checkpoint',
         default_scope='mmengine',
@@ -269,3 +269,13 @@ def test_the_tools_make_mmengine_load_safely_and_an_import_alone_does_not(
     assert lines[0] == "loaded ['layer.weight', 'layer.bias']"
     assert lines[1].startswith('refused' if loader == 'safe' else 'loaded')
     assert marker.exists() == (loader == 'stock')
+
+
+@pytest.mark.parametrize('anneal', ['cos', 'linear'])
+def test_a_schedule_that_keeps_a_function_is_read(tmp_path, anneal):
+    scheduler = dict(
+        type='OneCycleLR', eta_max=0.1, total_steps=4, by_epoch=False, anneal_strategy=anneal
+    )
+    train(tmp_path, scheduler)
+    (state,) = load_checkpoint(str(tmp_path / 'epoch_2.pth'))['param_schedulers']
+    assert state['anneal_func'](0.0, 1.0, 0.5) == pytest.approx(0.5)
