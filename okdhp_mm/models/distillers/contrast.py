@@ -107,6 +107,10 @@ class Contrast(Term):
         empty = torch.zeros(sizes.branches, sizes.keypoints, self.bank_size, self.embed_dims)
         self.register_buffer('bank', empty, persistent=self.bank_size > 0)
 
+    @property
+    def distils(self) -> bool:  # noqa: D102
+        return False  # it moves features; its gradient at the heatmaps would be measured as none
+
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         labelled = targets.weights.T > 0
         # What is float32 below stays so: autocast may run dot products in half precision.

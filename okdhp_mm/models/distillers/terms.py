@@ -54,7 +54,7 @@ class Term(nn.Module):
 
     @property
     def distils(self) -> bool:
-        """Whether the branches learn from each other by it, instead of from the ground truth."""
+        """Whether heatmaps learn from heatmaps by it, instead of from the ground truth."""
         return True
 
     def factor(self, progress: Tensor) -> Tensor:

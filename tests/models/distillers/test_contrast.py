@@ -233,8 +233,8 @@ def test_its_weight_and_schedule_multiply_it(outputs, targets):
     torch.testing.assert_close(scheduled(outputs, targets, start), expected)
 
 
-def test_it_distils_and_leaves_the_aggregator_alone():
-    assert Contrast().distils
+def test_it_moves_no_heatmap_and_leaves_the_aggregator_alone():
+    assert not Contrast().distils
     assert not Contrast().trains_aggregator
 
 
