@@ -14,9 +14,16 @@ class DistillProgressHook(Hook):
 
     The progress is the runner's own iteration count over its maximum, so a resumed run continues
     where it stopped, and epoch-based and iteration-based loops work alike.
+
+    Raises:
+        UserError: At the start, if a term cannot work with batches as small as the loader's.
     """
 
     priority = 'NORMAL'
+
+    def before_train(self, runner) -> None:
+        """Ask the terms whether batches of this size teach anything."""
+        model_of(runner).head.distiller.check_batch(runner.train_dataloader.batch_size)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Set the progress to the share of iterations that are over."""

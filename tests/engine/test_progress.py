@@ -8,8 +8,10 @@ from common import make_model, run
 from mmengine.model import MMDistributedDataParallel
 from mmpose.registry import HOOKS
 from torch import nn
+from torch.utils.data import DataLoader
 
 from okdhp_mm.engine import DistillProgressHook
+from okdhp_mm.errors import UserError
 
 
 class FakeWrapper(MMDistributedDataParallel):
@@ -42,6 +44,33 @@ def test_an_interrupted_run_continues_where_it_stopped():
     fresh = make_model()
     DistillProgressHook().before_train_iter(runner_of(fresh, 120), batch_idx=0)
     assert fresh.head.distiller.progress.item() == pytest.approx(0.6)
+
+
+def contrasting(**settings):
+    terms = dict(
+        loss_kpt=dict(type='Supervise', of='branches'), loss_mcl=dict(type='Contrast', **settings)
+    )
+    aggregator = dict(type='MeanAggregator')
+    return make_model(aggregator=aggregator, distiller=dict(type='Distiller', terms=terms))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'batch_size', 'works'),
+    [
+        (dict(negatives='images'), 1, False),
+        (dict(negatives='images'), 2, True),
+        (dict(negatives='images', bank=4), 1, True),
+        (dict(negatives='joints'), 1, True),
+    ],
+)
+def test_a_training_without_negatives_does_not_start(settings, batch_size, works):
+    runner = runner_of(contrasting(**settings), 0)
+    runner.train_dataloader = DataLoader([0] * 4, batch_size=batch_size)
+    if works:
+        DistillProgressHook().before_train(runner)
+    else:
+        with pytest.raises(UserError, match="one image have no negatives='images' of its 17"):
+            DistillProgressHook().before_train(runner)
 
 
 def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not(model):

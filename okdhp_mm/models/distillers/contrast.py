@@ -56,7 +56,8 @@ class Contrast(Term):
         schedule: See :class:`Term`.
 
     Raises:
-        UserError: If a setting is out of its range, or there is only one branch.
+        UserError: If a setting is out of its range, there is only one branch, or, when a training
+            starts, there can be no negatives.
 
     Source: written from the equations; tau and embed_dims as in
     https://github.com/winycg/MCL-OKD.
@@ -106,6 +107,15 @@ class Contrast(Term):
         # buffers of all processes, as mmengine's do, leave it as it is.
         empty = torch.zeros(sizes.branches, sizes.keypoints, self.bank_size, self.embed_dims)
         self.register_buffer('bank', empty, persistent=self.bank_size > 0)
+
+    def check_batch(self, batch_size: int | None) -> None:  # noqa: D102
+        alone = self.negatives == IMAGES or self.bank.shape[1] == 1
+        if batch_size == 1 and alone and not self.bank_size:
+            raise UserError(
+                f'Contrast: batches of one image have no negatives={self.negatives!r} of its '
+                f'{self.bank.shape[1]} keypoints; raise train_dataloader.batch_size or keep a '
+                'bank of earlier ones (bank=64).'
+            )
 
     @property
     def distils(self) -> bool:  # noqa: D102

@@ -70,6 +70,15 @@ class Distiller(nn.Module):
                 )
             term.setup(sizes)
 
+    def check_batch(self, batch_size: int | None) -> None:
+        """Look whether every term can work with batches of this size, None if it is not fixed.
+
+        Raises:
+            UserError: If one cannot.
+        """
+        for term in self.terms.values():
+            term.check_batch(batch_size)
+
     @property
     def needs_averaged(self) -> bool:
         """Whether any term reads :attr:`BranchOutputs.averaged`."""

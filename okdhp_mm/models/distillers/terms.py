@@ -43,6 +43,13 @@ class Term(nn.Module):
             UserError: If the term does not fit the network.
         """
 
+    def check_batch(self, batch_size: int | None) -> None:
+        """Check what depends on the data loader; once, when a training starts.
+
+        Raises:
+            UserError: If batches of this size teach nothing.
+        """
+
     @abstractmethod
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
         """The unscheduled term, a scalar."""
