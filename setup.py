@@ -80,6 +80,8 @@ setup(
         # Not in install_requires: mmengine, mmcv and mmdet exist under two distribution names each
         # that install the same modules, and pip would put one over the other, compiled ops and all.
         'mm': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1'],
+        # For the student as a graph; where it only runs, onnxruntime alone.
+        'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
         'test': ['pytest', 'ruff', 'openmim', 'setuptools<82'],
     },
     cmdclass={'build_py': BuildWithMim},

@@ -1,11 +1,16 @@
 """Cut one branch, or each of them, out of a trained model: stock mmpose configs and checkpoints."""
 
 import argparse
+from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, read_config
-from okdhp_mm.export import export_student
+from okdhp_mm.export import Export, export_student
 from okdhp_mm.menu import export_menu
+from okdhp_mm.models.student import config_branches
+from okdhp_mm.onnx_check import export_onnx
+from okdhp_mm.onnx_export import STUDENT, check_installed
+from okdhp_mm.structures import branch_name
 
 
 def branch(text: str) -> int | str:
@@ -26,16 +31,43 @@ def main() -> None:
         'and a menu of what they cost and achieve',
     )
     parser.add_argument('--force', action='store_true', help='overwrite a student that is there')
+    parser.add_argument('--onnx', action='store_true', help='write student.onnx beside it')
+    parser.add_argument(
+        '--decode', action='store_true', help='the graph gives keypoints and scores, not maps'
+    )
+    parser.add_argument(
+        '--check-images',
+        metavar='FOLDER',
+        help='pictures of single persons on which the graph is compared with PyTorch (default: '
+        'drawn figures)',
+    )
     add_cfg_options(parser)
     args = parser.parse_args()
+    if (args.decode or args.check_images) and not args.onnx:
+        parser.error('--decode and --check-images are for --onnx')
     with errors_in_one_sentence():
+        if args.onnx:
+            check_installed()
         cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options or {})
+        out_dir = Path(args.out_dir)
         if args.branch == 'all':
-            menu = export_menu(cfg, args.checkpoint, args.out_dir, args.force)
+            menu = export_menu(cfg, args.checkpoint, out_dir, args.force)
             print(f'{menu}:\n{menu.read_text()}')
-            return
-        export = export_student(cfg, args.checkpoint, args.out_dir, args.branch, args.force)
+            folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
+        else:
+            export = export_student(cfg, args.checkpoint, out_dir, args.branch, args.force)
+            tell(export)
+            folders = [out_dir]
+        for file in (folder / STUDENT for folder in folders):
+            if args.onnx:
+                print(f'{file}: {export_onnx(file.parent, args.decode, args.check_images)}')
+            elif file.exists():
+                print(f'{file} is of an earlier export: --onnx renews it.')
+
+
+def tell(export: Export) -> None:
+    """Print what a student costs and where it runs."""
     print(f'student (branch {export.branch}): {export.student}')
     print(f'stock network:      {export.stock}')
     where = 'mmpose with okdhp_mm installed' if export.needs_package else 'stock mmpose'

@@ -1,0 +1,167 @@
+"""Does an ONNX file give what PyTorch gives? Maps and keypoints, compared on crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from torch import Tensor, nn
+
+from .demo.figures import draw_figure
+from .errors import UserError
+from .infer import image_files
+from .onnx_export import STUDENT, StudentGraph, build_onnx, load_student
+
+TOLERANCE = 0.05
+BATCH = 8
+DRAWN = 16
+MOST = 200
+NUDGES = 8
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an ONNX file and PyTorch differ.
+
+    Attributes:
+        crops: How many were compared.
+        maps: Greatest difference of the maps.
+        height: Greatest value of PyTorch's maps, to compare with.
+        keypoints: Distances of the keypoints in pixels of the input, (N, K).
+        contested: Which keypoints two places contest so closely that rounding decides, (N, K).
+    """
+
+    crops: int
+    maps: float
+    height: float
+    keypoints: np.ndarray
+    contested: np.ndarray
+
+    @property
+    def farthest(self) -> float:
+        """Greatest distance of a keypoint that is not contested."""
+        return float(self.keypoints[~self.contested].max(initial=0))
+
+    def __str__(self):
+        tied = f', without {self.contested.sum()} ties' if self.contested.any() else ''
+        return (
+            f'{self.crops} crops: maps differ by at most {self.maps:.2g} (peak {self.height:.3g}), '
+            f'{(~self.contested).sum()} keypoints by at most {self.farthest:.2g} px{tied}'
+        )
+
+
+def crops_of(student: nn.Module, folder: str | None) -> Tensor:
+    """Normalised inputs as the student's own pipeline makes them, (N, 3, H, W).
+
+    Args:
+        student: A stock estimator with its config.
+        folder: Of pictures of single persons, each taken whole, the first 200; None draws figures.
+
+    Raises:
+        UserError: If there are no pictures in the folder, or one cannot be read.
+    """
+    pipeline = Compose(student.cfg.test_dataloader.dataset.pipeline)
+    images = _drawn() if folder is None else _read(image_files(Path(folder))[:MOST])
+    samples = []
+    for image in images:
+        height, width = image.shape[:2]
+        person = dict(bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1))
+        samples.append(pipeline(dict(img=image, **person, **student.dataset_meta)))
+    return student.data_preprocessor(pseudo_collate(samples), training=False)['inputs']
+
+
+def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
+    """Write ``student.onnx`` beside an exported student, if it gives what PyTorch gives.
+
+    Args:
+        folder: Where ``student.py`` and ``student.pth`` are.
+        decode: Whether the graph gives keypoints and scores instead of maps.
+        check_images: Folder of pictures to compare on; None draws figures.
+
+    Raises:
+        UserError: If there is no student, packages are missing, the codec cannot be decoded in a
+            graph, or the pictures cannot be read.
+    """
+    student = load_student(folder)
+    crops = crops_of(student, check_images)
+    model, tapped = build_onnx(student, decode)
+    found = agreement(student, tapped.SerializeToString(), crops)
+    if found.farthest > TOLERANCE or found.contested.all():
+        raise AssertionError(f'the ONNX graph is not the student: {found}')
+    (folder / STUDENT).write_bytes(model.SerializeToString())
+    return found
+
+
+@torch.no_grad()
+def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
+    """Compare a student and its ONNX graph.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: The serialised graph, with the maps among its outputs.
+        crops: Normalised inputs, (N, 3, H, W).
+    """
+    # Here, so that the tools start where it is missing, and say so.
+    import onnxruntime
+
+    graph = StudentGraph(student, decode=False)
+    session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+    names = [output.name for output in session.get_outputs()]
+    expected, given = [], []
+    for batch in crops.split(BATCH):
+        expected.append([maps.numpy() for maps in graph.maps(batch)])
+        given.append(session.run(None, {'input': batch.numpy()}))
+    expected = [np.concatenate(parts) for parts in zip(*expected, strict=True)]
+    given = [np.concatenate(parts) for parts in zip(*given, strict=True)]
+    outputs = dict(zip(names, given, strict=True))
+    maps = [outputs[name] for name in graph.map_names]
+    found = outputs['keypoints'] if 'keypoints' in outputs else stock_keypoints(student, maps)
+    reference = stock_keypoints(student, expected)
+    difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
+    return Agreement(
+        crops=len(crops),
+        maps=difference,
+        height=max(float(each.max()) for each in expected),
+        keypoints=np.linalg.norm(found - reference, axis=-1),
+        contested=_contested(student, expected, reference, difference),
+    )
+
+
+def stock_keypoints(student: nn.Module, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """What mmpose's decoder makes of maps, (N, K, 2)."""
+    tensors = tuple(torch.from_numpy(each) for each in maps)
+    instances = student.head.decode(tensors if len(tensors) > 1 else tensors[0])
+    return np.concatenate([instance.keypoints for instance in instances])
+
+
+def _contested(
+    student: nn.Module, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
+) -> np.ndarray:
+    """Keypoints that PyTorch itself would put elsewhere if it rounded otherwise, (N, K)."""
+    rng = np.random.default_rng(0)
+    contested = np.zeros(keypoints.shape[:2], bool)
+    for _ in range(NUDGES):
+        nudged = [
+            each + rng.uniform(-2, 2, each.shape).astype(np.float32) * difference for each in maps
+        ]
+        moved = np.linalg.norm(stock_keypoints(student, nudged) - keypoints, axis=-1)
+        contested |= moved > TOLERANCE
+    return contested
+
+
+def _drawn() -> Iterator[np.ndarray]:
+    for seed in range(DRAWN):
+        yield draw_figure(np.random.default_rng(seed)).image
+
+
+def _read(files: Sequence[Path]) -> Iterator[np.ndarray]:
+    for file in files:
+        image = cv2.imread(str(file))
+        if image is None:
+            raise UserError(f'{file} is no picture that can be read.')
+        yield image

@@ -1,0 +1,199 @@
+"""A student as one ONNX file: the network, at wish its decoder, and what a user must know of both.
+
+Names are mmdeploy's: ``input`` is the normalised crop, ``output`` the heatmaps, ``simcc_x`` and
+``simcc_y`` the vectors of SimCC. The flip test is no part of the graph: whoever wants it runs the
+graph twice.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from mmpose.apis import init_model
+from torch import Tensor, nn
+
+from .checkpoint import use_safe_loader
+from .errors import UserError
+from .models.readouts import SimCCReadout, readout_of
+from .onnx_decode import graph_decoder
+
+if TYPE_CHECKING:
+    import onnx
+
+PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+# What torch's exporter writes itself; another one would be converted to.
+OPSET = 18
+STUDENT = 'student.onnx'
+DECODED = ('keypoints', 'scores')
+CONVOLUTIONS = ('Conv', 'ConvTranspose')
+
+
+class StudentGraph(nn.Module):
+    """What is exported: normalised images to maps, and to keypoints with a decoder.
+
+    Args:
+        student: A stock estimator in evaluation mode.
+        decode: Whether to decode in the graph.
+
+    Attributes:
+        map_names: The names of what the head gives.
+
+    Raises:
+        UserError: If the student's codec cannot be decoded in a graph.
+    """
+
+    def __init__(self, student: nn.Module, decode: bool):
+        super().__init__()
+        self.student = student
+        simcc = isinstance(readout_of(student.head), SimCCReadout)
+        self.map_names = ('simcc_x', 'simcc_y') if simcc else ('output',)
+        self.decoder = graph_decoder(student.head.decoder) if decode else None
+        self.eval()
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What the head gives; of several stages the last."""
+        output = self.student(images, None, mode='tensor')
+        if len(self.map_names) == 2:
+            return tuple(output)
+        return readout_of(self.student.head).stages(output)[-1:]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Keypoints and scores, if they are decoded, and the maps."""
+        maps = self.maps(images)
+        return maps if self.decoder is None else (*self.decoder(*maps), *maps)
+
+
+def check_installed() -> None:
+    """Look whether the packages of ONNX are there.
+
+    Raises:
+        UserError: If one is not.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(PACKAGES)}')
+
+
+def load_student(folder: Path) -> nn.Module:
+    """The student in a folder, on the CPU.
+
+    Raises:
+        UserError: If there is none.
+    """
+    files = folder / 'student.py', folder / 'student.pth'
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise UserError(
+            f'{folder} has no {" and no ".join(missing)}: name the folder that '
+            'tools/export_student.py wrote.'
+        )
+    use_safe_loader()
+    return init_model(*map(str, files), device='cpu')
+
+
+def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Turn a student into a graph.
+
+    Args:
+        student: A stock estimator, as :func:`load_student` gives it.
+        decode: Whether the graph gives keypoints and scores instead of maps.
+
+    Returns:
+        The model, and the same with the maps among its outputs in any case.
+
+    Raises:
+        UserError: If packages are missing, or the codec cannot be decoded in a graph.
+    """
+    check_installed()
+    graph = StudentGraph(student, decode)
+    tapped = _exported(graph)
+    _check_folded(tapped)
+    for node in tapped.graph.node:
+        # Where the exporter found the operator: paths and lines of this machine.
+        del node.metadata_props[:]
+    del tapped.metadata_props[:]
+    for key, value in metadata(graph).items():
+        tapped.metadata_props.add(key=key, value=value)
+    model = copy.deepcopy(tapped)
+    if decode:
+        del model.graph.output[len(DECODED) :]
+    return model, tapped
+
+
+def metadata(graph: StudentGraph) -> dict[str, str]:
+    """What a user of the file must know, in words and, for programs, as JSON."""
+    student = graph.student
+    codec, preprocessor = student.head.decoder, student.cfg.model.data_preprocessor
+    width, height = map(int, codec.input_size)
+    transforms = student.cfg.test_dataloader.dataset.pipeline
+    settings = {transform['type']: transform for transform in transforms}
+    channels = 'RGB' if preprocessor.get('bgr_to_rgb') else 'BGR'
+    pixels = dict(
+        channels=channels,
+        mean=preprocessor.get('mean') or [0, 0, 0],
+        std=preprocessor.get('std') or [1, 1, 1],
+    )
+    crop = dict(
+        input_size=[width, height],
+        padding=settings['GetBBoxCenterScale'].get('padding', 1.25),
+        use_udp=settings['TopdownAffine'].get('use_udp', False),
+    )
+    meta = student.dataset_meta
+    names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
+    outputs = {
+        'output': f'{type(codec).__name__} heatmaps (batch, {len(names)}, height, width)',
+        'simcc_x': f'(batch, {len(names)}, bins) per axis, {type(codec).__name__}',
+    }[graph.map_names[0]]
+    if graph.decoder is not None:
+        outputs = (
+            f'keypoints (batch, {len(names)}, 2) in pixels of the input, x before y, and scores '
+            f'(batch, {len(names)}), decoded as {type(codec).__name__} does'
+        )
+    return dict(
+        input=f'float32 (batch, 3, {height}, {width}), {channels}, (value of 0..255 - mean) / std',
+        outputs=outputs,
+        flip_test='not in the graph',
+        pixels=json.dumps(pixels),
+        crop=json.dumps(crop),
+        keypoint_names=json.dumps(names),
+        skeleton=json.dumps([list(map(int, link)) for link in meta['skeleton_links']]),
+    )
+
+
+def _exported(graph: StudentGraph) -> onnx.ModelProto:
+    width, height = map(int, graph.student.head.decoder.input_size)
+    program = torch.onnx.export(
+        graph,
+        # One image would make the exporter take the batch for a constant.
+        (torch.zeros(2, 3, height, width),),
+        input_names=['input'],
+        output_names=[*(DECODED if graph.decoder is not None else ()), *graph.map_names],
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim('batch')},),
+        opset_version=OPSET,
+        verbose=False,
+    )
+    return program.model_proto
+
+
+def _check_folded(model: onnx.ModelProto) -> None:
+    """Assert that no convolution is followed by a batch norm that it could have taken in."""
+    users = Counter(name for node in model.graph.node for name in node.input)
+    foldable = {
+        node.output[0]
+        for node in model.graph.node
+        if node.op_type in CONVOLUTIONS and users[node.output[0]] == 1
+    }
+    left = [
+        node.name
+        for node in model.graph.node
+        if node.op_type == 'BatchNormalization' and node.input[0] in foldable
+    ]
+    if left:
+        raise AssertionError(f'batch norms are not folded into their convolutions: {left[:3]}')

@@ -1,0 +1,50 @@
+"""Find poses in a picture, a folder of pictures or a video, by an exported student."""
+
+import argparse
+from pathlib import Path
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.infer import OnnxEngine, TorchEngine, infer, read_boxes
+
+
+def main() -> None:
+    """Parse, infer and say where the results are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', type=Path, help='a picture, a folder of pictures, or a video')
+    parser.add_argument(
+        '--student', type=Path, required=True, help='the folder that tools/export_student.py wrote'
+    )
+    parser.add_argument(
+        '--out', type=Path, default='infer_out', help='the folder for all that is written'
+    )
+    parser.add_argument(
+        '--boxes',
+        type=Path,
+        help='JSON with boxes around persons by file name, {"a.jpg": [[x1, y1, x2, y2], ...]}; '
+        'what is not named is taken whole, as one person',
+    )
+    parser.add_argument('--device', help="as in torch, e.g. 'cuda:0' (default: what is there)")
+    parser.add_argument(
+        '--onnx',
+        nargs='?',
+        const='student.onnx',
+        metavar='NAME',
+        help='run this graph of the folder (default: student.onnx) on the CPU by onnxruntime',
+    )
+    args = parser.parse_args()
+    if args.onnx and args.device:
+        parser.error('--onnx runs on the CPU: leave --device out')
+    with errors_in_one_sentence():
+        boxes = read_boxes(args.boxes) if args.boxes else None
+        if args.onnx:
+            engine = OnnxEngine(args.student, args.onnx)
+        else:
+            engine = TorchEngine(args.student, args.device)
+        done = infer(args.source, engine, args.out, boxes)
+    skipped = f', {len(done.skipped)} skipped' if done.skipped else ''
+    print(f'{done.written} pictures{skipped}: {args.out}/predictions and {args.out}/visualizations')
+
+
+if __name__ == '__main__':
+    main()
