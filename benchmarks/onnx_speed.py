@@ -1,0 +1,102 @@
+"""One image on one CPU thread: onnxruntime against eager PyTorch.
+
+    OMP_NUM_THREADS=1 python benchmarks/onnx_speed.py
+
+Both sides take turns in one process, and the clock is the process's own CPU time: with one thread
+it is the time of an idle machine, but for what others do to the caches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import onnxruntime
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
+from mmpose.apis import init_model  # isort: skip
+from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.export import student_config
+from okdhp_mm.onnx_export import build_onnx
+
+CONFIGS = ('hrnet_w32_coco', 'mobilenetv2_coco', 'shufflenetv2_coco')
+FOLDER = Path(__file__).parents[1] / 'configs' / 'okdhp'
+
+
+def student_of(config: str) -> nn.Module:
+    """The student of a training config, untrained."""
+    cfg = student_config(Config.fromfile(config), 0)
+    drop_pretrained(cfg.model)
+    with tempfile.NamedTemporaryFile('w', suffix='.py') as file:
+        file.write(cfg.pretty_text)
+        file.flush()
+        return init_model(file.name, None, device='cpu')
+
+
+def session_of(student: nn.Module, decode: bool) -> onnxruntime.InferenceSession:
+    """The exported student on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model, _ = build_onnx(student, decode)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=['CPUExecutionProvider']
+    )
+
+
+def take_turns(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of every side in every round, after three rounds of warm-up."""
+    seconds = {name: [] for name in sides}
+    for round_ in range(-3, rounds):
+        for name, run in sides.items():
+            start = time.process_time()
+            run()
+            if round_ >= 0:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def compare(config: str, decode: bool, rounds: int) -> str:
+    """One line of the table."""
+    student = student_of(config)
+    session = session_of(student, decode)
+    width, height = map(int, student.head.decoder.input_size)
+    images = torch.randn(1, 3, height, width)
+    sides = {
+        'eager': partial(student, images, None, mode='tensor'),
+        'graph': partial(session.run, None, {'input': images.numpy()}),
+    }
+    with torch.inference_mode():
+        seconds = take_turns(sides, rounds)
+    ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    eager, graph = (1000 * statistics.median(values) for values in seconds.values())
+    return f'{Path(config).stem:20}{eager:8.1f}ms{graph:8.1f}ms   {middle:.2f} ({low:.2f} .. {high:.2f})'
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('configs', nargs='*', default=[f'{FOLDER / c}.py' for c in CONFIGS])
+    parser.add_argument('--rounds', type=int, default=40)
+    parser.add_argument('--decode', action='store_true', help='decode in the graph, too')
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    init_default_scope('mmpose')
+    print(f'torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch 1')
+    print(f'{"":20}{"eager":>10}{"graph":>10}   eager / graph, median of rounds (quartiles)')
+    for config in args.configs:
+        print(compare(config, args.decode, args.rounds))
+
+
+if __name__ == '__main__':
+    main()
