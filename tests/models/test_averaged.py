@@ -10,7 +10,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.averaged import AveragedCopy
 
-MOMENTUM = 0.3
+MOMENTUM = 0.8
 
 
 def pcl(**test_cfg):
@@ -30,7 +30,7 @@ def test_it_is_the_moving_average_of_parameters_and_buffers():
             for value in model.state_dict().values():
                 value.mul_(step + 1)
         average.update(model)
-        share = max(MOMENTUM, 1 / (step + 1))  # the first update copies
+        share = max(MOMENTUM, 10 / (step + 10))  # the first update copies
         state = {name: value.clone() for name, value in model.state_dict().items()}
         expected = expected or state
         for name, value in state.items():
