@@ -9,7 +9,6 @@ from torch import nn
 
 from ..errors import UserError
 
-
 WARM_UP = 10
 
 
