@@ -79,7 +79,8 @@ def compare(config: str, decode: bool, rounds: int) -> str:
     ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     eager, graph = (1000 * statistics.median(values) for values in seconds.values())
-    return f'{Path(config).stem:20}{eager:8.1f}ms{graph:8.1f}ms   {middle:.2f} ({low:.2f} .. {high:.2f})'
+    times = f'{Path(config).stem:20}{eager:8.1f}ms{graph:8.1f}ms'
+    return f'{times}   {middle:.2f} ({low:.2f} .. {high:.2f})'
 
 
 def main() -> None:

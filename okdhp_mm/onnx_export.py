@@ -22,6 +22,7 @@ from .checkpoint import use_safe_loader
 from .errors import UserError
 from .models.readouts import SimCCReadout, readout_of
 from .onnx_decode import graph_decoder
+from .onnx_deconvolution import without_deconvolutions
 
 if TYPE_CHECKING:
     import onnx
@@ -111,7 +112,7 @@ def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProt
         UserError: If packages are missing, or the codec cannot be decoded in a graph.
     """
     check_installed()
-    graph = StudentGraph(student, decode)
+    graph = StudentGraph(without_deconvolutions(student), decode)
     tapped = _exported(graph)
     _check_folded(tapped)
     for node in tapped.graph.node:

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from common import python
+from common import python, shake
 from mmengine.dataset import Compose
 from mmpose.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
 from students import SIMCC, SIZE, write_student
+from torch import nn
 
 from okdhp_mm import onnx_export
 from okdhp_mm.demo.figures import draw_figure
 from okdhp_mm.errors import UserError
 from okdhp_mm.infer import OnnxEngine, TorchEngine
 from okdhp_mm.onnx_decode import graph_decoder
+from okdhp_mm.onnx_deconvolution import without_deconvolutions
 
 onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
 onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
@@ -133,6 +135,26 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_this_machine(decoded
     content = (folder / 'student.onnx').read_bytes()
     for trace in (ROOT, sys.prefix, Path.home()):
         assert str(trace).encode() not in content
+
+
+@pytest.mark.parametrize('bias', [False, True])
+@pytest.mark.parametrize('normed', [False, True])
+def test_deconvolutions_become_convolutions(bias, normed):
+    layers = [nn.ConvTranspose2d(5, 3, 4, 2, 1, bias=bias), nn.ReLU()]
+    if normed:
+        layers.insert(1, nn.BatchNorm2d(3))
+    stock = shake(nn.Sequential(nn.Conv2d(2, 5, 1), nn.Sequential(*layers))).eval()
+    graph = without_deconvolutions(stock)
+    assert not any(isinstance(m, (nn.ConvTranspose2d, nn.BatchNorm2d)) for m in graph.modules())
+    features = torch.randn(2, 2, 6, 4)
+    assert torch.allclose(graph(features), stock(features), atol=1e-5)
+    assert isinstance(stock[1][0], nn.ConvTranspose2d), 'the student itself stays'
+
+
+@pytest.mark.parametrize('settings', [dict(kernel_size=2, stride=2), dict(kernel_size=4, stride=2)])
+def test_other_deconvolutions_stay(settings):
+    stock = nn.Sequential(nn.ConvTranspose2d(5, 3, **settings))
+    assert isinstance(without_deconvolutions(stock)[0], nn.ConvTranspose2d)
 
 
 # ----------------------------------------------------------------------------- the decoders
