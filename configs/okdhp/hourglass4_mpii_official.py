@@ -1,4 +1,4 @@
-# hourglass4_mpii.py with the authors' FAU and losses instead of our defaults, for comparison.
+# hourglass4_mpii.py with the authors' FAU, losses and initial weights instead of our defaults.
 _base_ = ['./hourglass4_mpii.py', '../_base_/methods/okdhp_official.py']
 
-model = dict(**_base_.method)
+model = dict(**_base_.method, backbone=dict(init_cfg=None))

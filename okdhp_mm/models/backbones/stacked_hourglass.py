@@ -12,6 +12,8 @@ from ...errors import UserError
 STRIDE = 4
 """Of the features, and so of the heatmaps, to the image."""
 
+SMALL = dict(type='Normal', layer='Conv2d', std=0.005, bias=0.0)
+
 
 @MODELS.register_module()
 class StackedHourglass(BaseBackbone):
@@ -30,7 +32,10 @@ class StackedHourglass(BaseBackbone):
         feat_channels: Channels C between the stacks, divisible by 4.
         depth: How many times an hourglass halves its feature map.
         num_blocks: Bottlenecks at every place of the hourglass.
-        init_cfg: As in every mmengine module; by default PyTorch's own initialisation.
+        init_cfg: As in every mmengine module. By default convolutions start small and with them
+            the heatmaps, as those of mmpose's heads do; with PyTorch's own initialisation
+            (``init_cfg=None``, the authors'), the first hundreds of steps go into unlearning
+            heatmaps that are far larger than the targets.
 
     Shape:
         forward: (B, 3, H, W) -> S heatmaps (B, K, H/4, W/4), the first stack's first. H and W are
@@ -47,7 +52,7 @@ class StackedHourglass(BaseBackbone):
         feat_channels: int = 256,
         depth: int = 4,
         num_blocks: int = 1,
-        init_cfg=None,
+        init_cfg=SMALL,
     ):
         super().__init__(init_cfg)
         if min(num_stacks, num_keypoints, feat_channels, depth, num_blocks) < 1:
