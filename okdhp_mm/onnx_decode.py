@@ -103,16 +103,8 @@ class Dark(nn.Module):
         return _top(peak, dxx + flat, dxy * usable, dyy + flat) * usable.unsqueeze(-1)
 
 
-class UnbiasedDark(nn.Module):
-    """The same as UDP does it: from the nearest neighbours, at the border too.
-
-    Args:
-        kernel: Size of the blur.
-    """
-
-    def __init__(self, kernel: int):
-        super().__init__()
-        self.blur = _Blur(kernel)
+class UnbiasedDark(Dark):
+    """The same as UDP does it: from the nearest neighbours, at the border too."""
 
     def forward(self, maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """How far to move."""

@@ -26,9 +26,9 @@ def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
         cfg: Config of the run.
         seed: The run's.
     """
-    if 'branches' not in cfg.model:
-        return initialised(cfg.model, seed).state_dict()
     state = initialised(cfg.model, seed).state_dict()
+    if 'branches' not in cfg.model:
+        return state
     students = [
         initialised(stock_model(cfg.model | own), seed + 1000 * m).state_dict()
         for m, own in enumerate(config_branches(cfg.model))

@@ -77,14 +77,15 @@ class MultiBranchHead(BaseHead):
             num_branches=sizes.branches,
             num_keypoints=sizes.keypoints,
         )
-        kind = MODELS.get(aggregator['type'])
-        if getattr(kind, 'needs_penultimate', False):
+        kinds = [MODELS.get(aggregator['type']), *map(type, self.distiller.terms.values())]
+        asking = [kind for kind in kinds if getattr(kind, 'needs_penultimate', False)]
+        for kind in asking:
             check_penultimate(sizes, kind.__name__)
+        if asking:
+            self._taps = [Tap(layer) for layer in last_layers]
+        if kinds[0] in asking:
             given['branch_channels'] = [channels for channels, _, _ in sizes.penultimate]
         self.aggregator = MODELS.build(given | dict(aggregator))
-        for term in self.distiller.terms.values():
-            if term.needs_penultimate:
-                check_penultimate(sizes, type(term).__name__)
         self.distiller.setup(sizes, self.aggregator.makes_mixtures)
         if any(True for _ in self.aggregator.parameters()) and not self.distiller.trains_aggregator:
             raise UserError(
@@ -92,9 +93,6 @@ class MultiBranchHead(BaseHead):
                 f"{type(self.aggregator).__name__}; add loss_ens=dict(type='Supervise', "
                 "of='ensemble'), or use MeanAggregator, which has no parameters."
             )
-        asking = (self.aggregator, *self.distiller.terms.values())
-        if any(part.needs_penultimate for part in asking):
-            self._taps = [Tap(layer) for layer in last_layers]
 
     @property
     def decoder(self):
