@@ -2,6 +2,9 @@
 
 import copy
 import json
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config, ConfigDict
@@ -101,6 +104,16 @@ def test_from_scratch_drops_every_pretrained_initialisation_and_no_other():
         branches=[dict(backbone=dict()), dict(head=dict(init_cfg=KAIMING))],
         neck=None,
     )
+
+
+def test_options_for_data_that_are_not_validated_on_do_no_harm(monkeypatch):
+    root = Path(__file__).parents[1]
+    train = runpy.run_path(str(root / 'tools' / 'train.py'))
+    arguments = ['resnet18_mpii.py', '--no-validate', '--cfg-options', 'val_dataloader.dataset.a=1']
+    arguments[0] = str(root / 'configs' / 'okdhp' / arguments[0])
+    monkeypatch.setattr(sys, 'argv', ['train.py', *arguments])
+    cfg = train['config_from'](train['parse_args']())
+    assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
 
 
 def test_a_missing_config_is_told():

@@ -49,8 +49,6 @@ def parse_args() -> argparse.Namespace:
 def config_from(args: argparse.Namespace):
     """The config with the arguments merged into it."""
     cfg = load_config(args, args.method)
-    if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -62,6 +60,9 @@ def config_from(args: argparse.Namespace):
     if args.from_scratch:
         drop_pretrained(cfg.model)
     cfg.merge_from_dict(args.cfg_options or {})
+    if args.no_validate:
+        # Last: options can name the data of an evaluation that does not take place.
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     return cfg
 
 
