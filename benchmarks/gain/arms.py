@@ -100,8 +100,9 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
 
 
 def needs_teacher(cfg: Config) -> bool:
-    """Whether a trained network has to be named."""
-    return cfg.model.get('aggregator', {}).get('type') == 'FrozenTeacher'
+    """Whether a trained network has yet to be named."""
+    aggregator = cfg.model.get('aggregator', {})
+    return aggregator.get('type') == 'FrozenTeacher' and not aggregator.get('checkpoint')
 
 
 def branches_config(student: Student, budget: Budget) -> Config:
@@ -141,7 +142,7 @@ def use_data(cfg: Config, data: Data, budget: Budget, seed: int) -> None:
         )
         read(loader.dataset, split, data.images)
     cfg.train_dataloader.dataset.update(
-        type='PairedMpii', seed=seed, taped_epochs=budget.epochs if budget.tape else 0
+        type='PairedMpii', seed=seed, augmentations=budget.augmentations
     )
 
 

@@ -38,8 +38,9 @@ class Budget:
         batch_size: Of the training.
         lr: Of Adam after the warm-up, which takes 5 % of the training; a cosine follows.
         workers: Of the data loaders.
-        tape: Whether the crops of all epochs are kept in memory: all arms of a seed train on the
-            same, so that only the first pays for making them. Without workers only.
+        augmentations: How many of a person there are: after so many epochs they repeat, and all
+            arms of a seed find them in memory (27 kB per crop of 64x64). Without workers only; 0
+            for new ones in every epoch.
         bf16: Whether the training is in mixed precision, where there is a GPU.
         flip_test: Whether the evaluation averages over the mirror image.
     """
@@ -55,7 +56,7 @@ class Budget:
     batch_size: int
     lr: float
     workers: int
-    tape: bool
+    augmentations: int
     bf16: bool
     flip_test: bool
 
@@ -71,6 +72,7 @@ CPU = Budget(
         resnet18=Student(
             'resnet18_mpii',
             dict(
+                split='layer2',
                 backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 2, 1)),
                 head=dict(
                     in_channels=128, deconv_out_channels=(64, 32), deconv_kernel_sizes=(4, 4)
@@ -103,9 +105,9 @@ CPU = Budget(
     test_persons=EVERYBODY,
     epochs=10,
     batch_size=32,
-    lr=1e-2,
+    lr=5e-3,
     workers=0,
-    tape=True,
+    augmentations=12,
     bf16=False,
     flip_test=False,
 )
@@ -129,7 +131,7 @@ GPU = Budget(
     batch_size=64,
     lr=1e-3,
     workers=14,
-    tape=False,
+    augmentations=0,
     bf16=True,
     flip_test=True,
 )

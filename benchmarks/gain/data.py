@@ -125,17 +125,18 @@ class PairedMpii(MpiiDataset):
 
     Args:
         seed: The run's.
-        taped_epochs: Samples of so many epochs are kept in memory, for the next run with this seed.
+        augmentations: After so many epochs they repeat; 0 for never. Then they are kept in memory,
+            for the next run with this seed, too.
     """
 
-    def __init__(self, *args, seed: int, taped_epochs: int = 0, **kwargs):
+    def __init__(self, *args, seed: int, augmentations: int = 0, **kwargs):
         super().__init__(*args, **kwargs)
         self.seed = seed
-        self.taped_epochs = taped_epochs
+        self.augmentations = augmentations
         # In shared memory, for workers that live longer than an epoch.
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.samples = {}
-        if taped_epochs:
+        if augmentations:
             tape = f'{seed} {self.ann_file} {kwargs["pipeline"]}'
             if tape not in _tape:
                 _tape.clear()
@@ -152,11 +153,15 @@ class PairedMpii(MpiiDataset):
 
     def prepare_data(self, idx: int) -> dict:
         """The sample, as it comes in this epoch."""
-        epoch = int(self.epoch)
-        if (epoch, idx) in self.samples:
-            return self.samples[epoch, idx]
-        np.random.seed([self.seed, epoch, idx])
-        sample = super().prepare_data(idx)
-        if epoch < self.taped_epochs:
-            self.samples[epoch, idx] = sample
-        return sample
+        number = int(self.epoch)
+        if not self.augmentations:
+            return self.augmented(idx, number)
+        key = number % self.augmentations, idx
+        if key not in self.samples:
+            self.samples[key] = self.augmented(idx, key[0])
+        return self.samples[key]
+
+    def augmented(self, idx: int, number: int) -> dict:
+        """The sample with one of its augmentations."""
+        np.random.seed([self.seed, number, idx])
+        return super().prepare_data(idx)

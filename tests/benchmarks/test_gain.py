@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_mpii import write_mpii
 from mmengine.registry import init_default_scope
 from mmpose.evaluation.metrics import MpiiPCKAccuracy
 from mmpose.registry import DATASETS
-from scipy.io import loadmat, savemat
+from scipy.io import loadmat
 
 from okdhp_mm.checkpoint import use_safe_loader
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -28,37 +28,6 @@ from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
 
 TINY = ['train_persons=12', 'selection_persons=4', 'epochs=2', 'batch_size=4', 'input_size=32']
-# COCO's keypoints from which MPII's are made, by their mean.
-SOURCES = [
-    [16], [14], [12], [11], [13], [15], [11, 12], [5, 6], [5, 6], [0], [10], [8], [6], [5], [7], [9]
-]  # fmt: skip
-
-
-def to_mpii(root, split):
-    """Drawn COCO figures in MPII's format; the head is as long as the trunk is wide."""
-    coco = json.loads((root / 'annotations' / f'person_keypoints_{split}2017.json').read_text())
-    files = {image['id']: image['file_name'] for image in coco['images']}
-    persons, boxes = [], []
-    for annotation in coco['annotations']:
-        keypoints = np.array(annotation['keypoints'], float).reshape(-1, 3)
-        joints = np.array([keypoints[source].mean(0) for source in SOURCES])
-        x, y, width, height = annotation['bbox']
-        persons.append(
-            dict(
-                image=f'{annotation["image_id"] + (1000 if split == "val" else 0)}.jpg',
-                center=[x + width / 2, y + height / 2],
-                scale=max(width, height) / 200,
-                joints=joints[:, :2].tolist(),
-                joints_vis=(joints[:, 2] > 0).astype(int).tolist(),
-            )
-        )
-        source = root / f'{split}2017' / files[annotation['image_id']]
-        (root / 'images').mkdir(exist_ok=True)
-        (root / 'images' / persons[-1]['image']).write_bytes(source.read_bytes())
-        boxes.append([[0, 0], [20, 20]])
-    (root / 'annotations' / f'mpii_{split}.json').write_text(json.dumps(persons))
-    if split == 'val':
-        savemat(root / 'annotations' / 'mpii_gt_val.mat', dict(headboxes_src=np.dstack(boxes)))
 
 
 @pytest.fixture(scope='module')
@@ -66,8 +35,7 @@ def drawn(tmp_path_factory):
     """Drawn persons in MPII's layout."""
     root = tmp_path_factory.mktemp('drawn')
     for split, number in (('train', 16), ('val', 6)):
-        write_coco(root, split, number, seed=0)
-        to_mpii(root, split)
+        write_mpii(root, split, number)
     return root
 
 
@@ -154,22 +122,23 @@ def test_persons_of_one_picture_stay_together():
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
-    def dataset(seed, taped=0):
+    def dataset(seed, augmentations=0):
         cfg = training_config(Run('resnet18', 'alone', seed), budget, splits)
-        cfg.train_dataloader.dataset.taped_epochs = taped
+        cfg.train_dataloader.dataset.augmentations = augmentations
         return DATASETS.build(cfg.train_dataloader.dataset)
 
     def crop(dataset, epoch, index):
         dataset.epoch.fill_(epoch)
         return dataset[index]['inputs']
 
-    first, again, taped = dataset(0), dataset(0), dataset(0, taped=3)
+    first, again, taped = dataset(0), dataset(0), dataset(0, augmentations=3)
     expected = crop(first, 1, 3)
     crop(again, 0, 5)
     np.random.seed(99)
     assert torch.equal(crop(again, 1, 3), expected)
     assert torch.equal(crop(taped, 1, 3), expected)
-    assert crop(dataset(0, taped=3), 1, 3) is crop(taped, 1, 3), 'the next run plays the tape'
+    assert crop(taped, 4, 3) is crop(taped, 1, 3), 'after three epochs they repeat'
+    assert crop(dataset(0, augmentations=3), 1, 3) is crop(taped, 1, 3), 'kept for the next run'
     assert not torch.equal(crop(first, 2, 3), expected)
     assert not torch.equal(crop(dataset(1), 1, 3), expected)
 
@@ -256,8 +225,8 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs
 
 
 def test_workers_change_nothing(splits, budget, runs, tmp_path):
-    # As the GPU's budget has them: workers that outlive an epoch, and no tape.
-    budget = override(budget, ['workers=2', 'tape=False'])
+    # As the GPU's budget has them: workers that outlive an epoch, and new augmentations.
+    budget = override(budget, ['workers=2', 'augmentations=0'])
     result = train(Run('resnet18', 'alone', 0), splits, budget, tmp_path)
     for key in ('test', 'selection', 'batches'):
         assert result[key] == runs['alone'][key]
