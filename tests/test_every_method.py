@@ -23,10 +23,12 @@ WORLD = 2
 
 
 def write_teacher(folder):
-    """For the offline methods."""
+    """For the offline methods, and the student cut out of it, from which a second stage starts."""
     teacher = okdhp_model('resnet')
     Config(dict(model=teacher)).dump(folder / 'teacher.py')
-    torch.save(shake(build(teacher)).state_dict(), folder / 'teacher.pth')
+    state = shake(build(teacher)).state_dict()
+    torch.save(state, folder / 'teacher.pth')
+    torch.save(dict(state_dict=student_state(state, 0), meta={}), folder / 'student.pth')
 
 
 def model_of(method, folder):
@@ -83,7 +85,8 @@ def losses_of_a_run(folder, config, **changes):
 
 
 def test_a_resumed_run_goes_on_with_the_losses_of_an_uninterrupted_one(config, tmp_path):
-    whole = losses_of_a_run(tmp_path / 'whole', config)
+    start = str(tmp_path / 'student.pth') if config.get('freeze_backbone') else None
+    whole = losses_of_a_run(tmp_path / 'whole', config, load_from=start)
     resumed = losses_of_a_run(
         tmp_path / 'resumed',
         config,

@@ -73,6 +73,18 @@ def test_a_training_without_negatives_does_not_start(settings, batch_size, works
             DistillProgressHook().before_train(runner)
 
 
+@pytest.mark.parametrize('loaded', [True, False])
+def test_a_frozen_backbone_has_to_have_been_trained(loaded):
+    runner = runner_of(make_model(freeze_backbone=True), 0)
+    runner.train_dataloader = DataLoader([0] * 4, batch_size=2)
+    runner._has_loaded = loaded
+    if loaded:
+        DistillProgressHook().before_train(runner)
+    else:
+        with pytest.raises(UserError, match='nothing was loaded.*load_from=student.pth'):
+            DistillProgressHook().before_train(runner)
+
+
 def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not(model):
     model.train()
     hook, losses = DistillProgressHook(), {}
