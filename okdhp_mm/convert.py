@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -16,6 +17,7 @@ from torch import nn
 from .errors import UserError
 from .export import ESTIMATOR
 from .methods import apply_method, method_file
+from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import FAMILIES, split_points
 from .split_choice import half_way
@@ -29,13 +31,15 @@ class Conversion:
 
     Attributes:
         config: Path of the training config.
-        split: Where its branches part.
+        branches: How many there are.
+        split: Where they part.
         points: Where the backbone can be cut, besides 'whole'.
         stock_parameters: Parameters of the stock network, and of any student.
         trained_parameters: Parameters of the network that is trained.
     """
 
     config: Path
+    branches: int
     split: str
     points: list[str]
     stock_parameters: int
@@ -49,6 +53,7 @@ def convert_config(
     split: str | None = None,
     force: bool = False,
     method: str | None = None,
+    teacher: Sequence[str] | None = None,
 ) -> Conversion:
     """Write a training config for a stock config, after building its model once.
 
@@ -60,10 +65,11 @@ def convert_config(
         force: Whether to overwrite ``out``.
         method: Name or file of the method that trains them; by default nothing is said, as in
             our configs.
+        teacher: Config and checkpoint of the network that an offline method learns from.
 
     Raises:
-        UserError: If there is no such config or method, OKDHP cannot train its model, or ``out``
-            is there.
+        UserError: If there is no such config or method, OKDHP cannot train its model, the method
+            has no use for the teacher, or ``out`` is there.
     """
     out = Path(out)
     if out.suffix != '.py':
@@ -73,18 +79,19 @@ def convert_config(
     external = '::' in stock
     cfg = read_stock(stock if external else os.path.abspath(stock))
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    trained = build(training_model(cfg, branches, split or WHOLE, method), stock)
+    teacher = [os.path.abspath(file) for file in teacher or ()]
+    trained = build(training_model(cfg, branches, split or WHOLE, method, teacher), stock)
     network = build(cfg.model, stock)
     if split is None:
         split = half_way(network)
-        trained = build(training_model(cfg, branches, split, method), stock)
+        trained = build(training_model(cfg, branches, split, method, teacher), stock)
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(config_text(cfg, base, branches, split, method))
+    out.write_text(config_text(cfg, base, branches, split, method, teacher))
     points = split_points(FAMILIES, network.backbone)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
-    return Conversion(out, split, points, *sizes)
+    return Conversion(out, len(trained.head.branches), split, points, *sizes)
 
 
 def read_stock(stock: str) -> Config:
@@ -124,22 +131,43 @@ def build(model: dict, stock: str) -> nn.Module:
         raise UserError(f'The model of {stock} cannot be built here ({reason}).') from error
 
 
-def training_model(cfg: Config, branches: int, split: str, method: str | None) -> dict:
-    """The stock model, multiplied."""
+def training_model(
+    cfg: Config, branches: int, split: str, method: str | None, teacher: Sequence[str]
+) -> dict:
+    """The stock model, multiplied.
+
+    Raises:
+        UserError: If the method has no use for the teacher.
+    """
     model = cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
     if method:
         apply_method(model, method)
+    if teacher:
+        if model.get('aggregator', {}).get('type') != FrozenTeacher.__name__:
+            raise UserError(
+                f'--teacher {teacher[0]}: the method {method!r} learns from its own branches; '
+                'offline methods, like fpd, have a teacher.'
+            )
+        config, checkpoint = teacher
+        model['aggregator'].update(config=config, checkpoint=checkpoint)
     return model
 
 
-def config_text(cfg: Config, base: str, branches: int, split: str, method: str | None) -> str:
+def config_text(
+    cfg: Config,
+    base: str,
+    branches: int,
+    split: str,
+    method: str | None,
+    teacher: Sequence[str],
+) -> str:
     """The lines that make a stock config a training config.
 
     A method is copied into them, for a path to its file would be one of this installation.
     """
     imports = (cfg.get('custom_imports') or {}).get('imports', [])
     imports = ['okdhp_mm', *([imports] if isinstance(imports, str) else imports)]
-    chosen = ', **method' if method else ''
+    named = 'config={!r}, checkpoint={!r}'.format(*teacher) if teacher else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
     lines = [
         f'# {Path(base.rpartition("::")[2]).stem}: {branches} branches {where}.',
@@ -147,7 +175,9 @@ def config_text(cfg: Config, base: str, branches: int, split: str, method: str |
         f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
         *([method_file(method).read_text()] if method else []),
-        f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r}{chosen})',
+        f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
+        *(['model.update(method)'] if method else []),
+        *([f"model['aggregator'].update({named})"] if teacher else []),
         'default_hooks = dict(',
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',

@@ -206,6 +206,21 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert not (tmp_path / 'none.py').exists()
 
 
+def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
+    teacher = stock(name='teacher.py')
+    weights = tmp_path / 'teacher.pth'
+    torch.save(MODELS.build(Config.fromfile(teacher).model).state_dict(), weights)
+    named = (teacher, str(weights))
+    done = convert_config(stock(), tmp_path / 'own.py', method='fpd', teacher=named)
+    assert done.branches == 1
+    model = Config.fromfile(done.config).model
+    assert (model.aggregator.config, model.aggregator.checkpoint) == named
+    losses = run(MODELS.build(model).train(), 'loss', batch())
+    assert losses['loss_kd'] > 0
+    with pytest.raises(UserError, match="method 'dml' learns from its own branches"):
+        convert_config(stock(), tmp_path / 'none.py', method='dml', teacher=named)
+
+
 def test_imports_of_the_stock_config_are_kept(stock, tmp_path):
     cfg = Config.fromfile(convert_config(stock(ALEXNET), tmp_path / 'own.py').config)
     assert cfg.custom_imports.imports == ['okdhp_mm', 'mmpose.datasets']

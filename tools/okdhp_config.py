@@ -1,4 +1,4 @@
-"""Make any of mmpose's heatmap configs a training config with branches."""
+"""Make any of mmpose's heatmap or SimCC configs a training config with branches."""
 
 import argparse
 
@@ -19,13 +19,22 @@ def main() -> None:
     parser.add_argument(
         '--method', help='a name in configs/_base_/methods (default: okdhp), or a file like those'
     )
+    parser.add_argument(
+        '--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='of an offline method (fpd)'
+    )
     parser.add_argument('--force', action='store_true', help='overwrite a config that is there')
     args = parser.parse_args()
     with errors_in_one_sentence():
         done = convert_config(
-            args.config, args.out, args.branches, args.split, args.force, args.method
+            args.config,
+            args.out,
+            args.branches,
+            args.split,
+            args.force,
+            args.method,
+            args.teacher,
         )
-    print(f'{done.config}: {args.branches} branches, split={done.split!r}')
+    print(f'{done.config}: {done.branches} branches, split={done.split!r}')
     print(f'possible splits: {", ".join([*done.points, "whole"])}')
     print(f'parameters: {done.trained_parameters / 1e6:.2f} M in training, '
           f'{done.stock_parameters / 1e6:.2f} M in every student')  # fmt: skip
