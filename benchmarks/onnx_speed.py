@@ -25,8 +25,8 @@ from torch import nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
 from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.deploy.graph import build_onnx
 from okdhp_mm.export import student_config
-from okdhp_mm.onnx_export import build_onnx
 
 CONFIGS = ('hrnet_w32_coco', 'mobilenetv2_coco', 'shufflenetv2_coco')
 FOLDER = Path(__file__).parents[1] / 'configs' / 'okdhp'

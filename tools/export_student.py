@@ -5,11 +5,12 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, read_config
+from okdhp_mm.deploy.export import export_onnx
+from okdhp_mm.deploy.graph import check_installed
+from okdhp_mm.deploy.student import GRAPH
 from okdhp_mm.export import Export, export_student
 from okdhp_mm.menu import export_menu
 from okdhp_mm.models.student import config_branches
-from okdhp_mm.onnx_check import export_onnx
-from okdhp_mm.onnx_export import STUDENT, check_installed
 from okdhp_mm.structures import branch_name
 
 
@@ -59,7 +60,7 @@ def main() -> None:
             export = export_student(cfg, args.checkpoint, out_dir, args.branch, args.force)
             tell(export)
             folders = [out_dir]
-        for file in (folder / STUDENT for folder in folders):
+        for file in (folder / GRAPH for folder in folders):
             if args.onnx:
                 print(f'{file}: {export_onnx(file.parent, args.decode, args.check_images)}')
             elif file.exists():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import errors_in_one_sentence
-from okdhp_mm.infer import OnnxEngine, TorchEngine, infer, read_boxes
+from okdhp_mm.deploy.infer import OnnxEngine, TorchEngine, infer, read_boxes
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from torch import Tensor, nn
 
-from .errors import UserError
+from ..errors import UserError
 
 EPSILON = np.finfo(np.float32).eps
 

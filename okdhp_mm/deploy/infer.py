@@ -22,9 +22,10 @@ from mmengine.logging import print_log
 from mmpose.apis import Pose2DInferencer
 from rich.progress import track
 
-from .checkpoint import use_safe_loader
-from .demo.pictures import draw_pose
-from .errors import UserError
+from ..checkpoint import use_safe_loader
+from ..demo.pictures import draw_pose
+from ..errors import UserError
+from .student import CHECKPOINT, CONFIG, student_files
 
 Boxes = Sequence[Sequence[float]]
 BOXES_EXAMPLE = (
@@ -73,7 +74,7 @@ class TorchEngine(Engine):
     """
 
     def __init__(self, folder: Path, device: str | None = None):
-        files = [_required(folder, name) for name in ('student.py', 'student.pth')]
+        files = student_files(folder, CONFIG, CHECKPOINT)
         use_safe_loader()
         self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')
 
@@ -94,7 +95,7 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, folder: Path, name: str):
-        file = _required(folder, name)
+        (file,) = student_files(folder, name)
         try:
             from .onnx_pose import OnnxPose
         except ImportError as error:
@@ -284,16 +285,6 @@ def _is_box(box: Any) -> bool:
         and all(isinstance(value, (int, float)) for value in box)
         and (box[0] < box[2] and box[1] < box[3])
     )
-
-
-def _required(folder: Path, name: str) -> Path:
-    if not (folder / name).is_file():
-        how = ' with --onnx --decode' if name.endswith('.onnx') else ''
-        raise UserError(
-            f'{folder / name} does not exist; tools/export_student.py CONFIG CHECKPOINT {folder} '
-            f'writes it{how}.'
-        )
-    return folder / name
 
 
 def _thickness(image: np.ndarray) -> int:

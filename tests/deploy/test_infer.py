@@ -12,10 +12,10 @@ from mmpose.apis import MMPoseInferencer
 from students import write_student
 
 from okdhp_mm.demo.figures import draw_figure
+from okdhp_mm.deploy.infer import Engine, TorchEngine, infer, read_boxes
 from okdhp_mm.errors import UserError
-from okdhp_mm.infer import Engine, TorchEngine, infer, read_boxes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BOXES = [[5, 10, 80, 150], [20.5, 30, 100, 140]]
 
 
@@ -114,7 +114,7 @@ def test_a_folder_is_written_and_what_cannot_be_read_is_counted(
     student, pictures, tmp_path, monkeypatch, capsys
 ):
     warned = []
-    monkeypatch.setattr('okdhp_mm.infer.print_log', lambda text, *_: warned.append(text))
+    monkeypatch.setattr('okdhp_mm.deploy.infer.print_log', lambda text, *_: warned.append(text))
     run_tool(monkeypatch, pictures, '--student', student, '--out', tmp_path, '--device', 'cpu')
     assert '2 pictures, 1 skipped' in capsys.readouterr().out
     assert warned == [f'{pictures / "broken.jpg"} cannot be read and is skipped']
@@ -160,12 +160,16 @@ def test_a_single_picture_needs_no_folder(pictures, tmp_path):
 
 
 def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch):
-    for options, name in (((), 'student.py'), (('--onnx',), 'student.onnx --onnx')):
+    cases = {
+        'student.py and no student.pth': ((), 'CHECKPOINT FOLDER wrote'),
+        'student.onnx': (('--onnx',), 'CHECKPOINT FOLDER with --onnx --decode wrote'),
+    }
+    for missing, (options, how) in cases.items():
         with pytest.raises(SystemExit) as ended:
             run_tool(monkeypatch, pictures, '--student', tmp_path, *options)
         sentence = str(ended.value)
-        assert sentence.startswith(f'error: {tmp_path / name.split()[0]} does not exist; ')
-        assert ('--onnx --decode' in sentence) == bool(options)
+        assert sentence.startswith(f'error: {tmp_path} has no {missing}: name the folder')
+        assert how in sentence
 
 
 def test_sources_that_are_none_are_refused(pictures, tmp_path):

@@ -12,10 +12,10 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
-from .demo.figures import draw_figure
-from .errors import UserError
+from ..demo.figures import draw_figure
+from ..errors import UserError
+from .graph import StudentGraph
 from .infer import image_files
-from .onnx_export import STUDENT, StudentGraph, build_onnx, load_student
 
 TOLERANCE = 0.05
 BATCH = 8
@@ -73,28 +73,6 @@ def crops_of(student: nn.Module, folder: str | None) -> Tensor:
         person = dict(bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1))
         samples.append(pipeline(dict(img=image, **person, **student.dataset_meta)))
     return student.data_preprocessor(pseudo_collate(samples), training=False)['inputs']
-
-
-def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
-    """Write ``student.onnx`` beside an exported student, if it gives what PyTorch gives.
-
-    Args:
-        folder: Where ``student.py`` and ``student.pth`` are.
-        decode: Whether the graph gives keypoints and scores instead of maps.
-        check_images: Folder of pictures to compare on; None draws figures.
-
-    Raises:
-        UserError: If there is no student, packages are missing, the codec cannot be decoded in a
-            graph, or the pictures cannot be read.
-    """
-    student = load_student(folder)
-    crops = crops_of(student, check_images)
-    model, tapped = build_onnx(student, decode)
-    found = agreement(student, tapped.SerializeToString(), crops)
-    if found.farthest > TOLERANCE or found.contested.all():
-        raise AssertionError(f'the ONNX graph is not the student: {found}')
-    (folder / STUDENT).write_bytes(model.SerializeToString())
-    return found
 
 
 @torch.no_grad()

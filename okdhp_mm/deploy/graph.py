@@ -11,18 +11,15 @@ import copy
 import importlib.util
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from mmpose.apis import init_model
 from torch import Tensor, nn
 
-from .checkpoint import use_safe_loader
-from .errors import UserError
-from .models.readouts import SimCCReadout, readout_of
-from .onnx_decode import graph_decoder
-from .onnx_deconvolution import without_deconvolutions
+from ..errors import UserError
+from ..models.readouts import SimCCReadout, readout_of
+from .decode import graph_decoder
+from .deconvolution import without_deconvolutions
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 # What torch's exporter writes itself; another one would be converted to.
 OPSET = 18
-STUDENT = 'student.onnx'
 DECODED = ('keypoints', 'scores')
 CONVOLUTIONS = ('Conv', 'ConvTranspose')
 
@@ -81,28 +77,11 @@ def check_installed() -> None:
         raise UserError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(PACKAGES)}')
 
 
-def load_student(folder: Path) -> nn.Module:
-    """The student in a folder, on the CPU.
-
-    Raises:
-        UserError: If there is none.
-    """
-    files = folder / 'student.py', folder / 'student.pth'
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise UserError(
-            f'{folder} has no {" and no ".join(missing)}: name the folder that '
-            'tools/export_student.py wrote.'
-        )
-    use_safe_loader()
-    return init_model(*map(str, files), device='cpu')
-
-
 def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Turn a student into a graph.
 
     Args:
-        student: A stock estimator, as :func:`load_student` gives it.
+        student: A stock estimator, as :func:`~okdhp_mm.deploy.student.load_student` gives it.
         decode: Whether the graph gives keypoints and scores instead of maps.
 
     Returns:

@@ -1,0 +1,1 @@
+"""The exported student: as an ONNX graph, checked; and poses in files, by either."""

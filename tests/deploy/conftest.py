@@ -1,0 +1,36 @@
+"""Exported students, for all that is tested of one."""
+
+import cv2
+import numpy as np
+import pytest
+from students import SIMCC, write_student
+
+from okdhp_mm.demo.figures import draw_figure
+
+
+@pytest.fixture(scope='session')
+def pictures(tmp_path_factory):
+    """A folder of drawn persons."""
+    folder = tmp_path_factory.mktemp('pictures')
+    for seed in range(5):
+        image = draw_figure(np.random.default_rng(100 + seed)).image
+        cv2.imwrite(str(folder / f'{seed}.png'), image)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def decoded(tmp_path_factory, pictures):
+    """A student with a graph that decodes, and how that was found to agree."""
+    from okdhp_mm.deploy.export import export_onnx
+
+    folder = write_student(tmp_path_factory.mktemp('decoded'))
+    return folder, export_onnx(folder, decode=True, check_images=str(pictures))
+
+
+@pytest.fixture(scope='session')
+def simcc(tmp_path_factory):
+    """A SimCC student with a graph that does not decode, checked on drawn figures."""
+    from okdhp_mm.deploy.export import export_onnx
+
+    folder = write_student(tmp_path_factory.mktemp('simcc'), SIMCC)
+    return folder, export_onnx(folder)

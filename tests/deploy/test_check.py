@@ -1,0 +1,74 @@
+"""The comparison of a graph with PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from students import SIMCC, write_student
+
+onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+from okdhp_mm.deploy import check, export  # noqa: E402
+from okdhp_mm.deploy.student import load_student  # noqa: E402
+from okdhp_mm.errors import UserError  # noqa: E402
+
+TOLERANCE = 0.05
+
+
+def test_the_check_tells_the_differences(decoded, simcc):
+    for _, found in (decoded, simcc):
+        assert 0 < found.maps < 1e-4 * found.height
+        assert found.farthest < TOLERANCE
+        assert found.contested.mean() < 0.1
+    assert str(decoded[1]).startswith('5 crops: maps differ by at most')
+    assert decoded[1].keypoints.shape == (5, 17)
+
+
+def test_the_check_finds_a_graph_of_other_weights(simcc, pictures):
+    folder, _ = simcc
+    student = load_student(folder)
+    student.head.final_layer.weight.data += 0.1
+    crops = check.crops_of(student, str(pictures))
+    found = check.agreement(student, (folder / 'student.onnx').read_bytes(), crops)
+    assert found.maps > 1e-3
+    assert found.keypoints.max() > 1
+
+
+def test_a_graph_that_differs_is_not_written(simcc, tmp_path, monkeypatch):
+    folder = write_student(tmp_path, SIMCC)
+    state = torch.load(folder / 'student.pth', weights_only=True)
+    state['state_dict']['head.mlp_head_x.bias'][5] += 10
+    torch.save(state, folder / 'student.pth')
+    monkeypatch.setattr(
+        export, 'build_onnx', lambda *_: (onnx.load(str(simcc[0] / 'student.onnx')),) * 2
+    )
+    with pytest.raises(AssertionError, match='the ONNX graph is not the student: 16 crops'):
+        export.export_onnx(folder)
+    assert not (folder / 'student.onnx').exists()
+
+
+def test_keypoints_that_rounding_moves_are_contested(decoded):
+    student = load_student(decoded[0])
+    maps = np.zeros((1, 17, 24, 16), np.float32)
+    maps[:, :, 5, 5] = 1
+    maps[:, :, 5, 7] = 0.5  # so that the quarter of a pixel is no tie
+    maps[:, :, 4, 5] = maps[:, :, 5, 6] = 0.4
+    maps[:, 3, 20, 10] = 1 - 1e-6
+    keypoints = check.stock_keypoints(student, [maps])
+    contested = check._contested(student, [maps], keypoints, 1e-5)
+    assert contested[0].nonzero()[0].tolist() == [3]
+
+
+def test_a_folder_without_a_student_is_refused(tmp_path):
+    with pytest.raises(UserError, match='has no student.py and no student.pth: name the folder'):
+        export.export_onnx(tmp_path)
+
+
+def test_a_folder_without_pictures_to_check_on_is_refused(decoded, tmp_path):
+    student = load_student(decoded[0])
+    with pytest.raises(UserError, match='is no folder with pictures'):
+        check.crops_of(student, str(tmp_path))
+    (tmp_path / 'a.jpg').write_text('not a picture')
+    with pytest.raises(UserError, match=r'a\.jpg is no picture that can be read'):
+        check.crops_of(student, str(tmp_path))

@@ -1,0 +1,107 @@
+"""What is in the graph of a student, and that it gives what PyTorch gives."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from students import SIZE
+
+onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+from okdhp_mm.deploy import graph  # noqa: E402
+from okdhp_mm.deploy.student import load_student  # noqa: E402
+from okdhp_mm.errors import UserError  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 0.05
+
+
+def images(number):
+    return torch.randn(number, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(number))
+
+
+def outputs(folder, batch):
+    session = onnxruntime.InferenceSession(str(folder / 'student.onnx'))
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {'input': batch.numpy()}), strict=True))
+
+
+def graph_of(folder):
+    return onnx.load(str(folder / 'student.onnx'))
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_keypoints_of_any_batch_are_the_stock_predictions(decoded, number):
+    folder, _ = decoded
+    student = load_student(folder)
+    with torch.no_grad():
+        maps = student(images(number), None, mode='tensor')
+    expected = student.head.decode(maps)
+    found = outputs(folder, images(number))
+    assert list(found) == ['keypoints', 'scores']
+    assert found['keypoints'].shape == (number, 17, 2)
+    for m, instances in enumerate(expected):
+        assert abs(found['keypoints'][m] - instances.keypoints[0]).max() < TOLERANCE
+        assert found['scores'][m] == pytest.approx(instances.keypoint_scores[0], abs=1e-3)
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_simcc_vectors_of_any_batch_are_pytorchs(simcc, number):
+    folder, _ = simcc
+    with torch.no_grad():
+        x, y = load_student(folder)(images(number), None, mode='tensor')
+    found = outputs(folder, images(number))
+    assert list(found) == ['simcc_x', 'simcc_y']
+    assert found['simcc_x'].shape == (number, 17, 128)
+    assert found['simcc_x'] == pytest.approx(x.numpy(), abs=1e-3)
+    assert found['simcc_y'] == pytest.approx(y.numpy(), abs=1e-3)
+
+
+def test_no_batch_norm_is_left(decoded, simcc):
+    for folder, _ in (decoded, simcc):
+        kinds = {node.op_type for node in graph_of(folder).graph.node}
+        assert 'Conv' in kinds
+        assert 'BatchNormalization' not in kinds
+
+
+def test_a_batch_norm_that_could_be_folded_is_refused():
+    node = onnx.helper.make_node
+    nodes = [node('Conv', ['x', 'w'], ['y']), node('BatchNormalization', ['y'], ['z'], name='bn')]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, 'graph', [], []))
+    with pytest.raises(AssertionError, match=r"not folded into their convolutions: \['bn'\]"):
+        graph._check_folded(model)
+    nodes.append(node('Add', ['y', 'z'], ['sum']))
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, 'graph', [], []))
+    graph._check_folded(model)
+
+
+def test_the_file_says_what_a_user_must_know_and_nothing_of_this_machine(decoded):
+    folder, _ = decoded
+    said = {entry.key: entry.value for entry in graph_of(folder).metadata_props}
+    assert said['input'] == 'float32 (batch, 3, 96, 64), RGB, (value of 0..255 - mean) / std'
+    assert 'keypoints (batch, 17, 2)' in said['outputs']
+    assert said['flip_test'] == 'not in the graph'
+    assert json.loads(said['crop']) == dict(input_size=[64, 96], padding=1.1, use_udp=False)
+    assert json.loads(said['pixels'])['mean'] == [123.675, 116.28, 103.53]
+    assert json.loads(said['keypoint_names'])[0] == 'nose'
+    content = (folder / 'student.onnx').read_bytes()
+    for trace in (ROOT, sys.prefix, Path.home()):
+        assert str(trace).encode() not in content
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(graph, 'PACKAGES', ('onnx', 'onnx_that_is_nowhere'))
+    with pytest.raises(UserError, match='ONNX needs onnx_that_is_nowhere: pip install onnx onnx_'):
+        graph.check_installed()
+
+
+def test_decoding_without_a_graph_is_a_wrong_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['export_student.py', 'a.py', 'a.pth', 'out', '--decode'])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
+    assert '--decode and --check-images are for --onnx' in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""The graph where there is no torch, and beside the stock inferencer."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from common import python
+from mmengine.dataset import Compose
+from students import SIZE
+
+from okdhp_mm.demo.figures import draw_figure
+from okdhp_mm.deploy.infer import OnnxEngine, TorchEngine
+from okdhp_mm.errors import UserError
+
+onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+from okdhp_mm.deploy.onnx_pose import OnnxPose  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 0.05
+
+
+@pytest.mark.parametrize('use_udp', [False, True])
+def test_crops_are_those_of_the_stock_pipeline(decoded, use_udp):
+    pose = OnnxPose(decoded[0] / 'student.onnx')
+    pose.use_udp = use_udp
+    image = draw_figure(np.random.default_rng(3)).image
+    for box in ([10, 20, 90, 150], [30, 60, 110, 90], [-5, -7, 200, 200]):
+        pipeline = Compose(
+            [
+                dict(type='GetBBoxCenterScale', padding=1.1),
+                dict(type='TopdownAffine', input_size=SIZE, use_udp=use_udp),
+            ]
+        )
+        stock = pipeline(dict(img=image, bbox=np.array([box], np.float32)))
+        box = np.array(box, np.float32)
+        scale = pose._scale(box)
+        assert scale == pytest.approx(stock['input_scale'])
+        crop = pose._crop(image, (box[:2] + box[2:]) / 2, scale).transpose(1, 2, 0)
+        pixels = (crop * pose.std + pose.mean)[..., ::-1]
+        assert abs(pixels - stock['img']).max() < 0.01
+
+
+def test_both_engines_find_the_same(decoded):
+    folder, _ = decoded
+    image = draw_figure(np.random.default_rng(3)).image
+    boxes = [[10, 20, 90, 150], [30, 60, 110, 100]]
+    for given in (None, boxes):
+        (theirs, _), (ours, picture) = (
+            engine(image, given)
+            for engine in (TorchEngine(folder, 'cpu'), OnnxEngine(folder, 'student.onnx'))
+        )
+        assert picture.shape == image.shape
+        assert len(ours) == len(theirs) == len(given or [0])
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.keys() == b.keys()
+            assert np.allclose(a['keypoints'], b['keypoints'], atol=TOLERANCE)
+            assert np.allclose(a['keypoint_scores'], b['keypoint_scores'], atol=1e-3)
+            assert np.allclose(a['bbox'], b['bbox'])
+
+
+WITHOUT_TORCH = """
+import importlib.abc, importlib.util, sys
+
+class Impossible(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'mmpose', 'mmengine', 'mmcv', 'okdhp_mm'):
+            raise ImportError(f'{name} is gone')
+
+sys.meta_path.insert(0, Impossible())
+module, student, image = sys.argv[1:]
+spec = importlib.util.spec_from_file_location('onnx_pose', module)
+onnx_pose = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(onnx_pose)
+import cv2
+keypoints, scores = onnx_pose.OnnxPose(student, threads=1)(cv2.imread(image))
+print(keypoints.shape, scores.shape)
+"""
+
+
+def test_it_runs_without_torch(decoded, pictures, tmp_path):
+    module = ROOT / 'okdhp_mm' / 'deploy' / 'onnx_pose.py'
+    arguments = ('-c', WITHOUT_TORCH, module, decoded[0] / 'student.onnx', pictures / '0.png')
+    result = subprocess.run(python(*arguments), cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.strip() == '(1, 17, 2) (1, 17)', result.stderr[-1500:]
+
+
+def test_a_graph_that_gives_maps_is_refused_by_what_wants_keypoints(simcc):
+    with pytest.raises(UserError, match='gives maps, not keypoints: export it with --onnx --dec'):
+        OnnxEngine(simcc[0], 'student.onnx')
+
+
+def test_a_graph_of_another_program_is_refused(tmp_path):
+    value = onnx.helper.make_tensor_value_info
+    nodes = [onnx.helper.make_node('Relu', ['x'], ['y'])]
+    graph = onnx.helper.make_graph(nodes, 'graph', [value('x', 1, [1])], [value('y', 1, [1])])
+    opset = [onnx.helper.make_opsetid('', 18)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.save(model, str(tmp_path / 'student.onnx'))
+    with pytest.raises(UserError, match='does not say how to crop'):
+        OnnxEngine(tmp_path, 'student.onnx')
