@@ -1,6 +1,8 @@
 """What a training step of the branches costs beside what it cannot avoid.
 
     python benchmarks/step_time.py configs/okdhp/hrnet_w32_coco.py --batch-size 4
+    python benchmarks/step_time.py configs/okdhp/resnet18_mpii.py --branches 2 3 4 6
+    python benchmarks/step_time.py configs/okdhp/resnet18_mpii.py --bf16 --channels-last --compile
 
 Sides, measured in turns in one run:
 
@@ -8,17 +10,22 @@ Sides, measured in turns in one run:
 - floor: forward and backward of one trunk, the branches' tops and heads, plain MSE
 - students: as many whole students as there are branches, one after another
 
-``--memory SIDE`` runs one side once and prints the peak of a process of its own.
+``--branches`` measures them for several numbers of branches. With ``--bf16`` (autocast, as by
+``train.py --amp`` with ``optim_wrapper.dtype=bfloat16``), ``--channels-last`` or ``--compile`` the
+sides are the step without and with all that are given. ``--memory SIDE`` runs one side once and
+prints the peak of a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from timing import peak_memory, report, take_turns
 from torch import Tensor, nn
@@ -28,8 +35,10 @@ from mmpose.registry import MODELS  # isort: skip
 from mmpose.testing import get_packed_inputs  # isort: skip
 from okdhp_mm.cli import drop_pretrained
 from okdhp_mm.export import stock_model
+from okdhp_mm.models.readouts import readout_of
+from okdhp_mm.models.student import config_branches
 
-REFERENCE = 'floor'
+STEP, FLOOR, STUDENTS = 'step', 'floor', 'students'
 
 
 def packed_batch(model: nn.Module, batch_size: int) -> dict:
@@ -47,9 +56,10 @@ def packed_batch(model: nn.Module, batch_size: int) -> dict:
     return model.data_preprocessor(data, training=True)
 
 
-def step(model: nn.Module, batch: dict) -> None:
-    """The step of ``BaseModel.train_step`` up to the optimiser."""
-    losses = model(**batch, mode='loss')
+def step(model: nn.Module, batch: dict, dtype: torch.dtype | None = None) -> None:
+    """The step of ``BaseModel.train_step`` up to the optimiser, autocast to a dtype if given."""
+    with torch.autocast(batch['inputs'].device.type, dtype, enabled=dtype is not None):
+        losses = model(**batch, mode='loss')
     model.parse_losses(losses)[0].backward()
 
 
@@ -62,41 +72,86 @@ def floor(model: nn.Module, images: Tensor, targets: Tensor) -> None:
 
 def students(model: nn.Module, images: Tensor, targets: Tensor, count: int) -> None:
     """Whole students, one after another."""
+    readout = readout_of(model.head)
     for _ in range(count):
-        F.mse_loss(model(images, None, mode='tensor'), targets).backward()
+        output = readout.stages(model(images, None, mode='tensor'))[-1]
+        F.mse_loss(output, targets).backward()
+
+
+def other_step(model: nn.Module, batch: dict, options: list[str]) -> Callable[[], None]:
+    """The step of a copy of the model, with 'bf16', 'channels_last' and 'compile' where named."""
+    model, batch = copy.deepcopy(model), dict(batch)
+    if 'channels_last' in options:
+        model.to(memory_format=torch.channels_last)
+        batch['inputs'] = batch['inputs'].contiguous(memory_format=torch.channels_last)
+    if 'compile' in options:
+        model.compile()
+    return partial(step, model, batch, torch.bfloat16 if 'bf16' in options else None)
+
+
+def sides_of(
+    config: ConfigDict, batch_size: int, wanted: list[str], options: list[str]
+) -> dict[str, Callable[[], None]]:
+    """The sides that are wanted, of networks of their own; with options, the step with them."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    model = MODELS.build(config).to(device).train()
+    # The end of the ramp-up; and no warning that nobody reports the progress.
+    model.head.distiller.set_progress(1.0)
+    batch = packed_batch(model, batch_size)
+    if options:
+        return {
+            STEP: partial(step, model, batch),
+            ', '.join(options): other_step(model, batch, options),
+        }
+    targets = torch.stack([sample.gt_fields.heatmaps for sample in batch['data_samples']])
+    images = batch['inputs']
+    sides = {STEP: partial(step, model, batch), FLOOR: partial(floor, model, images, targets)}
+    if STUDENTS in wanted:
+        student = MODELS.build(stock_model(config)).to(device).train()
+        sides[STUDENTS] = partial(students, student, images, targets, len(model.head.branches))
+    return {name: side for name, side in sides.items() if name in wanted}
 
 
 def main() -> None:
     """Parse and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config')
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--repeats', type=int, default=7)
-    parser.add_argument('--memory', choices=['step', 'floor', 'students'])
+    parser.add_argument('--branches', type=int, nargs='+', help="instead of the config's own")
+    parser.add_argument('--no-students', action='store_true', help='leave out the third side')
+    parser.add_argument('--bf16', action='store_true')
+    parser.add_argument('--channels-last', action='store_true')
+    parser.add_argument('--compile', action='store_true')
+    parser.add_argument('--memory', choices=[STEP, FLOOR, STUDENTS])
     args = parser.parse_args()
     init_default_scope('mmpose')
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
     torch.manual_seed(0)
 
-    cfg = Config.fromfile(args.config)
-    drop_pretrained(cfg.model)
-    model = MODELS.build(cfg.model).to(device).train()
-    student = MODELS.build(stock_model(cfg.model)).to(device).train()
-    batch = packed_batch(model, args.batch_size)
-    targets = torch.stack([sample.gt_fields.heatmaps for sample in batch['data_samples']])
-    images = batch['inputs']
-    sides = {
-        'step': partial(step, model, batch),
-        'floor': partial(floor, model, images, targets),
-        'students': partial(students, student, images, targets, len(model.head.branches)),
-    }
+    config = Config.fromfile(args.config).model
+    drop_pretrained(config)
+    options = [name for name in ('bf16', 'channels_last', 'compile') if vars(args)[name]]
+    wanted = [STEP, FLOOR] if args.no_students else [STEP, FLOOR, STUDENTS]
     if args.memory:
+        side = sides_of(config, args.batch_size, [args.memory], [])[args.memory]
         before = peak_memory()
-        sides[args.memory]()
+        side()
         print(f'{args.memory}: {peak_memory() - before:.0f} MiB on top of the models')
         return
+
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
     print(f'{args.config}, batch {args.batch_size}, {device}, torch {torch.__version__}')
-    report(take_turns(sides, args.repeats), REFERENCE)
+    runs = {}
+    for count in args.branches or [len(config_branches(config))]:
+        if args.branches:
+            config.branches = count
+        sides = sides_of(config, args.batch_size, wanted, options)
+        runs |= {(count, name): run for name, run in sides.items()}
+    seconds = take_turns(runs, args.repeats)
+    for count in sorted({count for count, _ in runs}):
+        print(f'{count} branches')
+        own = {name: values for (c, name), values in seconds.items() if c == count}
+        report(own, STEP if options else FLOOR)
 
 
 if __name__ == '__main__':
