@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import joint_loops
 import torch
-import torch.nn.functional as F
 from timing import report, take_turns
 from torch import Tensor
 
@@ -30,18 +30,11 @@ def vectorised(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights
 
 def loops(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Tensor) -> None:
     """The same quantities joint by joint, as a loop over branches and keypoints computes them."""
-    total = 0
-    for output in outputs:
-        for k in range(KEYPOINTS):
-            weight = weights[:, k, None]
-            predicted, taught, truth = (
-                maps[:, k].flatten(1) for maps in (output, ensemble, targets)
-            )
-            total = total + 0.5 * F.mse_loss(predicted * weight, truth * weight)
-            log_p = F.log_softmax(predicted * weight, dim=1)
-            q = F.softmax(taught * weight, dim=1)
-            total = total + F.kl_div(log_p, q, reduction='sum') / BATCH / (HEIGHT * WIDTH)
-    total.backward()
+    terms = (
+        joint_loops.mse(output, targets, weights) + joint_loops.kl(output, ensemble, weights)
+        for output in outputs
+    )
+    sum(terms).backward()
 
 
 def main() -> None:
