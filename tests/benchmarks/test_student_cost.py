@@ -1,0 +1,24 @@
+"""An exported student costs what the stock network costs."""
+
+import torch
+from common import images
+from mmengine.config import Config
+from student_cost import STOCK, STUDENT, compare, networks
+
+
+def test_the_sides_are_two_networks_of_the_same_kind(config):
+    sides = networks(Config.fromfile(config))
+    student, stock = sides[STUDENT], sides[STOCK]
+    assert type(student) is type(stock)
+    assert not student.training and not stock.training
+    shapes = [{n: v.shape for n, v in net.state_dict().items()} for net in sides.values()]
+    assert shapes[0] == shapes[1]
+    with torch.no_grad():
+        outputs = [net(images(1, (128, 128)), None, mode='tensor') for net in sides.values()]
+    assert outputs[0].shape == outputs[1].shape
+    assert not torch.equal(*outputs)  # each its own weights
+
+
+def test_compare_prints_the_ratios(config, capsys):
+    compare(str(config), repeats=2)
+    assert 'parameters 1.000, FLOPs 1.000' in capsys.readouterr().out
