@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-from timing import peak_memory, report, take_turns
+from timing import memory_of, report, take_turns
 from torch import Tensor, nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
@@ -134,9 +134,7 @@ def main() -> None:
     wanted = [STEP, FLOOR] if args.no_students else [STEP, FLOOR, STUDENTS]
     if args.memory:
         side = sides_of(config, args.batch_size, [args.memory], [])[args.memory]
-        before = peak_memory()
-        side()
-        print(f'{args.memory}: {peak_memory() - before:.0f} MiB on top of the models')
+        print(f'{args.memory}: {memory_of(side):.0f} MiB on top of the models')
         return
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

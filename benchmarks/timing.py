@@ -1,4 +1,7 @@
-"""Timing that a busy machine cannot fool: all sides take turns, and the ratio is what counts."""
+"""Timing that a busy machine cannot fool: all sides take turns, and the ratio is what counts.
+
+And memory, of one side in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 
@@ -42,11 +46,20 @@ def report(seconds: dict[str, list[float]], reference: str) -> None:
         )
 
 
-def peak_memory() -> float:
-    """Peak so far in MiB: of the GPU if there is one, else of this process."""
+def memory_of(run: Callable[[], None]) -> float:
+    """MiB that a run needs at its peak on top of what is there before; of the GPU if there is one.
+
+    Once in a process: the peak is that of all its life, and nothing before may have needed more.
+    """
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    before = pages * resource.getpagesize() / 2**20
+    run()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - before
 
 
 def synchronize() -> None:

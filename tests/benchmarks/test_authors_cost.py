@@ -1,5 +1,10 @@
 """The authors' arrangement: the same values as the official method's, the slow way."""
 
+import runpy
+import sys
+from pathlib import Path
+
+import authors_cost
 import joint_loops
 import pytest
 import torch
@@ -9,6 +14,7 @@ from common import NUM_KEYPOINTS, batch, build, head, okdhp_model, run, shake
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.losses import KLHeatmapLoss
 
+DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 STACKED = dict(
     backbone=dict(
         type='StackedHourglass',
@@ -53,3 +59,14 @@ def test_every_side_learns():
         model = side.args[0]
         assert model.head.aggregator.form == ('light' if name == OURS else 'released')
         assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_script_prints_times_and_memory(monkeypatch, capsys):
+    arguments = [str(DEMO), *'--batch-size 1 --input-size 64 --repeats 2'.split()]
+    monkeypatch.setattr(sys, 'argv', ['authors_cost.py', *arguments])
+    runpy.run_path(authors_cost.__file__, run_name='__main__')
+    first, _, *lines = capsys.readouterr().out.splitlines()[-8:]
+    assert 'batch 1, 64x64' in first
+    assert [line.split()[0] for line in lines] == [OURS, OFFICIAL, AUTHORS] * 2
+    kept = [float(line.split()[1]) for line in lines[3:]]
+    assert kept[0] < kept[2]

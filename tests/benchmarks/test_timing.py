@@ -1,6 +1,7 @@
 """Turns, the clock that is not fooled, and the median of paired ratios."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import timing
@@ -26,3 +27,14 @@ def test_one_thread_is_not_charged_for_what_others_take(monkeypatch, threads, wa
 def test_the_ratio_is_the_median_of_paired_ones(capsys):
     timing.report({'a': [2.0, 30.0, 4.0], 'b': [1.0, 10.0, 4.0]}, 'b')
     assert ' 2.000 (1.000 .. 3.000)' in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU counts what torch allocates')
+def test_memory_is_that_of_the_run(monkeypatch):
+    maximum = SimpleNamespace(ru_maxrss=2**30)
+    monkeypatch.setattr(timing.resource, 'getrusage', lambda who: maximum)
+    runs = []
+    before = timing.memory_of(lambda: runs.append(1))
+    kept = torch.ones(2**24)
+    assert before - timing.memory_of(lambda: runs.append(2)) == pytest.approx(64, abs=8)
+    assert runs == [1, 2] and kept.any()
