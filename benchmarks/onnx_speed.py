@@ -1,4 +1,4 @@
-"""One image on one CPU thread: onnxruntime against eager PyTorch.
+"""One image on one CPU thread: onnxruntime against eager PyTorch, in float and in 8 bits.
 
     OMP_NUM_THREADS=1 python benchmarks/onnx_speed.py
 
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import torch
 from mmengine.config import Config
@@ -25,7 +26,8 @@ from torch import nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
 from okdhp_mm.cli import drop_pretrained
-from okdhp_mm.deploy.graph import build_onnx
+from okdhp_mm.deploy.graph import build_onnx, map_names
+from okdhp_mm.deploy.int8 import quantised
 from okdhp_mm.export import student_config
 
 CONFIGS = ('hrnet_w32_coco', 'mobilenetv2_coco', 'shufflenetv2_coco')
@@ -42,11 +44,10 @@ def student_of(config: str) -> nn.Module:
         return init_model(file.name, None, device='cpu')
 
 
-def session_of(student: nn.Module, decode: bool) -> onnxruntime.InferenceSession:
-    """The exported student on one thread."""
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A graph on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model, _ = build_onnx(student, decode)
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=['CPUExecutionProvider']
     )
@@ -67,20 +68,26 @@ def take_turns(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str,
 def compare(config: str, decode: bool, rounds: int) -> str:
     """One line of the table."""
     student = student_of(config)
-    session = session_of(student, decode)
     width, height = map(int, student.head.decoder.input_size)
     images = torch.randn(1, 3, height, width)
-    sides = {
-        'eager': partial(student, images, None, mode='tensor'),
-        'graph': partial(session.run, None, {'input': images.numpy()}),
-    }
+    graph, _ = build_onnx(student, decode)
+    small = quantised(graph, map_names(student), images)
+    sides = {'eager': partial(student, images, None, mode='tensor')}
+    for name, model in (('graph', graph), ('int8', small)):
+        sides[name] = partial(session_of(model).run, None, {'input': images.numpy()})
     with torch.inference_mode():
         seconds = take_turns(sides, rounds)
-    ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    eager, graph = (1000 * statistics.median(values) for values in seconds.values())
-    times = f'{Path(config).stem:20}{eager:8.1f}ms{graph:8.1f}ms'
-    return f'{times}   {middle:.2f} ({low:.2f} .. {high:.2f})'
+    times = ''.join(f'{1000 * statistics.median(values):8.1f}ms' for values in seconds.values())
+    return f'{Path(config).stem:20}{times}   ' + '   '.join(
+        f'{middle:.2f} ({low:.2f} .. {high:.2f})'
+        for low, middle, high in (ratios(seconds, name) for name in ('graph', 'int8'))
+    )
+
+
+def ratios(seconds: dict[str, list[float]], side: str) -> list[float]:
+    """Quartiles of eager PyTorch's time to that of a side."""
+    paired = zip(seconds['eager'], seconds[side], strict=True)
+    return statistics.quantiles([a / b for a, b in paired], n=4)
 
 
 def main() -> None:
@@ -94,7 +101,10 @@ def main() -> None:
     torch.manual_seed(0)
     init_default_scope('mmpose')
     print(f'torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch 1')
-    print(f'{"":20}{"eager":>10}{"graph":>10}   eager / graph, median of rounds (quartiles)')
+    print(
+        f'{"":20}{"eager":>10}{"graph":>10}{"int8":>10}'
+        '   eager / graph and eager / int8, medians of rounds (quartiles)'
+    )
     for config in args.configs:
         print(compare(config, args.decode, args.rounds))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, read_config
-from okdhp_mm.deploy.export import export_onnx
+from okdhp_mm.deploy.export import export_int8, export_onnx
 from okdhp_mm.deploy.graph import check_installed
-from okdhp_mm.deploy.student import GRAPH
+from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
 from okdhp_mm.export import Export, export_student
 from okdhp_mm.menu import export_menu
 from okdhp_mm.models.student import config_branches
@@ -42,10 +42,16 @@ def main() -> None:
         help='pictures of single persons on which the graph is compared with PyTorch (default: '
         'drawn figures)',
     )
+    parser.add_argument(
+        '--int8',
+        metavar='FOLDER',
+        help='write student_int8.onnx too, in 8 bits, for which pictures of single persons show '
+        'how large its numbers get, and tell what is lost',
+    )
     add_cfg_options(parser)
     args = parser.parse_args()
-    if (args.decode or args.check_images) and not args.onnx:
-        parser.error('--decode and --check-images are for --onnx')
+    if (args.decode or args.check_images or args.int8) and not args.onnx:
+        parser.error('--decode, --check-images and --int8 are for --onnx')
     with errors_in_one_sentence():
         if args.onnx:
             check_installed()
@@ -60,11 +66,15 @@ def main() -> None:
             export = export_student(cfg, args.checkpoint, out_dir, args.branch, args.force)
             tell(export)
             folders = [out_dir]
-        for file in (folder / GRAPH for folder in folders):
+        for folder in folders:
             if args.onnx:
-                print(f'{file}: {export_onnx(file.parent, args.decode, args.check_images)}')
-            elif file.exists():
-                print(f'{file} is of an earlier export: --onnx renews it.')
+                print(f'{folder / GRAPH}: {export_onnx(folder, args.decode, args.check_images)}')
+            if args.int8:
+                lost = export_int8(folder, args.int8, args.check_images)
+                print(f'{folder / SMALL_GRAPH}: {lost}')
+            for name, renewed in ((GRAPH, args.onnx), (SMALL_GRAPH, args.int8)):
+                if (folder / name).exists() and not renewed:
+                    print(f'{folder / name} is of an earlier export.')
 
 
 def tell(export: Export) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..demo.figures import draw_figure
@@ -110,11 +111,15 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
     )
 
 
-def stock_keypoints(student: nn.Module, maps: Sequence[np.ndarray]) -> np.ndarray:
-    """What mmpose's decoder makes of maps, (N, K, 2)."""
+def stock_instances(student: nn.Module, maps: Sequence[np.ndarray]) -> list[InstanceData]:
+    """What mmpose's decoder makes of maps: keypoints (1, K, 2) and scores (1, K), N times."""
     tensors = tuple(torch.from_numpy(each) for each in maps)
-    instances = student.head.decode(tensors if len(tensors) > 1 else tensors[0])
-    return np.concatenate([instance.keypoints for instance in instances])
+    return student.head.decode(tensors if len(tensors) > 1 else tensors[0])
+
+
+def stock_keypoints(student: nn.Module, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """The keypoints of them, (N, K, 2)."""
+    return np.concatenate([instance.keypoints for instance in stock_instances(student, maps)])
 
 
 def _contested(

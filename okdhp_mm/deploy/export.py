@@ -1,12 +1,14 @@
-"""``student.onnx`` beside an exported student: built, checked, written."""
+"""``student.onnx`` beside an exported student, and the same in 8 bits: built, compared, written."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from .accuracy import Loss, loss
 from .check import TOLERANCE, Agreement, agreement, crops_of
-from .graph import build_onnx
-from .student import GRAPH, load_student
+from .graph import build_onnx, check_installed, map_names
+from .int8 import quantised
+from .student import GRAPH, SMALL_GRAPH, load_student, student_files
 
 
 def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
@@ -29,3 +31,27 @@ def export_onnx(folder: Path, decode: bool = False, check_images: str | None = N
         raise AssertionError(f'the ONNX graph is not the student: {found}')
     (folder / GRAPH).write_bytes(model.SerializeToString())
     return found
+
+
+def export_int8(folder: Path, calibration_images: str, check_images: str | None = None) -> Loss:
+    """Write ``student_int8.onnx`` beside ``student.onnx``, and tell what is lost.
+
+    Args:
+        folder: Where the student and its graph are.
+        calibration_images: Folder of pictures of single persons, to take the ranges of the
+            activations from; the first 200.
+        check_images: Folder of other pictures, to compare on; None draws figures.
+
+    Raises:
+        UserError: If there is no student, packages are missing, or the pictures cannot be read.
+    """
+    check_installed()
+    # Here, so that the tools start where it is missing, and say so.
+    import onnx
+
+    (file,) = student_files(folder, GRAPH)
+    student = load_student(folder)
+    crops = crops_of(student, calibration_images)
+    small = quantised(onnx.load(str(file)), map_names(student), crops).SerializeToString()
+    (folder / SMALL_GRAPH).write_bytes(small)
+    return loss(student, file.read_bytes(), small, crops_of(student, check_images))

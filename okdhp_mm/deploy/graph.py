@@ -48,8 +48,7 @@ class StudentGraph(nn.Module):
     def __init__(self, student: nn.Module, decode: bool):
         super().__init__()
         self.student = student
-        simcc = isinstance(readout_of(student.head), SimCCReadout)
-        self.map_names = ('simcc_x', 'simcc_y') if simcc else ('output',)
+        self.map_names = map_names(student)
         self.decoder = graph_decoder(student.head.decoder) if decode else None
         self.eval()
 
@@ -64,6 +63,12 @@ class StudentGraph(nn.Module):
         """Keypoints and scores, if they are decoded, and the maps."""
         maps = self.maps(images)
         return maps if self.decoder is None else (*self.decoder(*maps), *maps)
+
+
+def map_names(student: nn.Module) -> tuple[str, ...]:
+    """What the maps of a student are called."""
+    simcc = isinstance(readout_of(student.head), SimCCReadout)
+    return ('simcc_x', 'simcc_y') if simcc else ('output',)
 
 
 def check_installed() -> None:

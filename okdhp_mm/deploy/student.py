@@ -10,7 +10,8 @@ from torch import nn
 from ..checkpoint import use_safe_loader
 from ..errors import UserError
 
-CONFIG, CHECKPOINT, GRAPH = 'student.py', 'student.pth', 'student.onnx'
+CONFIG, CHECKPOINT = 'student.py', 'student.pth'
+GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
 
 
 def student_files(folder: Path, *names: str) -> list[Path]:

@@ -100,8 +100,9 @@ def test_missing_packages_are_named(monkeypatch):
         graph.check_installed()
 
 
-def test_decoding_without_a_graph_is_a_wrong_command(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['export_student.py', 'a.py', 'a.pth', 'out', '--decode'])
+@pytest.mark.parametrize('option', [['--decode'], ['--check-images', 'a'], ['--int8', 'a']])
+def test_what_is_asked_of_a_graph_without_one_is_a_wrong_command(option, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['export_student.py', 'a.py', 'a.pth', 'out', *option])
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
-    assert '--decode and --check-images are for --onnx' in capsys.readouterr().err
+    assert '--decode, --check-images and --int8 are for --onnx' in capsys.readouterr().err

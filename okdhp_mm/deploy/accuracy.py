@@ -1,0 +1,113 @@
+"""What a graph costs in accuracy beside another one of the same student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from rich.progress import track
+from torch import Tensor, nn
+
+from ..cli import check_data
+from ..errors import UserError
+from .check import BATCH, stock_instances
+from .graph import map_names
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How the poses of two graphs differ.
+
+    Attributes:
+        moved: Distances of the keypoints on crops in pixels of the input, (N, K).
+        scores: Of each metric on the test data, of the one graph and of the other; or None.
+        why: Why there are no scores.
+    """
+
+    moved: np.ndarray
+    scores: Mapping[str, tuple[float, float]] | None = None
+    why: str = ''
+
+    def __str__(self):
+        median, most = np.quantile(self.moved, (0.5, 0.95))
+        moved = (
+            f'on {len(self.moved)} crops half of the keypoints move by at most {median:.2g} px, '
+            f'95 % by at most {most:.2g} px'
+        )
+        if self.scores is None:
+            return f'{moved}; no metric: {self.why}'
+        changes = (f'{name} {a:.4g} -> {b:.4g}' for name, (a, b) in self.scores.items())
+        return f'{", ".join(changes)}; {moved}'
+
+
+class GraphPoses:
+    """Poses by a student's graph, whether it decodes or gives maps for the stock decoder.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: The serialised graph.
+    """
+
+    def __init__(self, student: nn.Module, model: bytes):
+        # Here, so that the tools start where it is missing, and say so.
+        import onnxruntime
+
+        self.student = student
+        self.session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, crops: Tensor) -> list[InstanceData]:
+        """Keypoints (1, K, 2) in pixels of the input and their scores (1, K), of N crops."""
+        arrays = self.session.run(None, {'input': crops.numpy()})
+        outputs = dict(zip(self.names, arrays, strict=True))
+        if 'keypoints' not in outputs:
+            return stock_instances(self.student, [outputs[n] for n in map_names(self.student)])
+        poses = zip(outputs['keypoints'], outputs['scores'], strict=True)
+        return [InstanceData(keypoints=k[None], keypoint_scores=s[None]) for k, s in poses]
+
+
+def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
+    """Compare two graphs, on crops and, where the config's test data are there, by its metric.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: A serialised graph.
+        other: Another one.
+        crops: Normalised inputs, (N, 3, H, W).
+    """
+    graphs = [GraphPoses(student, each) for each in (model, other)]
+    places = [
+        np.concatenate([p.keypoints for batch in crops.split(BATCH) for p in graph(batch)])
+        for graph in graphs
+    ]
+    moved = np.linalg.norm(places[0] - places[1], axis=-1)
+    try:
+        check_data(student.cfg, 'test')
+    except UserError as error:
+        return Loss(moved, why=str(error))
+    before, after = (metric(student, graph) for graph in graphs)
+    return Loss(moved, {name: (before[name], after[name]) for name in before})
+
+
+@torch.no_grad()
+def metric(student: nn.Module, graph: GraphPoses) -> dict[str, float]:
+    """What a graph achieves on the test data of its student's config, without a flip test.
+
+    Args:
+        student: The stock estimator that was exported.
+        graph: What finds the poses in crops.
+    """
+    loader = Runner.build_dataloader(student.cfg.test_dataloader)
+    evaluator = Evaluator(student.cfg.test_evaluator)
+    evaluator.dataset_meta = loader.dataset.metainfo
+    for batch in track(loader, 'test data'):
+        data = student.data_preprocessor(batch, training=False)
+        samples = data['data_samples']
+        student.add_pred_to_datasample(graph(data['inputs']), None, samples)
+        evaluator.process(samples, batch)
+    return evaluator.evaluate(len(loader.dataset))

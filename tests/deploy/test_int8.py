@@ -1,0 +1,95 @@
+"""The graph in 8 bits: what stays float, and what it costs."""
+
+import numpy as np
+import pytest
+import torch
+from students import SIZE
+
+onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+from okdhp_mm.deploy.export import export_int8  # noqa: E402
+from okdhp_mm.deploy.infer import OnnxEngine  # noqa: E402
+from okdhp_mm.deploy.int8 import before_last_layer, quantised  # noqa: E402
+from okdhp_mm.errors import UserError  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def small(decoded, pictures):
+    """The folder of a student with both graphs, and what was lost."""
+    folder, _ = decoded
+    return folder, export_int8(folder, str(pictures), str(pictures))
+
+
+def kinds_of_convolutions(file):
+    """For every convolution, whether its weights come from 8 bits."""
+    model = onnx.load(str(file))
+    makers = {output: node for node in model.graph.node for output in node.output}
+    weights = [node.input[1] for node in model.graph.node if node.op_type == 'Conv']
+    return [name in makers and makers[name].op_type == 'DequantizeLinear' for name in weights]
+
+
+def test_everything_but_the_last_layer_is_in_8_bits(small):
+    kinds = kinds_of_convolutions(small[0] / 'student_int8.onnx')
+    # The last layer acts on every fourth pixel of the deconvolution's output.
+    assert kinds.count(False) == 4
+    assert kinds.count(True) > 8
+    assert not any(kinds_of_convolutions(small[0] / 'student.onnx'))
+
+
+def test_nothing_of_the_decoder_is_in_8_bits(small):
+    model = onnx.load(str(small[0] / 'student.onnx'))
+    chosen = set(before_last_layer(model, ('output',)))
+    kinds = {node.op_type: node.name in chosen for node in model.graph.node}
+    assert kinds['Conv'] is False, 'the last one'
+    assert not {kind for kind, is_chosen in kinds.items() if is_chosen} & {'ArgMax', 'TopK', 'Sign'}
+
+
+def test_simcc_stays_float_in_its_last_layers(simcc):
+    model = onnx.load(str(simcc[0] / 'student.onnx'))
+    chosen = before_last_layer(model, ('simcc_x', 'simcc_y'))
+    left = {node.op_type for node in model.graph.node if node.name not in chosen}
+    assert left & {'MatMul', 'Gemm'}
+    assert 'Conv' not in left
+
+
+def test_the_maps_are_nearly_the_same_and_the_original_stays(simcc):
+    model = onnx.load(str(simcc[0] / 'student.onnx'))
+    before = model.SerializeToString()
+    crops = torch.randn(8, 3, *SIZE[::-1])
+    after = quantised(model, ('simcc_x', 'simcc_y'), crops)
+    assert model.SerializeToString() == before
+    x, y = (
+        onnxruntime.InferenceSession(each).run(['simcc_x'], {'input': crops.numpy()})[0]
+        for each in (before, after.SerializeToString())
+    )
+    assert 0 < abs(x - y).max() < 0.1 * abs(x).max()
+
+
+def test_the_file_runs_where_the_other_does_and_says_what_it_is(small):
+    folder, _ = small
+    said = OnnxEngine(folder, 'student_int8.onnx').pose.session.get_modelmeta().custom_metadata_map
+    whole = OnnxEngine(folder, 'student.onnx').pose.session.get_modelmeta().custom_metadata_map
+    assert said.pop('precision') == '8 bits; the last layer and the decoder float'
+    assert whole.items() <= said.items()
+
+
+def test_the_loss_is_told_without_test_data(small):
+    _, loss = small
+    assert loss.moved.shape == (5, 17)
+    assert loss.moved.any()
+    assert np.median(loss.moved) < 1
+    assert loss.scores is None
+    assert str(loss).startswith('on 5 crops half of the keypoints move by at most')
+    assert 'no metric: test_dataloader.dataset' in str(loss)
+
+
+def test_a_folder_without_a_graph_is_refused(tmp_path, pictures):
+    with pytest.raises(UserError, match=r'has no student\.onnx: name the folder'):
+        export_int8(tmp_path, str(pictures))
+
+
+def test_a_folder_without_pictures_to_calibrate_on_is_refused(decoded, tmp_path):
+    with pytest.raises(UserError, match='is no folder with pictures'):
+        export_int8(decoded[0], str(tmp_path))
