@@ -166,3 +166,17 @@ def test_even_or_missing_kernels_are_refused(kernel_sizes):
 def test_an_unknown_form_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match="form='full' is not one of .*'light', 'released', 'paper'"):
         FAU(C, M, K, 'full')
+
+
+@pytest.mark.parametrize(('shape', 'pools'), [((16, 12), False), ((8, 8), False), ((17, 8), True)])
+def test_what_is_small_already_is_not_pooled(monkeypatch, shape, pools):
+    fau, x = FAU(C, M, K).eval(), feature(*shape)
+    sizes, pool = [], F.adaptive_avg_pool2d
+    monkeypatch.setattr(
+        F, 'adaptive_avg_pool2d', lambda x, size: sizes.append(size) or pool(x, size)
+    )
+    weights = fau(x)
+    assert sizes == ([[16, 8]] if pools else [])
+    seen = sum(path(pool(x, [min(n, 16) for n in shape])).mean((-2, -1)) for path in fau.paths)
+    expected = fau.expand(fau.squeeze(seen)).view(B, M, K).softmax(1)
+    assert torch.equal(weights, expected)
