@@ -82,7 +82,7 @@ setup(
         'mm': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1'],
         # For the student as a graph; where it only runs, onnxruntime alone.
         'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
-        'test': ['pytest', 'ruff', 'openmim', 'setuptools<82'],
+        'test': ['pytest', 'ruff', 'openmim', 'setuptools<82', 'onnx', 'onnxscript', 'onnxruntime'],
     },
     cmdclass={'build_py': BuildWithMim},
 )
