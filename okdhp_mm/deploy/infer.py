@@ -126,11 +126,18 @@ class Summary:
 
     Attributes:
         written: Number of pictures or frames with poses.
+        unit: Which of these.
         skipped: Files that could not be read.
     """
 
     written: int
+    unit: str
     skipped: tuple[Path, ...] = ()
+
+    def __str__(self):
+        plural = '' if self.written == 1 else 's'
+        skipped = f', {len(self.skipped)} skipped' if self.skipped else ''
+        return f'{self.written} {self.unit}{plural}{skipped}'
 
 
 def infer(
@@ -242,7 +249,7 @@ def _infer_images(
         cv2.imwrite(sheets.picture(file), picture)
     if len(skipped) == len(files):
         raise UserError(f'None of the {len(files)} pictures can be read, e.g. {files[0]}.')
-    return Summary(len(files) - len(skipped), tuple(skipped))
+    return Summary(len(files) - len(skipped), 'picture', tuple(skipped))
 
 
 def _infer_video(file: Path, engine: Engine, sheets: Sheets, boxes: Boxes | None) -> Summary:
@@ -263,7 +270,7 @@ def _infer_video(file: Path, engine: Engine, sheets: Sheets, boxes: Boxes | None
         raise UserError(f'{file} is no video that can be read.')
     writer.release()
     sheets.write(file, frames)
-    return Summary(len(frames))
+    return Summary(len(frames), 'frame')
 
 
 def _frames(video: cv2.VideoCapture) -> Iterator[np.ndarray]:

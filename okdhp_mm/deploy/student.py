@@ -23,6 +23,7 @@ def student_files(folder: Path, *names: str) -> list[Path]:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         how = ' with --onnx --decode' if any(name.endswith('.onnx') for name in missing) else ''
+        how += ' --int8 PICTURES' if SMALL_GRAPH in missing else ''
         raise UserError(
             f'{folder} has no {" and no ".join(missing)}: name the folder that '
             f'tools/export_student.py CONFIG CHECKPOINT FOLDER{how} wrote.'

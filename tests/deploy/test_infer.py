@@ -130,8 +130,9 @@ def test_a_folder_is_written_and_what_cannot_be_read_is_counted(
     assert np.shape(person['keypoint_scores']) == (17,)
 
 
-def test_a_video_has_poses_of_every_frame(student, video, tmp_path, monkeypatch):
+def test_a_video_has_poses_of_every_frame(student, video, tmp_path, monkeypatch, capsys):
     run_tool(monkeypatch, video, '--student', student, '--out', tmp_path, '--device', 'cpu')
+    assert '6 frames: ' in capsys.readouterr().out
     frames = read(tmp_path / 'predictions' / 'clip.json')
     assert [frame['frame_id'] for frame in frames] == list(range(6))
     assert all(np.shape(frame['instances'][0]['keypoints']) == (17, 2) for frame in frames)
@@ -152,7 +153,7 @@ def test_boxes_are_given_by_file_name(pictures, video, tmp_path):
 
 
 def test_a_single_picture_needs_no_folder(pictures, tmp_path):
-    assert infer(pictures / '1.png', Centre(), tmp_path).written == 1
+    assert str(infer(pictures / '1.png', Centre(), tmp_path)) == '1 picture'
     assert read(tmp_path / 'predictions' / '1.json')[0]['keypoints'] == [[1, 2]]
 
 
@@ -163,6 +164,7 @@ def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch)
     cases = {
         'student.py and no student.pth': ((), 'CHECKPOINT FOLDER wrote'),
         'student.onnx': (('--onnx',), 'CHECKPOINT FOLDER with --onnx --decode wrote'),
+        'student_int8.onnx': (('--onnx', 'student_int8.onnx'), '--decode --int8 PICTURES wrote'),
     }
     for missing, (options, how) in cases.items():
         with pytest.raises(SystemExit) as ended:
