@@ -95,7 +95,8 @@ class Teach(Teaching):
     which teaches the branches. MCL-OKD: the ensemble teaches one branch.
 
     Args:
-        teacher: 'ensemble', or 'mean' of the branches' final heatmaps.
+        teacher: 'ensemble'; or of the branches' final heatmaps the 'mean', or the mean of those
+            with 'averaged' weights, which neither overfits as fast nor changes from step to step.
         students: 'all' (every stage of trunk and branches, the default), 'branches' (every stage
             of the branches), 'ensemble', or the indices of some branches.
         loss: See :class:`Teaching`.
@@ -115,8 +116,9 @@ class Teach(Teaching):
         schedule=None,
     ):
         super().__init__(loss, loss_weight, schedule)
-        if teacher not in (ENSEMBLE, MEAN):
-            raise UserError(f'Teach: teacher={teacher!r} is neither {ENSEMBLE!r} nor {MEAN!r}.')
+        teachers = (ENSEMBLE, MEAN, AVERAGED)
+        if teacher not in teachers:
+            raise UserError(f'Teach: teacher={teacher!r} is not one of {teachers}.')
         named = (ALL, BRANCHES, ENSEMBLE)
         if students not in named if isinstance(students, str) else not students:
             raise UserError(
@@ -126,6 +128,10 @@ class Teach(Teaching):
             raise UserError(f'Teach: the {teacher} would teach itself; name other students.')
         self.teacher = teacher
         self.students = students
+
+    @property
+    def needs_averaged(self) -> bool:  # noqa: D102
+        return self.teacher == AVERAGED
 
     def setup(self, sizes: Sizes) -> None:  # noqa: D102
         super().setup(sizes)
@@ -143,7 +149,10 @@ class Teach(Teaching):
         return self.students == ENSEMBLE or (self.teacher == ENSEMBLE and self.teachers_learn)
 
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
-        teacher = outputs.ensemble if self.teacher == ENSEMBLE else outputs.finals.mean(0)
+        if self.teacher == ENSEMBLE:
+            teacher = outputs.ensemble
+        else:
+            teacher = (outputs.finals if self.teacher == MEAN else outputs.averaged).mean(0)
         if self.students == ALL:
             students = outputs.all_stages
         elif self.students == BRANCHES:

@@ -67,6 +67,9 @@ def lessons_of(term, outputs):
         'last': [(student, outputs.ensemble, 1) for student in stages[2]],
         'mean to ensemble': [(outputs.ensemble, mean, 1)],
         'mean to branches': [(student, mean, 1) for student in every],
+        'averaged to all': [
+            (student, sum(outputs.averaged) / M, 1) for student in (*outputs.trunk, *every)
+        ],
         'mutual': [
             (student, final[j], 1 / (M - 1))
             for i in range(M)
@@ -91,6 +94,7 @@ TERMS = {
     'last': dict(type='Teach', students=[2]),
     'mean to ensemble': dict(type='Teach', teacher='mean', students='ensemble'),
     'mean to branches': dict(type='Teach', teacher='mean', students='branches'),
+    'averaged to all': dict(type='Teach', teacher='averaged'),
     'mutual': dict(type='Mutual'),
     'averaged': dict(type='Mutual', by='averaged'),
     'own': dict(type='TeachOwn'),
@@ -205,15 +209,17 @@ KL = dict(type='KLHeatmapLoss')
 
 
 def test_who_needs_what():
-    assert Mutual(by='averaged').needs_averaged
-    assert not Mutual().needs_averaged
+    for term in (Mutual(by='averaged'), Teach(teacher='averaged')):
+        assert term.needs_averaged
+    for term in (Mutual(), Teach(), Teach(teacher='mean')):
+        assert not term.needs_averaged
     assert TeachOwn().needs_mixtures
 
 
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(teacher='leader'), "teacher='leader' is neither 'ensemble' nor 'mean'"),
+        (dict(teacher='leader'), r"teacher='leader' is not one of \('ensemble', 'mean', 'averaged'\)"),
         (dict(students='trunk'), "students='trunk' is not one of"),
         (dict(students=[]), r'students=\[\] is not one of'),
         (dict(students='ensemble'), 'the ensemble would teach itself'),
