@@ -5,8 +5,7 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, read_config
-from okdhp_mm.deploy.export import export_int8, export_onnx
-from okdhp_mm.deploy.graph import check_installed
+from okdhp_mm.deploy.export import check_export, export_int8, export_onnx
 from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
 from okdhp_mm.export import Export, export_student
 from okdhp_mm.menu import export_menu
@@ -54,7 +53,7 @@ def main() -> None:
         parser.error('--decode, --check-images and --int8 are for --onnx')
     with errors_in_one_sentence():
         if args.onnx:
-            check_installed()
+            check_export(args.check_images, args.int8)
         cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options or {})
         out_dir = Path(args.out_dir)

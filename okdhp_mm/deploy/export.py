@@ -7,8 +7,24 @@ from pathlib import Path
 from .accuracy import Loss, loss
 from .check import TOLERANCE, Agreement, agreement, crops_of
 from .graph import build_onnx, check_installed, map_names
+from .infer import image_files
 from .int8 import quantised
 from .student import GRAPH, SMALL_GRAPH, load_student, student_files
+
+
+def check_export(*folders: str | None) -> None:
+    """Look whether all that an export needs is there, before it takes its time.
+
+    Args:
+        folders: Of pictures; None is for drawn figures.
+
+    Raises:
+        UserError: If packages are missing, or there are no pictures.
+    """
+    check_installed()
+    for folder in folders:
+        if folder is not None:
+            image_files(Path(folder))
 
 
 def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:

@@ -106,3 +106,14 @@ def test_what_is_asked_of_a_graph_without_one_is_a_wrong_command(option, monkeyp
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
     assert '--decode, --check-images and --int8 are for --onnx' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--check-images', '--int8'])
+def test_folders_of_pictures_are_looked_into_before_anything_is_written(
+    option, monkeypatch, tmp_path
+):
+    arguments = ['a.py', 'a.pth', str(tmp_path / 'out'), '--onnx', option, str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', ['export_student.py', *arguments])
+    with pytest.raises(SystemExit, match=f'error: {tmp_path} is no folder with pictures'):
+        runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
+    assert not (tmp_path / 'out').exists()

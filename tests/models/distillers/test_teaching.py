@@ -219,7 +219,7 @@ def test_who_needs_what():
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(teacher='leader'), r"teacher='leader' is not one of \('ensemble', 'mean', 'averaged'\)"),
+        (dict(teacher='leader'), r"'leader' is not one of \('ensemble', 'mean', 'averaged'\)"),
         (dict(students='trunk'), "students='trunk' is not one of"),
         (dict(students=[]), r'students=\[\] is not one of'),
         (dict(students='ensemble'), 'the ensemble would teach itself'),
