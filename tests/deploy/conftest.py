@@ -6,6 +6,7 @@ import pytest
 from students import SIMCC, write_student
 
 from okdhp_mm.demo.figures import draw_figure
+from okdhp_mm.deploy.export import export_onnx
 
 
 @pytest.fixture(scope='session')
@@ -19,18 +20,20 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def decoded(tmp_path_factory, pictures):
-    """A student with a graph that decodes, and how that was found to agree."""
-    from okdhp_mm.deploy.export import export_onnx
+def _onnx():
+    for name in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(name, reason="comes with pip install -e '.[onnx]'")
 
+
+@pytest.fixture(scope='session')
+def decoded(_onnx, tmp_path_factory, pictures):
+    """A student with a graph that decodes, and how that was found to agree."""
     folder = write_student(tmp_path_factory.mktemp('decoded'))
     return folder, export_onnx(folder, decode=True, check_images=str(pictures))
 
 
 @pytest.fixture(scope='session')
-def simcc(tmp_path_factory):
+def simcc(_onnx, tmp_path_factory):
     """A SimCC student with a graph that does not decode, checked on drawn figures."""
-    from okdhp_mm.deploy.export import export_onnx
-
     folder = write_student(tmp_path_factory.mktemp('simcc'), SIMCC)
     return folder, export_onnx(folder)

@@ -47,7 +47,6 @@ def test_the_truth_gets_full_marks_and_what_is_far_away_none(student):
 
 
 def test_two_graphs_are_compared_by_the_metric(student, decoded):
-    pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
     graph = (decoded[0] / 'student.onnx').read_bytes()
     found = loss(student, graph, graph, torch.randn(2, 3, *SIZE[::-1]))
     assert not found.moved.any()
