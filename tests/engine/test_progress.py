@@ -85,8 +85,13 @@ def test_a_frozen_backbone_has_to_have_been_trained(loaded):
             DistillProgressHook().before_train(runner)
 
 
-def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not(model):
-    model.train()
+def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not():
+    terms = dict(
+        loss_kpt=dict(type='Supervise', of='branches'),
+        loss_kd=dict(type='Teach', schedule=dict(type='GaussianRampUp')),
+    )
+    aggregator = dict(type='MeanAggregator')
+    model = make_model(aggregator=aggregator, distiller=dict(type='Distiller', terms=terms)).train()
     hook, losses = DistillProgressHook(), {}
     for iteration in (0, 40, 199):
         hook.before_train_iter(runner_of(model, iteration), batch_idx=0)

@@ -402,7 +402,10 @@ def test_the_trunk_learns_by_the_mean_of_the_branches_gradients_or_by_their_sum(
     summed, _ = trunk_gradients(config, split, 'sum')
     mean, _ = trunk_gradients(config, split, 'mean')
     for whole, third in zip(summed.trunk.parameters(), mean.trunk.parameters(), strict=True):
-        torch.testing.assert_close(third.grad, whole.grad / 3, rtol=1e-3, atol=1e-5)
+        expected = whole.grad / 3
+        # Sums in another order: single entries are as exact as the largest one.
+        rounding = 1e-3 * expected.abs().max().item()
+        torch.testing.assert_close(third.grad, expected, rtol=1e-3, atol=rounding)
     for ours, theirs in zip(summed.branches.parameters(), mean.branches.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
