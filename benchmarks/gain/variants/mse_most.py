@@ -1,0 +1,15 @@
+# Mostly the mean of the branches, by the MSE.
+method = dict(
+    aggregator=dict(type='MeanAggregator'),
+    distiller=dict(
+        type='Distiller',
+        terms=dict(
+            loss_kpt=dict(type='Supervise', of='branches', loss_weight=0.2),
+            loss_kd=dict(
+                type='Teach',
+                loss=dict(type='KeypointMSELoss', use_target_weight=True),
+                loss_weight=0.8,
+            ),
+        ),
+    ),
+)
