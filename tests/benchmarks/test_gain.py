@@ -12,7 +12,7 @@ import torch
 from drawn_mpii import write_mpii
 from mmengine.registry import init_default_scope
 from mmpose.evaluation.metrics import MpiiPCKAccuracy
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, MODELS
 from scipy.io import loadmat
 
 from okdhp_mm.checkpoint import use_safe_loader
@@ -27,6 +27,7 @@ from gain.arms import Run, training_config  # noqa: E402
 from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
 
+VARIANTS = sorted((BENCHMARKS / 'gain' / 'variants').glob('*.py'))
 TINY = ['train_persons=12', 'selection_persons=4', 'epochs=2', 'batch_size=4', 'input_size=32']
 
 
@@ -141,6 +142,19 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
     assert crop(dataset(0, augmentations=3), 1, 3) is crop(taped, 1, 3), 'kept for the next run'
     assert not torch.equal(crop(first, 2, 3), expected)
     assert not torch.equal(crop(dataset(1), 1, 3), expected)
+
+
+@pytest.mark.parametrize('file', VARIANTS, ids=lambda file: file.stem)
+def test_a_variant_is_an_arm(file, splits, budget):
+    run = Run('resnet18', str(file), 0)
+    assert run.arm_name == file.stem
+    cfg = training_config(run, budget, splits)
+    if file.stem == 'offline_ensemble':  # whose teacher is an arm that comes first
+        assert not arms.needs_teacher(cfg)
+        with pytest.raises(UserError, match=r'branches/seed0/config\.py does not exist'):
+            MODELS.build(cfg.model)
+    else:
+        assert MODELS.build(cfg.model).head.distiller.terms.loss_kd.distils
 
 
 # ------------------------------------------------------------------------------------ pairs

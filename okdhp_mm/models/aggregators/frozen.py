@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
@@ -35,7 +37,8 @@ class FrozenTeacher(Aggregator):
             config deploys.
 
     Raises:
-        UserError: If the teacher is not named, or its checkpoint is of another network.
+        UserError: If the teacher is not named, a file of it does not exist, or its checkpoint is of
+            another network.
     """
 
     min_branches = 1
@@ -77,8 +80,11 @@ def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.M
     """The frozen network of a config and a checkpoint.
 
     Raises:
-        UserError: If it has no branches to choose from, or the checkpoint is of another network.
+        UserError: If a file does not exist, it has no branches to choose from, or the checkpoint is
+            of another network.
     """
+    if not Path(config).is_file():
+        raise UserError(f'FrozenTeacher: the config {config} does not exist.')
     model = Config.fromfile(config).model
     if output is not None:
         if 'branches' not in model:

@@ -89,6 +89,12 @@ def test_a_teacher_has_to_be_named():
         student(dict(type='FrozenTeacher'))
 
 
+@pytest.mark.parametrize('missing', ['config', 'checkpoint'])
+def test_a_teacher_that_is_not_there_is_told(teacher, missing):
+    with pytest.raises(UserError, match=f'{missing} nowhere.py does not exist'):
+        student(teacher[1] | {missing: 'nowhere.py'})
+
+
 def test_another_networks_checkpoint_is_refused(tmp_path, teacher):
     other = tmp_path / 'other'
     other.mkdir()
