@@ -1,4 +1,4 @@
-# The default until 2026-11-21: a quarter of today's weight, ramped up like the release's.
+# The default until 2026-11-21: a quarter of today's weight.
 method = dict(
     aggregator=dict(type='FAU'),
     distiller=dict(

@@ -1,4 +1,4 @@
-# OKDHP with half of the default's weight.
+# OKDHP with half of the default's weight, from the first step on.
 method = dict(
     aggregator=dict(type='FAU'),
     distiller=dict(

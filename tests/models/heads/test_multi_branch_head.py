@@ -37,8 +37,9 @@ def outputs_of(model, data):
 # --------------------------------------------------------------------------------- the loss
 
 
-def test_the_loss_is_the_sum_of_supervision_ensemble_and_divergence(model):
+def test_the_loss_is_the_sum_of_supervision_ensemble_and_ramped_divergence(model):
     model.train()
+    model.head.distiller.set_progress(0.2)
     data = batch()
     outputs = outputs_of(model, data)
     losses = run(model, 'loss', data)
@@ -48,7 +49,9 @@ def test_the_loss_is_the_sum_of_supervision_ensemble_and_divergence(model):
     expected = dict(
         loss_kpt=sum(mse(maps, targets) for maps in finals),
         loss_ens=mse(outputs.ensemble, targets),
-        loss_kd=4 * sum(kl(maps, outputs.ensemble) for maps in finals),
+        loss_kd=4
+        * sum(kl(maps, outputs.ensemble) for maps in finals)
+        * torch.exp(torch.tensor(-5 * (1 - 0.2 / 0.4) ** 2)),
     )
     assert set(losses) == {*expected, 'acc_pose'}
     for name, value in expected.items():
