@@ -41,7 +41,7 @@ def test_eight_persons_reach_a_pck_of_100(eight_persons, tmp_path):
     loader = cfg.train_dataloader
     loader.sampler = dict(type='InfiniteSampler', shuffle=True)
     loader.dataset.pipeline = [s for s in cfg.train_pipeline if not s.type.startswith('Random')]
-    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=450, val_interval=450)
     cfg.optim_wrapper.optimizer.lr = 1e-3
     cfg.param_scheduler = []
     cfg.log_processor.by_epoch = False
