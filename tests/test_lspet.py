@@ -28,7 +28,7 @@ def eight_persons(data_root, tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_persons_reach_a_pck_of_100(eight_persons, tmp_path):
+def test_eight_persons_are_known_by_heart_but_for_a_joint_at_most(eight_persons, tmp_path):
     root, annotations, heads = eight_persons
     cfg = Config.fromfile(CONFIG)
     drop_pretrained(cfg.model)
@@ -41,7 +41,7 @@ def test_eight_persons_reach_a_pck_of_100(eight_persons, tmp_path):
     loader = cfg.train_dataloader
     loader.sampler = dict(type='InfiniteSampler', shuffle=True)
     loader.dataset.pipeline = [s for s in cfg.train_pipeline if not s.type.startswith('Random')]
-    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=450, val_interval=450)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
     cfg.optim_wrapper.optimizer.lr = 1e-3
     cfg.param_scheduler = []
     cfg.log_processor.by_epoch = False
@@ -51,4 +51,4 @@ def test_eight_persons_reach_a_pck_of_100(eight_persons, tmp_path):
     runner.train()
     metrics = runner.val_loop.run()
     for name in ('PCK', 'branch1/PCK', 'branch2/PCK', 'ensemble/PCK'):
-        assert metrics[name] == 100, metrics
+        assert metrics[name] > 99, metrics  # of 108 joints
