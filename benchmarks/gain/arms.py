@@ -111,23 +111,36 @@ def branches_config(student: Student, budget: Budget) -> Config:
     cfg.merge_from_dict(dict(model=student.model))
     drop_pretrained(cfg.model)
     size = (budget.input_size, budget.input_size)
-    heatmap_size = (budget.input_size // 4, budget.input_size // 4)
-    codec = dict(cfg.model.head.decoder) | dict(
-        input_size=size, heatmap_size=heatmap_size, sigma=budget.sigma
-    )
-    if budget.blur:
-        codec |= dict(unbiased=True, blur_kernel_size=budget.blur)
-    cfg.codec = cfg.model.head.decoder = ConfigDict(codec)
+    codec = codec_at(cfg.model.head.decoder, budget)
+    cfg.codec = cfg.model.head.decoder = codec
+    if 'in_featuremap_size' in cfg.model.head:
+        scale = cfg.model.head.input_size[0] // budget.input_size
+        features = tuple(side // scale for side in cfg.model.head.in_featuremap_size)
+        cfg.model.head.update(input_size=size, in_featuremap_size=features)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         for step in loader.dataset.pipeline:
             if step.type == 'TopdownAffine':
                 step.input_size = size
             elif step.type == 'GenerateTarget':
-                step.encoder = ConfigDict(codec)
+                step.encoder = codec
     # The accuracy of every training batch costs time on the CPU, and knows no bfloat16.
     cfg.model.train_cfg = dict(compute_acc=False)
     cfg.model.test_cfg.flip_test = budget.flip_test
     return cfg
+
+
+def codec_at(codec: ConfigDict, budget: Budget) -> ConfigDict:
+    """The codec at the budget's input size."""
+    size = (budget.input_size, budget.input_size)
+    if 'heatmap_size' not in codec:
+        # SimCC's sigma is in bins, of which there are as many per pixel at every size.
+        sigma = codec.sigma * budget.input_size / codec.input_size[0]
+        return ConfigDict(codec, input_size=size, sigma=sigma)
+    heatmap_size = (budget.input_size // 4, budget.input_size // 4)
+    codec = ConfigDict(codec, input_size=size, heatmap_size=heatmap_size, sigma=budget.sigma)
+    if budget.blur:
+        codec.update(unbiased=True, blur_kernel_size=budget.blur)
+    return codec
 
 
 def use_data(cfg: Config, data: Data, budget: Budget, seed: int) -> None:

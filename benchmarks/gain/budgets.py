@@ -81,11 +81,28 @@ CPU = Budget(
         ),
         mobilenetv2=Student(
             'mobilenetv2_mpii',
-            dict(backbone=dict(widen_factor=0.25), head=dict(deconv_out_channels=(32, 32, 32))),
+            dict(
+                split='layer4',
+                backbone=dict(widen_factor=0.25),
+                head=dict(deconv_out_channels=(32, 32, 32)),
+            ),
         ),
         shufflenetv2=Student(
             'shufflenetv2_mpii',
-            dict(backbone=dict(widen_factor=0.5), head=dict(deconv_out_channels=(32, 32, 32))),
+            dict(
+                split='layer1',
+                backbone=dict(widen_factor=0.5),
+                head=dict(deconv_out_channels=(32, 32, 32)),
+            ),
+        ),
+        simcc=Student(
+            'simcc_resnet18_mpii',
+            dict(
+                split='layer2',
+                # Of a quarter of the stride: at 64x64 the network has four times the stock's detail.
+                backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 1, 1)),
+                head=dict(in_channels=128, in_featuremap_size=(32, 32)),
+            ),
         ),
         teacher=Student(
             'resnet18_mpii',
@@ -114,9 +131,10 @@ CPU = Budget(
 
 GPU = Budget(
     students=dict(
-        resnet18=Student('resnet18_mpii'),
-        mobilenetv2=Student('mobilenetv2_mpii'),
-        shufflenetv2=Student('shufflenetv2_mpii'),
+        resnet18=Student('resnet18_mpii', dict(split='layer2')),
+        mobilenetv2=Student('mobilenetv2_mpii', dict(split='layer4')),
+        shufflenetv2=Student('shufflenetv2_mpii', dict(split='layer1')),
+        simcc=Student('simcc_resnet18_mpii', dict(split='layer2')),
         teacher=Student(
             'resnet18_mpii', dict(backbone=dict(depth=50), head=dict(in_channels=2048))
         ),

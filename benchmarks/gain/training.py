@@ -9,6 +9,7 @@ import statistics
 import time
 import warnings
 from contextlib import redirect_stdout
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmpose.structures import PoseDataSample
+from torch import Tensor
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.structures import ENSEMBLE, branch_name
@@ -58,8 +61,8 @@ class Witness(Hook):
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Look at the first batch, and at the clock."""
         if batch_idx == 0:
-            targets = [sample.gt_fields.heatmaps for sample in data_batch['data_samples']]
-            self.facts['batches'].append(digest([*data_batch['inputs'], *targets]))
+            targets = [targets_of(sample) for sample in data_batch['data_samples']]
+            self.facts['batches'].append(digest([*data_batch['inputs'], *chain(*targets)]))
         if batch_idx % TIMED_EVERY == 0:
             self._start = now()
 
@@ -72,6 +75,14 @@ class Witness(Hook):
         """Keep it all, and stop in time."""
         runner.message_hub.update_info('gain', json.dumps(self.facts))
         runner.train_loop.stop_training = time.monotonic() > self.deadline
+
+
+def targets_of(sample: PoseDataSample) -> list[Tensor]:
+    """The heatmaps of a person, or SimCC's labels."""
+    if 'gt_fields' in sample:
+        return [sample.gt_fields.heatmaps]
+    labels = sample.gt_instance_labels
+    return [labels.keypoint_x_labels, labels.keypoint_y_labels]
 
 
 def now() -> float:

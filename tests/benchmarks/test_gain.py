@@ -211,19 +211,34 @@ def test_nobody_is_both_chosen_by_and_reported(splits, budget):
     assert 'save_best' not in cfg.default_hooks.checkpoint
 
 
-@pytest.mark.parametrize('name', ['resnet18', 'mobilenetv2', 'shufflenetv2'])
+@pytest.mark.parametrize('name', ['resnet18', 'mobilenetv2', 'shufflenetv2', 'simcc'])
 @pytest.mark.parametrize('budget_', [CPU, GPU], ids=['cpu', 'gpu'])
 def test_every_student_fits_its_budget(name, budget_, splits):
     cfg = training_config(Run(name, 'okdhp', 0), budget_, splits)
     codec = cfg.model.head.decoder
-    assert codec.heatmap_size == (budget_.input_size // 4,) * 2
+    assert codec.input_size == (budget_.input_size,) * 2
+    if name == 'simcc':
+        assert codec.sigma == 6 * budget_.input_size / 256
+        shape = (round(budget_.input_size * codec.simcc_split_ratio),)
+    else:
+        shape = codec.heatmap_size
+        assert shape == (budget_.input_size // 4,) * 2
     assert cfg.train_dataloader.dataset.pipeline[-2].encoder == codec
     if budget_ is CPU:
         model = pairing.initialised(cfg.model, 0)
         parameters = sum(p.numel() for p in model.parameters())
         assert parameters < 3e6
         images = torch.zeros(1, 3, *codec.input_size)
-        assert tuple(model(images, None, mode='tensor').shape[-2:]) == codec.heatmap_size
+        outputs = model(images, None, mode='tensor')
+        for output in outputs if name == 'simcc' else [outputs]:
+            assert tuple(output.shape[2:]) == shape
+
+
+def test_simcc_trains_in_pairs_too(splits, budget, tmp_path):
+    runs = [train(Run('simcc', arm, 0), splits, budget, tmp_path) for arm in ('alone', 'okdhp')]
+    pairing.check_pairs(runs)
+    assert len(set(runs[0]['batches'])) == 2
+    assert set(runs[1]['test']) == {'branch0', 'branch1', 'branch2', 'ensemble'}
 
 
 # ----------------------------------------------------------------------------- interruptions
