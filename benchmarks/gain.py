@@ -45,6 +45,7 @@ from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.errors import UserError
 
 DEFAULT_METHOD = 'okdhp'
+SETTINGS = 'settings.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -144,28 +145,34 @@ def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) 
 
 
 def keep_settings(out: Path, budget: Budget) -> None:
-    """Write the settings, or hold them against those that are there.
+    """Write the settings, or hold them against those that are there; students may be added.
 
     Raises:
         UserError: If they differ.
     """
     settings = json.loads(json.dumps(budget.settings()))
-    file = out / 'settings.json'
-    if not file.is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=1))
-    there = read_settings(out)
+    there = read_settings(out) if (out / SETTINGS).is_file() else settings
+    students, known = settings['students'], there['students']
+    for name in students.keys() & known.keys():
+        if known[name] != students[name]:
+            raise UserError(
+                f'{out} holds runs of another {name}: {known[name]}, not {students[name]}; '
+                'choose another --out.'
+            )
+    settings['students'] = there['students'] = known | students
     for key, value in settings.items():
         if there.get(key) != value:
             raise UserError(
                 f'{out} holds runs with {key}={there.get(key)!r}, not {value!r}; choose another '
                 '--out.'
             )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SETTINGS).write_text(json.dumps(settings, indent=1))
 
 
 def read_settings(out: Path) -> dict:
     """The settings that all runs in the folder share."""
-    return json.loads((out / 'settings.json').read_text())
+    return json.loads((out / SETTINGS).read_text())
 
 
 def found(out: Path) -> list[dict]:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -93,6 +92,7 @@ class BranchOutputs:
             model keeps them; constants.
         bins: Lengths along W of the distributions of which a map consists, see
             :func:`distributions`; () where the whole map is one.
+        finals: The last stage of every branch, (M, B, K, H, W), made from ``heatmaps``.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -104,13 +104,13 @@ class BranchOutputs:
     mixtures: Tensor | None = None
     averaged: Tensor | None = None
     bins: tuple[int, ...] = ()
+    finals: Tensor = field(init=False)
 
-    @cached_property
-    def finals(self) -> Tensor:
-        """The last stage of every branch, (M, B, K, H, W)."""
-        return torch.stack([stages[-1] for stages in self.heatmaps])
+    def __post_init__(self):
+        # At once, for torch.compile cannot follow a functools.cached_property.
+        object.__setattr__(self, 'finals', torch.stack([maps[-1] for maps in self.heatmaps]))
 
-    @cached_property
+    @property
     def all_stages(self) -> Tensor:
         """Every stage of the trunk, then of every branch, (number of stages, B, K, H, W)."""
         if not self.trunk and all(len(stages) == 1 for stages in self.heatmaps):

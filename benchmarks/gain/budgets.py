@@ -99,7 +99,7 @@ CPU = Budget(
             'simcc_resnet18_mpii',
             dict(
                 split='layer2',
-                # Of a quarter of the stride: at 64x64 the network has four times the stock's detail.
+                # A quarter of the stride, for so small an image: 8, not 32.
                 backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 1, 1)),
                 head=dict(in_channels=128, in_featuremap_size=(32, 32)),
             ),

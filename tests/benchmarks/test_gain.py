@@ -411,6 +411,15 @@ def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path
     _, end = benchmark(*given, '--set', *TINY, 'epochs=3')
     assert 'holds runs with epochs=2, not 3' in end
     assert benchmark('--out', tmp_path, '--report') == (table, None)
+    # The folder is of before there was one of the students; of another it holds another version.
+    file = tmp_path / 'settings.json'
+    del settings['students']['simcc']
+    file.write_text(json.dumps(settings))
+    assert benchmark(*given, '--set', *TINY)[1] is None
+    assert 'simcc' in json.loads(file.read_text())['students']
+    settings['students']['resnet18']['model'] = {}
+    file.write_text(json.dumps(settings))
+    assert 'holds runs of another resnet18' in benchmark(*given, '--set', *TINY)[1]
 
 
 def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):

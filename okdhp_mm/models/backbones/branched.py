@@ -92,7 +92,8 @@ class BranchedBackbone(BaseModule):
         state = images.flatten(0, 1) if views else images
         if self.split is None:
             state = self.trunk(state)
-            shared = max(state, key=lambda feature: feature.shape[-2:].numel())
+            pixels = [feature.shape[-2:].numel() for feature in state]
+            shared = state[pixels.index(max(pixels))]
             tops = {m: self._scaled(view_of(state, m, views)) for m in indices}
             return BranchFeatures(mean_view(shared, views), tops, images=images)
         family = self.split.family

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import islice, takewhile
 from typing import Any
 
 import torch
@@ -113,8 +111,10 @@ class MultiBranchHead(BaseHead):
         """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
         return self.aggregator.aggregate(self.branch_outputs(feats))
 
-    def branch_outputs(self, feats: BranchFeatures) -> BranchOutputs:
-        """Heatmaps of every branch, and of the trunk's stages once."""
+    def branch_outputs(
+        self, feats: BranchFeatures, averaged: Tensor | None = None
+    ) -> BranchOutputs:
+        """Heatmaps of every branch, and of the trunk's stages once; with those given."""
         heatmaps = tuple(self.branch_forward(feats, m) for m in range(len(self.branches)))
         shared = self._trunk_stages(feats)
         return BranchOutputs(
@@ -122,6 +122,7 @@ class MultiBranchHead(BaseHead):
             features=feats,
             trunk=heatmaps[0][:shared],
             penultimate=tuple(tap.take() for tap in self._taps),
+            averaged=averaged,
             bins=self.readout.bins,
         )
 
@@ -129,8 +130,13 @@ class MultiBranchHead(BaseHead):
         """How many leading stages no branch's head changes: those are the trunk's, and alike."""
         if not all(isinstance(neck, nn.Identity) for neck in self.necks):
             return 0
-        passed = zip(*(readout.passed_stages for readout in self.readouts), strict=False)
-        return sum(1 for _ in takewhile(all, islice(passed, feats.trunk_stages)))
+        # Written for torch.compile, which cannot follow itertools.
+        shared = 0
+        for passed in zip(*(readout.passed_stages for readout in self.readouts), strict=False):
+            if shared == feats.trunk_stages or not all(passed):
+                break
+            shared += 1
+        return shared
 
     def forward(self, feats: BranchFeatures, output: int | str = 0) -> Any:
         """What the stock head gives, of the last stage, for one branch or for the ensemble."""
@@ -161,7 +167,7 @@ class MultiBranchHead(BaseHead):
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = replace(self.branch_outputs(feats), averaged=averaged)
+        outputs = self.branch_outputs(feats, averaged)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)
