@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config
 from okdhp_mm.methods import apply_method, method_file, method_files
 
@@ -167,13 +168,22 @@ def read(dataset: ConfigDict, split: Split, images: str) -> None:
 
 
 def use_schedule(cfg: Config, budget: Budget, epochs: int, persons: int) -> None:
-    """Warm-up and cosine over the whole training; nothing is evaluated before its end."""
+    """Warm-up and cosine over the whole training; nothing is evaluated before its end.
+
+    Raises:
+        UserError: If there is no step left for the cosine.
+    """
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_begin=epochs + 1)
     cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=budget.lr))
     if budget.bf16 and torch.cuda.is_available():
         cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
     steps = epochs * math.ceil(persons / budget.batch_size)
     warm_up = math.ceil(WARM_UP * steps)
+    if steps == warm_up:
+        raise UserError(
+            f'epochs={epochs} of {persons} persons in batches of {budget.batch_size} are one step; '
+            'train for two at least.'
+        )
     cfg.param_scheduler = [
         dict(type='LinearLR', by_epoch=False, end=warm_up, start_factor=0.01),
         dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=steps - warm_up),

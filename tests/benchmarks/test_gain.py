@@ -203,6 +203,12 @@ def test_arms_differ_in_their_model_alone(splits, budget):
     assert longer.model == first.model
 
 
+def test_a_training_of_one_step_is_told(splits, budget):
+    one = override(budget, ['epochs=1', 'batch_size=12'])
+    with pytest.raises(UserError, match='epochs=1 of 12 persons in batches of 12 are one step'):
+        training_config(Run('resnet18', 'alone', 0), one, splits)
+
+
 def test_nobody_is_both_chosen_by_and_reported(splits, budget):
     cfg = training_config(Run('resnet18', 'okdhp', 0), budget, splits)
     assert cfg.val_dataloader.dataset.ann_file == splits.selection.annotations
