@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.models.utils import check_and_update_config
@@ -22,6 +23,7 @@ from .fan_out import check_own, fan_out
 from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
 
+DEFAULT_AGGREGATOR = dict(type='FAU')
 OKDHP_TERMS = dict(
     loss_kpt=dict(type='Supervise', of='branches'),
     loss_ens=dict(type='Supervise', of='ensemble'),
@@ -36,6 +38,7 @@ OKDHP_TERMS = dict(
 
 The weight was chosen by measurement (docs/benchmarks.md).
 """
+DEFAULT_DISTILLER = dict(type='Distiller', terms=OKDHP_TERMS)
 
 REPORTS = ('all', 'deployed')
 
@@ -56,8 +59,9 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             :func:`~okdhp_mm.models.student.branch_models`.
         split: Where the branches part, see :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
         split_gradient: How the trunk learns from the branches, 'sum' or 'mean', see there.
-        aggregator: Config of the aggregator.
-        distiller: Config of the distiller.
+        aggregator: Config of the aggregator; without a ``type`` it changes the default's.
+        distiller: Config of the distiller; without a ``type`` it changes the default's, e.g.
+            ``dict(terms=dict(loss_kd=dict(loss_weight=2)))``.
         symmetry_noise: Relative noise on the weights of branches that would start as copies of
             another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
             keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
@@ -115,7 +119,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 type='MultiBranchHead',
                 heads=[s.head for s in students],
                 necks=[s.neck for s in students],
-                distiller=distiller or dict(type='Distiller', terms=OKDHP_TERMS),
+                distiller=over_default(distiller, DEFAULT_DISTILLER),
             ),
             train_cfg=train_cfg,
             test_cfg=test_cfg,
@@ -123,6 +127,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
+        if averaged is not None and not isinstance(averaged, dict):
+            raise UserError(f'averaged={averaged!r} is no dict of settings; dict() keeps a copy.')
         check_test_cfg(self.test_cfg, len(students), averaged is not None)
         check_branches(self.backbone, self.head)
         if symmetry_noise < 0:
@@ -130,7 +136,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
         sizes, last_layers = probe(self.backbone, self.head, averages=averaged is not None)
-        self.head.build_training(aggregator or dict(type='FAU'), sizes, last_layers)
+        aggregator = over_default(aggregator, DEFAULT_AGGREGATOR)
+        self.head.build_training(aggregator, sizes, last_layers)
         check_ensemble(self.backbone, self.head)
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
@@ -272,3 +279,12 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> N
             'test_cfg.averaged=True, but the model keeps no averaged copy; give it one by '
             'model.averaged=dict(momentum=0.001).'
         )
+
+
+def over_default(config: ConfigDict | dict | None, default: dict) -> dict:
+    """A config, or the default with what a config without a ``type`` changes of it."""
+    if config and 'type' in config:
+        return config
+    changed = Config(copy.deepcopy(default))
+    changed.merge_from_dict(dict(config or {}))
+    return changed.to_dict()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from mmengine.config import Config, ConfigDict
+from mmengine.utils import is_seq_of
 
 from ..errors import UserError
 
@@ -33,6 +34,10 @@ def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigD
     Raises:
         UserError: If there is no branch, or a branch changes something else.
     """
+    if not isinstance(branches, int) and not is_seq_of(branches, dict):
+        raise UserError(
+            f'branches={branches!r} is neither a number nor a list of what each branch changes.'
+        )
     changes = [{}] * branches if isinstance(branches, int) else list(branches)
     if not changes:
         raise UserError(f'branches={branches!r}: there must be at least one.')

@@ -280,6 +280,37 @@ def test_branches_may_have_heads_of_their_own():
         assert_same_predictions(ours.pred_outputs.get('branch1'), theirs.pred_instances)
 
 
+def test_a_part_of_the_default_method_may_be_changed():
+    weight = dict(terms=dict(loss_kd=dict(loss_weight=2)))
+    model = make_model(distiller=weight, aggregator=dict(form='paper'))
+    terms = model.head.distiller.terms
+    assert set(terms) == {'loss_kpt', 'loss_ens', 'loss_kd'}
+    assert terms.loss_kd.loss_weight == 2
+    assert terms.loss_kd.schedule is not None
+    assert type(model.head.aggregator).__name__ == 'FAU'
+    assert model.head.aggregator.form == 'paper'
+    assert make_model().head.distiller.terms.loss_kd.loss_weight == 4, 'the default is as it was'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        (dict(branches=2.5), 'branches=2.5 is neither a number nor a list'),
+        (dict(branches=[1, 2]), r'branches=\[1, 2\] is neither a number nor a list'),
+        (dict(averaged=True), 'averaged=True is no dict of settings'),
+        (dict(distiller=dict(terms=dict(loss_kd=dict(students=1)))), 'students=1 is not one of'),
+        (
+            dict(distiller=dict(terms=dict(loss_x=dict(a=1)))),
+            "the term loss_x={'a': 1} has no type",
+        ),
+    ],
+    ids=['number', 'list', 'averaged', 'students', 'term'],
+)
+def test_settings_of_another_kind_are_told(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make_model(**changes)
+
+
 def test_building_changes_no_statistics_and_leaves_the_model_training():
     model = make_model()
     assert all(module.training for module in model.modules())

@@ -25,12 +25,14 @@ class Distiller(nn.Module):
             it: without the hook, schedules stand at their end.
 
     Raises:
-        UserError: If there is no term, or a name does not begin with ``loss_``.
+        UserError: If there is no term, one has no type, or a name does not begin with ``loss_``.
     """
 
     def __init__(self, terms: dict):
         super().__init__()
-        for name in terms:
+        for name, term in terms.items():
+            if 'type' not in term:
+                raise UserError(f'Distiller: the term {name}={dict(term)} has no type.')
             if not name.startswith('loss_'):
                 raise UserError(
                     f'Distiller: the term {name!r} must be named loss_..., '

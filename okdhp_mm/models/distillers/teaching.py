@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.utils import is_seq_of
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -120,7 +121,8 @@ class Teach(Teaching):
         if teacher not in teachers:
             raise UserError(f'Teach: teacher={teacher!r} is not one of {teachers}.')
         named = (ALL, BRANCHES, ENSEMBLE)
-        if students not in named if isinstance(students, str) else not students:
+        indices = is_seq_of(students, int) and len(students) > 0
+        if students not in named if isinstance(students, str) else not indices:
             raise UserError(
                 f'Teach: students={students!r} is not one of {named}, nor indices of branches.'
             )
