@@ -94,15 +94,25 @@ class FAU(WeightedAggregator):
     def _descriptor(self, x: Tensor) -> Tensor:
         """What is left of the feature map, without space: (B, C), in the paper's form (B, nC)."""
         if self.form == 'light':
-            size = [min(length, POOL_SIZE) for length in x.shape[-2:]]
-            # To its own size it would pool nothing, at a fifth of the unit's cost.
-            if size != [*x.shape[-2:]]:
-                x = F.adaptive_avg_pool2d(x, size)
+            x = shrink(x)
         seen = [path(x).mean((-2, -1)) for path in self.paths]
         if self.form == 'paper':
             average = self.average_path(x.mean((-2, -1), keepdim=True))
             return torch.cat([*seen, average.flatten(1)], 1)
         return sum(seen)
+
+
+def shrink(x: Tensor) -> Tensor:
+    """Average-pool a feature map to 16x16; an axis that is no longer than that stays."""
+    shape = [*x.shape[-2:]]
+    size = [min(length, POOL_SIZE) for length in shape]
+    # To its own size it would pool nothing, at a fifth of the unit's cost.
+    if size == shape:
+        return x
+    if any(length % pooled for length, pooled in zip(shape, size, strict=True)):
+        return F.adaptive_avg_pool2d(x, size)
+    # The same, but on a GPU the gradient of adaptive pooling is not deterministic.
+    return F.avg_pool2d(x, [length // pooled for length, pooled in zip(shape, size, strict=True)])
 
 
 def convolution(channels: int, size: int, groups: int = 1) -> list[nn.Module]:

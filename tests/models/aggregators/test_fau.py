@@ -7,7 +7,7 @@ from torch import nn
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.aggregators import FAU, MeanAggregator
-from okdhp_mm.models.aggregators.fau import FORMS
+from okdhp_mm.models.aggregators.fau import FORMS, shrink
 from okdhp_mm.structures import BranchFeatures, BranchOutputs
 
 B, M, K, C = 2, 3, 5, 8
@@ -180,3 +180,17 @@ def test_what_is_small_already_is_not_pooled(monkeypatch, shape, pools):
     seen = sum(path(pool(x, [min(n, 16) for n in shape])).mean((-2, -1)) for path in fau.paths)
     expected = fau.expand(fau.squeeze(seen)).view(B, M, K).softmax(1)
     assert torch.equal(weights, expected)
+
+
+@pytest.mark.parametrize('shape', [(64, 48), (32, 8), (96, 64), (96, 72), (17, 8)])
+def test_the_pooling_is_adaptive_by_fixed_windows_where_they_fit(shape):
+    """CUDA has a deterministic gradient of fixed windows, none of adaptive ones."""
+    x = feature(*shape).requires_grad_()
+    pooled = shrink(x)
+    (gradient,) = torch.autograd.grad(pooled.square().sum(), x)
+    expected = F.adaptive_avg_pool2d(x, [min(n, 16) for n in shape])
+    (expected_gradient,) = torch.autograd.grad(expected.square().sum(), x)
+    torch.testing.assert_close(pooled, expected)
+    torch.testing.assert_close(gradient, expected_gradient)
+    fit = all(n <= 16 or n % 16 == 0 for n in shape)
+    assert pooled.grad_fn.name().startswith('AvgPool2D' if fit else 'AdaptiveAvgPool2D')
