@@ -42,16 +42,20 @@ STEP, FLOOR, STUDENTS = 'step', 'floor', 'students'
 
 
 def packed_batch(model: nn.Module, batch_size: int) -> dict:
-    """Random images and heatmaps in the shapes that the model is trained with."""
+    """Random images and targets in the shapes that the model is trained with."""
     codec = model.head.decoder
     width, height = codec.input_size
     first, *_ = getattr(model.head, 'branches', [model.head])
+    if hasattr(codec, 'simcc_split_ratio'):
+        targets = dict(with_heatmap=False, simcc_split_ratio=codec.simcc_split_ratio)
+    else:
+        targets = dict(heatmap_size=tuple(codec.heatmap_size))
     data = get_packed_inputs(
         batch_size,
         num_keypoints=first.out_channels,
         img_shape=(height, width),
         input_size=(width, height),
-        heatmap_size=tuple(codec.heatmap_size),
+        **targets,
     )
     return model.data_preprocessor(data, training=True)
 
@@ -103,7 +107,7 @@ def sides_of(
             STEP: partial(step, model, batch),
             ', '.join(options): other_step(model, batch, options),
         }
-    targets = torch.stack([sample.gt_fields.heatmaps for sample in batch['data_samples']])
+    targets = model.head.readout.targets(batch['data_samples'])
     images = batch['inputs']
     sides = {STEP: partial(step, model, batch), FLOOR: partial(floor, model, images, targets)}
     if STUDENTS in wanted:

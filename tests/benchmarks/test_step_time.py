@@ -9,6 +9,7 @@ import step_time
 import torch
 from common import okdhp_model
 from step_time import FLOOR, STEP, STUDENTS, sides_of
+from students import HEADS, SIMCC
 
 ROOT = Path(__file__).parents[2]
 ALL = [STEP, FLOOR, STUDENTS]
@@ -18,9 +19,18 @@ def model_of(side):
     return side.args[0]
 
 
-@pytest.mark.parametrize('name', ['hrnet', 'resnet'])
-def test_step_and_floor_train_the_same_branches(name):
-    sides = sides_of(okdhp_model(name), 2, ALL, [])
+def simcc_model():
+    head = HEADS['SimCCLabel'](SIMCC) | dict(in_channels=64, in_featuremap_size=(2, 3))
+    return okdhp_model('resnet', head=head)
+
+
+@pytest.mark.parametrize(
+    'model',
+    [okdhp_model('hrnet'), okdhp_model('resnet'), simcc_model()],
+    ids=['hrnet', 'resnet', 'simcc'],
+)
+def test_step_and_floor_train_the_same_branches(model):
+    sides = sides_of(model, 2, ALL, [])
     assert list(sides) == ALL
     for side in ALL:
         model = model_of(sides[side])
