@@ -12,7 +12,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict, DictAction
 
 from .errors import UserError
-from .methods import apply_method, imports_of
+from .methods import all_imports, apply_method
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
     if method is not None:
         apply_method(cfg.get('model') or {}, method)
-        cfg.custom_imports.imports += imports_of(method)
+        cfg.custom_imports = dict(imports=all_imports(cfg, method), allow_failed_imports=False)
         work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:

@@ -14,9 +14,10 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
+from .engine import layer_decay
 from .errors import UserError
 from .export import ESTIMATOR
-from .methods import apply_method, method_file
+from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import FAMILIES, split_points
@@ -165,16 +166,15 @@ def config_text(
 
     A method is copied into them, for a path to its file would be one of this installation.
     """
-    imports = (cfg.get('custom_imports') or {}).get('imports', [])
-    imports = ['okdhp_mm', *([imports] if isinstance(imports, str) else imports)]
     named = 'config={!r}, checkpoint={!r}'.format(*teacher) if teacher else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
     lines = [
         f'# {Path(base.rpartition("::")[2]).stem}: {branches} branches {where}.',
         f'_base_ = {base!r}',
-        f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
         *([method_file(method).read_text()] if method else []),
+        # After the method, which may have its own.
+        f'custom_imports = dict(imports={all_imports(cfg, method)!r}, allow_failed_imports=False)',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
         *(['model.update(method)'] if method else []),
         *([f"model['aggregator'].update({named})"] if teacher else []),
@@ -182,6 +182,9 @@ def config_text(
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',
     ]
+    if cfg.get('optim_wrapper', {}).get('constructor') == layer_decay.STOCK:
+        own = layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__
+        lines.append(f'optim_wrapper = dict(constructor={own!r})')
     for key in ('val_evaluator', 'test_evaluator'):
         if isinstance(cfg.get(key), (list, tuple)):
             lines.append(

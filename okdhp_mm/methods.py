@@ -74,7 +74,11 @@ def apply_method(model: dict, name: str) -> None:
     model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))
 
 
-def imports_of(name: str) -> list[str]:
-    """Modules that a method's file wants imported, by a ``custom_imports`` like any config's."""
-    imports = Config.fromfile(method_file(name)).get('custom_imports', {}).get('imports', [])
-    return [imports] if isinstance(imports, str) else list(imports)
+def all_imports(cfg: Config, method: str | None = None) -> list[str]:
+    """This package, and what a config and a method's file want imported by ``custom_imports``."""
+    configs = [cfg, *([Config.fromfile(method_file(method))] if method else [])]
+    names = ['okdhp_mm']
+    for config in configs:
+        imports = (config.get('custom_imports') or {}).get('imports', [])
+        names += [imports] if isinstance(imports, str) else imports
+    return list(dict.fromkeys(names))

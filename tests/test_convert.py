@@ -206,6 +206,23 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert not (tmp_path / 'none.py').exists()
 
 
+def test_a_method_of_ones_own_adds_to_the_imports(stock, tmp_path):
+    method = tmp_path / 'own_method.py'
+    method.write_text(
+        "custom_imports = dict(imports=['mmpose.codecs'])\n"
+        "method = dict(aggregator=dict(type='MeanAggregator'))\n"
+    )
+    done = convert_config(stock(ALEXNET), tmp_path / 'own.py', method=str(method))
+    cfg = Config.fromfile(done.config)
+    assert cfg.custom_imports.imports == ['okdhp_mm', 'mmpose.datasets', 'mmpose.codecs']
+
+
+def test_layer_decay_goes_by_the_names_in_the_student(stock, tmp_path):
+    decay = "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor')"
+    cfg = Config.fromfile(convert_config(stock(decay), tmp_path / 'own.py').config)
+    assert cfg.optim_wrapper.constructor == 'BranchLayerDecayOptimWrapperConstructor'
+
+
 def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
     teacher = stock(name='teacher.py')
     weights = tmp_path / 'teacher.pth'

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from okdhp_mm.export import student_config
-from okdhp_mm.methods import apply_method, imports_of
+from okdhp_mm.methods import all_imports, apply_method
 
 DOC = Path(__file__).parents[1] / 'docs' / 'methods.md'
 
@@ -45,5 +45,5 @@ def test_its_student_needs_none_of_it(written):
     apply_method(config, str(written['median_method.py']))
     imports = ['okdhp_mm', 'median', 'json']
     cfg = Config(dict(model=config, custom_imports=dict(imports=imports)))
-    assert imports_of(str(written['median_method.py'])) == ['median']
+    assert all_imports(Config(), str(written['median_method.py'])) == ['okdhp_mm', 'median']
     assert student_config(cfg, 0).custom_imports.imports == ['json']

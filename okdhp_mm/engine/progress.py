@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 
 from ..errors import UserError
+from . import layer_decay
 from .model import model_of
 
 
@@ -17,20 +18,28 @@ class DistillProgressHook(Hook):
     where it stopped, and epoch-based and iteration-based loops work alike.
 
     Raises:
-        UserError: At the start, if a term cannot work with batches as small as the loader's, or a
-            backbone is frozen that was never trained.
+        UserError: At the start, if a term cannot work with batches as small as the loader's, a
+            backbone is frozen that was never trained, or the layers' learning rates are set by
+            names that the layers do not have here.
     """
 
     priority = 'NORMAL'
 
     def before_train(self, runner) -> None:
-        """Ask whether there is anything to learn from: batches of this size, these features."""
+        """Ask whether the training can work: with batches of this size, features, and rates."""
         model = model_of(runner)
         model.head.distiller.check_batch(runner.train_dataloader.batch_size)
         if model.freeze_backbone and not runner._has_loaded:
             raise UserError(
                 'model.freeze_backbone=True, but nothing was loaded: the head would learn from '
                 'features that nobody has trained; set load_from=student.pth.'
+            )
+        constructor = runner.cfg.get('optim_wrapper', {}).get('constructor')
+        if constructor == layer_decay.STOCK:
+            raise UserError(
+                f'optim_wrapper.constructor={constructor!r} knows the layers of the stock network '
+                'alone, and would train all of trunk and branches at the full learning rate; set '
+                f'it to {layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__!r}.'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:

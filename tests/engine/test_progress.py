@@ -23,7 +23,7 @@ class FakeWrapper(MMDistributedDataParallel):
 
 
 def runner_of(model, iteration, max_iters=200):
-    return SimpleNamespace(model=model, iter=iteration, max_iters=max_iters)
+    return SimpleNamespace(model=model, iter=iteration, max_iters=max_iters, cfg={})
 
 
 @pytest.fixture(scope='module')
