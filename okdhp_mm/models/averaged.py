@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import UserError
 
@@ -45,17 +46,23 @@ class AveragedCopy(nn.Module):
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move towards the model's present weights."""
-        present = model.state_dict()
-        floats, sources = [], []
-        for name, average in self.module.state_dict().items():
-            if average.is_floating_point():
-                floats.append(average)
-                sources.append(present[name])
-            else:
-                average.copy_(present[name])
+        # The copy is the last thing that the model has: behind all that it is a copy of.
+        pairs = list(zip(tensors(self.module), tensors(model), strict=False))
+        if counters := [pair for pair in pairs if not pair[0].is_floating_point()]:
+            torch._foreach_copy_(*zip(*counters, strict=True))
+        averages, present = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
         # A tensor on the device: no step waits for the host.
         share = (WARM_UP / (self.steps + WARM_UP)).clamp(min=self.momentum)
-        steps = torch._foreach_sub(sources, floats)
+        steps = torch._foreach_sub(present, averages)
         torch._foreach_mul_(steps, share)
-        torch._foreach_add_(floats, steps)
+        torch._foreach_add_(averages, steps)
         self.steps += 1
+
+
+def tensors(model: nn.Module) -> Iterator[Tensor]:
+    """The tensors of a model's state dict, without their names, which take longest to make."""
+    for module in model.modules():
+        yield from filter(lambda tensor: tensor is not None, module._parameters.values())
+        for name, buffer in module._buffers.items():
+            if buffer is not None and name not in module._non_persistent_buffers_set:
+                yield buffer

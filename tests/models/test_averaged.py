@@ -8,7 +8,7 @@ from common import batch, build, make_model, okdhp_model, run, shake
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.methods import apply_method
-from okdhp_mm.models.averaged import AveragedCopy
+from okdhp_mm.models.averaged import AveragedCopy, tensors
 
 MOMENTUM = 0.8
 
@@ -39,6 +39,30 @@ def test_it_is_the_moving_average_of_parameters_and_buffers():
         for name, value in average.module.state_dict().items():
             torch.testing.assert_close(value, expected[name], msg=name)
     assert average.steps == 5
+
+
+def test_its_tensors_are_those_of_the_state_dict_in_the_models_order():
+    model = build(pcl())
+    model.register_buffer('constant', torch.tensor(torch.inf), persistent=False)
+    names = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
+    ours = [names[id(tensor)] for tensor in tensors(model)]
+    copied = list(model.averaged.module.state_dict())
+    assert ours == list(names.values())
+    assert ours[: len(copied)] == copied
+
+
+def test_counters_are_copied_and_what_no_checkpoint_holds_is_not_touched():
+    model = torch.nn.BatchNorm2d(4, affine=False)
+    model.register_buffer('mask', torch.tensor([True, False]))
+    model.register_buffer('limit', torch.tensor(torch.inf), persistent=False)
+    average = AveragedCopy(model, MOMENTUM)
+    for count in (3, 8):
+        model.num_batches_tracked.fill_(count)
+        model.mask.logical_not_()
+        average.update(model)
+        assert average.module.num_batches_tracked == count
+        assert torch.equal(average.module.mask, model.mask)
+    assert average.module.limit == torch.inf
 
 
 def test_it_neither_learns_nor_leaves_evaluation():
