@@ -23,7 +23,22 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TASK_UTILS, TRANSFORMS
+from mmpose.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    KEYPOINT_CODECS,
+    METRICS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+)
 from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint
@@ -50,7 +65,13 @@ LOCAL = 'LocalVisBackend'
 OWN_BACKBONE = 'cfg.model.backbone.type'
 """The only type of a student that may be of this package."""
 RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
-REGISTRIES = (MODELS, HOOKS, METRICS, DATASETS, TASK_UTILS, TRANSFORMS)
+REGISTRIES = (
+    *(MODELS, KEYPOINT_CODECS, TASK_UTILS),
+    *(DATASETS, DATA_SAMPLERS, TRANSFORMS),
+    *(HOOKS, METRICS, VISUALIZERS, VISBACKENDS),
+    *(OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS),
+)
+"""Where a type in a config may be found."""
 
 
 @dataclass(frozen=True)
@@ -216,17 +237,6 @@ def student_config(cfg: Config, branch: int) -> Config:
     student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
     for key in [key for key, value in student.model.items() if value is None]:
         student.model.pop(key)
-    imports = student.pop('custom_imports', {'imports': []})
-    names = imports['imports']
-    names = [names] if isinstance(names, str) else names
-    # What only the training used, ours or the user's own.
-    training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
-    training -= _packages(student.model)
-    names = [name for name in names if name.split('.')[0] not in training]
-    if needs_package(student.model) and __package__ not in names:
-        names.append(__package__)
-    if names:
-        student.custom_imports = imports | dict(imports=names)
     hooks = student.get('default_hooks', {})
     for name in [name for name, hook in hooks.items() if hook and _is_own(HOOKS, hook['type'])]:
         hooks.pop(name)
@@ -251,6 +261,17 @@ def student_config(cfg: Config, branch: int) -> Config:
     for path, kind in _types(student.to_dict()):
         if _is_ours(kind) and path != OWN_BACKBONE:
             raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
+    imports = student.pop('custom_imports', {'imports': []})
+    names = imports['imports']
+    names = [names] if isinstance(names, str) else names
+    # What only the training used, ours or the user's own.
+    training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
+    training -= _packages(student.to_dict())
+    names = [name for name in names if name.split('.')[0] not in training]
+    if needs_package(student.model) and __package__ not in names:
+        names.append(__package__)
+    if names:
+        student.custom_imports = imports | dict(imports=names)
     return student
 
 

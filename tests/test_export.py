@@ -1,6 +1,7 @@
 """Students run in stock mmpose and equal their branch."""
 
 import copy
+import importlib
 import os
 import runpy
 import shutil
@@ -14,6 +15,7 @@ import pytest
 import torch
 from common import batch, build, images, python, run, shake, stock_model, student_weights
 from mmengine.config import Config
+from mmpose import registry as registries
 from mmpose.apis import MMPoseInferencer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
@@ -355,6 +357,59 @@ def test_every_place_where_users_name_this_package_is_cleaned(trained, tmp_path,
         assert [hook.type for hook in student.custom_hooks] == ['SyncBuffersHook']
     if 'val_evaluator' in changes:
         assert [metric.type for metric in student.val_evaluator] == ['EPE']
+
+
+MYLIB = """
+import mmpose.registry as registry
+from mmpose.codecs import MSRAHeatmap
+from okdhp_mm.models.aggregators import MeanAggregator
+
+@registry.MODELS.register_module()
+class MyAggregator(MeanAggregator):
+    pass
+
+class Mine(MSRAHeatmap):
+    pass
+
+for kind in ('KEYPOINT_CODECS', 'TRANSFORMS', 'DATASETS', 'METRICS', 'HOOKS', 'VISUALIZERS'):
+    getattr(registry, kind).register_module(name=f'My{kind}', module=Mine)
+"""
+PLACES = dict(
+    KEYPOINT_CODECS=lambda cfg, mine: cfg.model.head.decoder.update(type=mine),
+    TRANSFORMS=lambda cfg, mine: cfg.test_dataloader.dataset.pipeline.append(dict(type=mine)),
+    DATASETS=lambda cfg, mine: cfg.test_dataloader.dataset.update(type=mine),
+    METRICS=lambda cfg, mine: cfg.test_evaluator.metric.update(type=mine),
+    HOOKS=lambda cfg, mine: cfg.default_hooks.update(mine=dict(type=mine)),
+    VISUALIZERS=lambda cfg, mine: cfg.update(visualizer=dict(type=mine)),
+)
+
+
+@pytest.fixture(scope='module')
+def mylib(tmp_path_factory):
+    """A package of the user's, with an aggregator and something of every other kind."""
+    folder = tmp_path_factory.mktemp('mylib')
+    (folder / 'mylib.py').write_text(MYLIB)
+    with pytest.MonkeyPatch.context() as path:
+        path.syspath_prepend(folder)
+        importlib.import_module('mylib')
+        yield
+    sys.modules.pop('mylib')
+    for registry in (registries.MODELS, *(getattr(registries, kind) for kind in PLACES)):
+        for name in [name for name in registry.module_dict if name.startswith('My')]:
+            registry.module_dict.pop(name)
+
+
+@pytest.mark.parametrize('kind', [None, *PLACES])
+def test_a_package_stays_imported_where_the_student_needs_anything_of_it(mylib, kind):
+    cfg = config(aggregator=dict(type='MyAggregator'))
+    cfg.custom_imports = dict(imports=['okdhp_mm', 'mylib'], allow_failed_imports=False)
+    if kind is not None:
+        PLACES[kind](cfg, f'My{kind}')
+    student = export.student_config(cfg, 0)
+    assert 'MyAggregator' not in student.pretty_text
+    assert (f'My{kind}' in student.pretty_text) == (kind is not None)
+    imports = student.get('custom_imports', {}).get('imports', [])
+    assert imports == ([] if kind is None else ['mylib'])
 
 
 def test_a_student_logs_to_files_whatever_its_training_logged_to(trained, tmp_path):
