@@ -63,7 +63,8 @@ class BranchFeatures:
         branches: For every branch that was computed, its index and what the stock backbone
             would have returned (a tuple of feature maps).
         trunk_stages: How many leading entries of every branch's tuple are heatmaps that the trunk
-            has made already: the same tensors for all branches.
+            has made already: the same tensors for all branches, or, where each branch sees another
+            view, of its own view; branch 0's are supervised then.
         images: What they were made from, (B, 3, H, W), normalised.
     """
 
