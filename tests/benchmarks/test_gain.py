@@ -279,8 +279,22 @@ def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, r
         train(run, splits, budget, tmp_path)
 
 
-def test_the_cost_is_measured_once(splits, budget, tmp_path):
-    pair = [training_config(Run('resnet18', arm, 0), budget, splits) for arm in ('okdhp', 'alone')]
+@pytest.mark.parametrize('student', ['resnet18', 'simcc'])
+def test_the_cost_is_that_of_a_runs_step(student, splits, budget):
+    for arm in ('okdhp', 'alone'):
+        step = cost.training_step(training_config(Run(student, arm, 0), budget, splits))
+        model, _, optim_wrapper = step.args
+        weight = next(p for p in model.parameters() if p.dim() == 4)
+        assert weight.is_contiguous(memory_format=training.LAYOUT)
+        assert optim_wrapper.get_lr() == dict(lr=[budget.lr])
+        before = weight.clone()
+        step()
+        assert not torch.equal(weight, before), 'the optimiser costs, too'
+
+
+@pytest.mark.parametrize('student', ['resnet18', 'simcc'])
+def test_the_cost_is_measured_once(student, splits, budget, tmp_path):
+    pair = [training_config(Run(student, arm, 0), budget, splits) for arm in ('okdhp', 'alone')]
     ratio = cost.cost_ratio(*pair, tmp_path / 'cost.json', repeats=2)
     assert ratio > 1
     assert cost.cost_ratio(None, None, tmp_path / 'cost.json') == ratio
