@@ -147,10 +147,6 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         if averaged is not None:
             self.averaged = AveragedCopy(self, **averaged)
 
-    @property
-    def _indices(self) -> range:
-        return range(len(self.head.branches))
-
     def extract_feat(self, inputs: Tensor) -> BranchFeatures:
         """Features of the trunk and of the branches that prediction needs."""
         if self.test_cfg.get('report', 'all') == 'all':
@@ -180,8 +176,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         if not self.head.distiller.needs_averaged:
             return None
         copy = self.averaged.module
-        feats = copy.backbone(inputs)
-        return torch.stack([copy.head.branch_forward(feats, m)[-1] for m in self._indices])
+        return copy.head.branch_outputs(copy.backbone(inputs)).finals
 
     def init_weights(self) -> None:
         """Initialise the weights; the averaged copy begins with the same."""
