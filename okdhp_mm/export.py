@@ -44,9 +44,10 @@ from torch import Tensor, nn
 from .checkpoint import load_checkpoint
 from .cli import drop_pretrained
 from .errors import UserError
+from .models.aggregators import Aggregator, FrozenTeacher
 from .models.readouts import readout_of
 from .models.student import config_branches, student_name
-from .structures import ENSEMBLE, branch_name
+from .structures import ENSEMBLE, BranchOutputs, Targets, branch_name
 
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
 OWN_MODEL_KEYS = (
@@ -204,11 +205,31 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
             f'{source} is no checkpoint of an OKDHP training: it has e.g. '
             f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
         )
-    model = copy.deepcopy(cfg.model)
+    model = without_teacher(cfg.model)
     drop_pretrained(model)
     trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
     return trained.deployed
+
+
+@MODELS.register_module()
+class AbsentTeacher(Aggregator):
+    """In the place of a FrozenTeacher, whose files may be gone once the training is over."""
+
+    min_branches = FrozenTeacher.min_branches
+
+    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
+        """The mean of the branches, for want of a teacher."""
+        return outputs.aggregated(outputs.finals.mean(0))
+
+
+def without_teacher(model: ConfigDict) -> ConfigDict:
+    """A copy of a training config's model that has the same weights, and needs no teacher."""
+    model = copy.deepcopy(model)
+    # A frozen teacher is in no checkpoint.
+    if (model.get('aggregator') or {}).get('type') == FrozenTeacher.__name__:
+        model.aggregator = dict(type=AbsentTeacher.__name__)
+    return model
 
 
 def stock_model(model: ConfigDict) -> ConfigDict:

@@ -17,7 +17,7 @@ from torch import nn
 from .checkpoint import use_safe_loader
 from .cli import check_data
 from .errors import UserError
-from .export import Export, branch_to_export, export_student
+from .export import Export, branch_to_export, export_student, without_teacher
 from .models.student import config_branches
 from .structures import branch_name
 
@@ -89,6 +89,7 @@ def score_branches(
     use_safe_loader()
     cfg = Config(cfg.to_dict())
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
+    cfg.model = without_teacher(cfg.model)
     cfg.model.setdefault('test_cfg', {}).update(branch=0, report='all')
     figures = Runner.from_cfg(cfg).test()
     names = [metric, *(f'{branch_name(m)}/{metric}' for m in range(1, count))]

@@ -24,6 +24,7 @@ import okdhp_mm
 from okdhp_mm import export
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import export_student
+from okdhp_mm.methods import apply_method
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / 'configs' / 'okdhp' / 'demo.py'
@@ -269,6 +270,28 @@ def test_a_branch_with_numbers_of_its_own_exports_its_own_config(tmp_path):
     assert done.student.parameters > done.stock.parameters
     x = images(size=(WIDTH, HEIGHT))
     heatmaps = model.head.forward(model.backbone(x), 1)
+    assert torch.equal(load_student(done)(x, None, mode='tensor'), heatmaps)
+
+
+@pytest.mark.parametrize('method', ['fpd', 'head_only'])
+def test_a_student_of_a_frozen_teacher_is_cut_out_without_its_files(trained, tmp_path, method):
+    folder, teacher = tmp_path / 'teacher', Config(dict(model=config().model))
+    folder.mkdir()
+    teacher.dump(folder / 'teacher.py')
+    shutil.copy(trained[2], folder / 'teacher.pth')
+    cfg = config(branches=1)
+    apply_method(cfg.model, method)
+    files = dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
+    cfg.model.aggregator.update(files)
+    model = shake(build(cfg.model)).eval()
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'taught.pth')
+    before = cfg.pretty_text
+    shutil.rmtree(folder)
+    done = export_student(cfg, str(tmp_path / 'taught.pth'), tmp_path / 'student')
+    assert cfg.pretty_text == before
+    assert 'Teacher' not in done.config.read_text()
+    x = images(size=(WIDTH, HEIGHT))
+    heatmaps = model.head.forward(model.backbone(x), 0)
     assert torch.equal(load_student(done)(x, None, mode='tensor'), heatmaps)
 
 
