@@ -41,7 +41,7 @@ class Budget:
         augmentations: How many of a person there are: after so many epochs they repeat, and all
             arms of a seed find them in memory (27 kB per crop of 64x64). Without workers only; 0
             for new ones in every epoch.
-        bf16: Whether the training is in mixed precision, where there is a GPU.
+        bf16: Whether the training is in mixed precision, where there is a GPU; SimCC's never is.
         flip_test: Whether the evaluation averages over the mirror image.
     """
 

@@ -4,10 +4,12 @@ import json
 import runpy
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import step_time
 import torch
 from drawn_mpii import write_mpii
 from mmengine.registry import init_default_scope
@@ -238,6 +240,19 @@ def test_every_student_fits_its_budget(name, budget_, splits):
         outputs = model(images, None, mode='tensor')
         for output in outputs if name == 'simcc' else [outputs]:
             assert tuple(output.shape[2:]) == shape
+
+
+@pytest.mark.parametrize('student', ['resnet18', 'simcc'])
+def test_mixed_precision_is_for_the_heads_that_know_it(student, splits):
+    cfg = training_config(Run(student, 'alone', 0), override(GPU, ['input_size=32']), splits)
+    model = pairing.initialised(cfg.model, 0)
+    step = partial(step_time.step, model, step_time.packed_batch(model, 2), torch.bfloat16)
+    if arms.in_bf16(GPU, cfg.codec):
+        step()
+    else:
+        assert student == 'simcc'
+        with pytest.raises(TypeError, match='BFloat16'):
+            step()
 
 
 def test_simcc_trains_in_pairs_too(splits, budget, tmp_path):
