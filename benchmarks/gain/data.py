@@ -12,6 +12,7 @@ import torch
 from mmpose.datasets import MpiiDataset
 from mmpose.registry import DATASETS
 from scipy.io import loadmat, savemat
+from torch.utils.data import get_worker_info
 
 from okdhp_mm.errors import UserError
 
@@ -121,7 +122,7 @@ class PairedMpii(MpiiDataset):
     """MPII as it is, with every sample augmented by a seed of its own.
 
     The augmentation depends on the run's seed, the epoch and the sample only: not on the model, the
-    number of workers, or an interruption. Images are read once per process.
+    number of workers, or an interruption. Without workers, images are read once.
 
     Args:
         seed: The run's.
@@ -143,8 +144,10 @@ class PairedMpii(MpiiDataset):
             self.samples = _tape.setdefault(tape, {})
 
     def get_data_info(self, idx: int) -> dict:
-        """The person, with the image already read."""
+        """The person, with the image already read where it can be kept."""
         info = super().get_data_info(idx)
+        if get_worker_info():  # each of which would keep all images
+            return info
         path = info['img_path']
         if path not in _images:
             _images[path] = self.pipeline.transforms[0](dict(img_path=path))['img']

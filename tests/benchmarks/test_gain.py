@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmpose.evaluation.metrics import MpiiPCKAccuracy
 from mmpose.registry import DATASETS, MODELS
 from scipy.io import loadmat
+from torch.utils.data import DataLoader
 
 from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.errors import UserError
@@ -144,6 +145,22 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
     assert crop(dataset(0, augmentations=3), 1, 3) is crop(taped, 1, 3), 'kept for the next run'
     assert not torch.equal(crop(first, 2, 3), expected)
     assert not torch.equal(crop(dataset(1), 1, 3), expected)
+
+
+def keeps_images(_):
+    """How many images this process, or worker, keeps after a sample."""
+    return len(data._images)
+
+
+def test_workers_keep_no_images(splits, budget):
+    cfg = training_config(Run('resnet18', 'alone', 0), budget, splits)
+    cfg.train_dataloader.dataset.augmentations = 0
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    data._images.clear()
+    kept = DataLoader(dataset, batch_size=4, num_workers=1, collate_fn=keeps_images)
+    assert list(kept) == [0, 0, 0]
+    kept = DataLoader(dataset, batch_size=4, collate_fn=keeps_images)
+    assert list(kept)[-1] == len(data._images) > 0
 
 
 @pytest.mark.parametrize('file', VARIANTS, ids=lambda file: file.stem)
