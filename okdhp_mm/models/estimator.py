@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
 from .averaged import AveragedCopy
-from .fan_out import check_own, fan_out
+from .fan_out import check_own, fan_out, start_average
 from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
 
@@ -252,6 +252,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             check_own(self, state_dict, prefix)
         else:
             fan_out(self, state_dict, prefix, self.symmetry_noise)
+            if self.averaged is not None:
+                start_average(state_dict, prefix)
 
 
 def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> None:

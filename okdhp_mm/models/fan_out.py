@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -70,6 +71,19 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
         f'{f"; relative noise of {noise} tells copies apart" if noisy else ""}.',
         logger='current',
     )
+
+
+def start_average(state_dict: dict[str, Tensor], prefix: str) -> None:
+    """Give the model's averaged copy what the model is given, as to one that has just begun.
+
+    Args:
+        state_dict: The model's, after :func:`fan_out`; afterwards its copy's, too.
+        prefix: What the names of the model's tensors begin with.
+    """
+    copy = f'{prefix}averaged.'
+    for name, value in list(state_dict.items()):
+        state_dict[f'{copy}module.{name.removeprefix(prefix)}'] = value
+    state_dict[f'{copy}steps'] = torch.zeros(())
 
 
 def _shape(shapes: dict, name: str) -> str:

@@ -4,11 +4,13 @@ import copy
 
 import pytest
 import torch
-from common import batch, build, make_model, okdhp_model, run, shake
+from common import batch, build, make_model, okdhp_model, run, shake, stock_model
+from mmengine.runner.checkpoint import load_state_dict
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.averaged import AveragedCopy, tensors
+from okdhp_mm.models.student import student_name
 
 MOMENTUM = 0.8
 
@@ -118,6 +120,35 @@ def test_it_predicts_where_it_is_what_is_deployed():
     assert not torch.equal(plain(images, None, mode='tensor'), expected)
     found, other = (run(model, 'predict')[0].pred_instances for model in (deployed, plain))
     assert (found.keypoints != other.keypoints).any()
+
+
+@pytest.mark.parametrize('load', [load_state_dict, torch.nn.Module.load_state_dict])
+def test_it_begins_anew_with_a_stock_checkpoint(load):
+    model = build(pcl()).train()
+    run(model, 'loss')
+    load(model, shake(build(stock_model('resnet'))).state_dict(), strict=False)
+    live, copied = model.state_dict(), model.averaged.module.state_dict()
+    students = [name for name in copied if student_name(name)]
+    assert all(torch.equal(copied[name], live[name]) for name in students)
+    assert model.averaged.steps == 0
+    shake(model.head.aggregator)
+    model.averaged.update(model)
+    live = model.state_dict()
+    for name, value in copied.items():
+        torch.testing.assert_close(value, live[name], msg=name)
+
+
+def test_its_own_checkpoint_leaves_it_as_it_was_saved():
+    model, other = build(pcl()).train(), build(pcl())
+    model.init_weights()
+    for _ in range(2):
+        run(model, 'loss')
+        shake(model.backbone)
+    other.load_state_dict(model.state_dict())
+    assert other.averaged.steps == 2
+    saved = model.averaged.module.state_dict()
+    for name, value in other.averaged.module.state_dict().items():
+        assert torch.equal(value, saved[name])
 
 
 def test_without_averages_nothing_that_needs_them_is_built():
