@@ -57,7 +57,9 @@ class BranchVisualizationHook(Hook):
         names = keypoint_names(runner.val_dataloader.dataset.metainfo)
         chosen = choose(self.keypoints, names)
         batch = {key: values[: self.samples] for key, values in data_batch.items()}
-        for index, strip in enumerate(draw_strips(model_of(runner), batch, chosen, names)):
+        # What is validated may be the averaged copy.
+        model = model_of(runner).deployed
+        for index, strip in enumerate(draw_strips(model, batch, chosen, names)):
             # The backends want RGB.
             runner.visualizer.add_image(
                 f'heatmaps_{batch_idx}_{index}', strip[..., ::-1].copy(), step=runner.iter

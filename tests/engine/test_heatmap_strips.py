@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from common import CODEC, make_model
+from common import CODEC, make_model, shake
 from mmengine.dataset import pseudo_collate
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from runs import Noise
@@ -28,8 +28,9 @@ def test_pictures_of_every_validation_lie_on_disk(trained):
     assert names == [f'heatmaps_0_{sample}_{step}.png' for sample in (0, 1) for step in (3, 6)]
 
 
-def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch():
-    model, dataset, shown = make_model().eval(), Noise(3), {}
+def images_of(hook, model, dataset, batches):
+    """What the hook shows of some validation batches of a data set's first three samples."""
+    shown = {}
     data = pseudo_collate([dataset[index] for index in range(3)])
     runner = SimpleNamespace(
         model=model,
@@ -39,14 +40,39 @@ def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch
             add_image=lambda name, image, step: shown.update({(name, step): image})
         ),
     )
-    hook = BranchVisualizationHook(interval=2, samples=2, keypoints=['nose'])
-    for batch_idx in range(3):
+    for batch_idx in range(batches):
         hook.after_val_iter(runner, batch_idx, data)
+    return shown, data
+
+
+def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch():
+    model, dataset = make_model().eval(), Noise(3)
+    hook = BranchVisualizationHook(interval=2, samples=2, keypoints=['nose'])
+    shown, data = images_of(hook, model, dataset, 3)
     assert list(shown) == [(f'heatmaps_{b}_{index}', 7) for b in (0, 2) for index in (0, 1)]
     strips = draw_strips(model, data, [0], list(keypoint_names(dataset.metainfo)))
     for index in (0, 1):
         assert np.array_equal(shown[f'heatmaps_0_{index}', 7], strips[index][..., ::-1])
         assert not np.array_equal(strips[index], strips[index][..., ::-1])
+
+
+@pytest.mark.parametrize('deployed', [True, False])
+def test_the_averaged_copy_is_drawn_where_it_is_validated(deployed):
+    model = make_model(averaged=dict(momentum=0.5), test_cfg=dict(averaged=deployed)).eval()
+    shake(model.averaged.module)
+    dataset = Noise(3)
+    shown, data = images_of(
+        BranchVisualizationHook(samples=3, keypoints=['nose']), model, dataset, 1
+    )
+    drawn, other = model, model.averaged.module
+    if deployed:
+        drawn, other = other, drawn
+    strips = [
+        draw_strips(part, data, [0], list(keypoint_names(dataset.metainfo)))[0][..., ::-1]
+        for part in (drawn, other)
+    ]
+    assert np.array_equal(shown['heatmaps_0_0', 7], strips[0])
+    assert not np.array_equal(strips[0], strips[1])
 
 
 def test_pictures_land_in_tensorboard(trained):
