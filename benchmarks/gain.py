@@ -26,9 +26,11 @@ import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: sk
 from gain.arms import (
     ALONE,
     ALONE_SAME_COST,
+    TEACHER,
     Run,
     all_arms,
     check_arm,
+    check_fit,
     needs_teacher,
     training_config,
 )
@@ -57,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='where all is kept')
     parser.add_argument('--budget', choices=BUDGETS, default='cpu')
     parser.add_argument('--students', nargs='+', default=['resnet18'])
-    parser.add_argument('--arms', nargs='+', help='default: all')
+    parser.add_argument('--arms', nargs='+', help='default: all that fit the student')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--lr', type=float, help="of every arm, instead of the budget's")
     parser.add_argument(
@@ -95,8 +97,7 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
     budget = override(BUDGETS[args.budget], settings)
     if unknown := sorted(set(args.students) - budget.students.keys()):
         raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
-    arms = args.arms or all_arms()
-    for arm in arms:
+    for arm in args.arms or []:
         check_arm(arm)
     keep_settings(args.out, budget)
     data = prepare(args.data, args.out / 'data', budget)
@@ -104,13 +105,28 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
     use_safe_loader()
     # Each run logs to a file of its own; this is where models are built for other ends.
     MMLogger.get_instance('gain').setLevel('ERROR')
+    arms = {student: args.arms or fitting_arms(student, budget, data) for student in args.students}
     for seed in args.seeds:
         for student in args.students:
-            for arm in arms:
+            for arm in arms[student]:
                 if time.monotonic() > deadline:
                     print('There is no time for more; the same command goes on.', flush=True)
                     return
                 train_one(Run(student, arm, seed), budget, data, args.out, deadline)
+
+
+def fitting_arms(student: str, budget: Budget, data: Data) -> list[str]:
+    """All arms but those that the student refuses, and a line about each of these."""
+    teacher = training_config(Run(TEACHER, ALONE, 0), budget, data)
+    arms = []
+    for arm in all_arms():
+        cfg = training_config(Run(student, arm, 0), budget, data)
+        try:
+            check_fit(cfg, teacher)
+            arms.append(arm)
+        except UserError as error:
+            print(f'{student}/{arm} is left out: {error}', flush=True)
+    return arms
 
 
 def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) -> bool:
@@ -129,7 +145,8 @@ def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) 
         ratio = cost_ratio(*pair, out / run.student / 'cost.json')
     cfg = training_config(run, budget, data, ratio)
     if needs_teacher(cfg):
-        teacher = Run('teacher', ALONE, run.seed)
+        teacher = Run(TEACHER, ALONE, run.seed)
+        check_fit(cfg, training_config(teacher, budget, data))
         if not train_one(teacher, budget, data, out, deadline):
             return False
         folder = out / teacher.folder

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmpose.registry import MODELS
 
 from okdhp_mm.cli import drop_pretrained
 from okdhp_mm.errors import UserError
@@ -18,6 +20,7 @@ from .budgets import Budget, Student
 from .data import Data, Split
 
 ALONE, ALONE_SAME_COST = 'alone', 'alone_same_cost'
+TEACHER = 'teacher'
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'okdhp'
 WARM_UP = 0.05
 
@@ -104,6 +107,25 @@ def needs_teacher(cfg: Config) -> bool:
     """Whether a trained network has yet to be named."""
     aggregator = cfg.model.get('aggregator', {})
     return aggregator.get('type') == 'FrozenTeacher' and not aggregator.get('checkpoint')
+
+
+def check_fit(cfg: Config, teacher: Config) -> None:
+    """Look whether a student can be trained by an arm, before it is.
+
+    Args:
+        cfg: Config of the run.
+        teacher: Config of the network that teaches, if the method needs a trained one.
+
+    Raises:
+        UserError: If its model refuses the method, or the teacher predicts something else.
+    """
+    if not needs_teacher(cfg):
+        MODELS.build(copy.deepcopy(cfg.model))
+    elif cfg.codec != teacher.codec:
+        raise UserError(
+            f'The student predicts by {cfg.codec.type}, the teacher by {teacher.codec.type}; '
+            'choose a student of the same codec.'
+        )
 
 
 def branches_config(student: Student, budget: Budget) -> Config:

@@ -486,3 +486,20 @@ def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
         printed, end = benchmark(*arguments)
         assert sentence in end
         assert printed == ''
+
+
+def test_arms_that_a_student_refuses_are_left_out_unless_they_are_named(benchmark, drawn, tmp_path):
+    given = ('--data', drawn, '--out', tmp_path, '--students', 'simcc', '--set', *TINY)
+    printed, _ = benchmark(*given, '--minutes', '0')
+    refused = ('ffl', 'fpd', 'mcl', 'okddip', 'pcl')
+    assert [line.split(':')[0] for line in printed.splitlines()] == [
+        *(f'simcc/{arm} is left out' for arm in refused),
+        'There is no time for more; the same command goes on.',
+    ]
+    for arm, sentence in (
+        ('ffl', 'FeatureFusion needs the feature map'),
+        ('fpd', 'The student predicts by SimCCLabel, the teacher by MSRAHeatmap'),
+    ):
+        printed, end = benchmark(*given, '--arms', arm)
+        assert sentence in end
+        assert printed == '', 'no teacher was trained'
