@@ -19,6 +19,11 @@ from .graph import StudentGraph
 from .infer import image_files
 
 TOLERANCE = 0.05
+"""Pixels of the input that a keypoint may be off."""
+MAP_TOLERANCE = 1e-3
+"""Of the maps' height that they may be off; rounding makes 1e-6 to 1e-5 of it."""
+TIES = 0.1
+"""Of the keypoints that may be contested; of untrained networks, whose maps are noise, 0.02 are."""
 BATCH = 8
 DRAWN = 16
 MOST = 200
@@ -32,7 +37,7 @@ class Agreement:
     Attributes:
         crops: How many were compared.
         maps: Greatest difference of the maps.
-        height: Greatest value of PyTorch's maps, to compare with.
+        height: Greatest magnitude of PyTorch's maps, to compare with.
         keypoints: Distances of the keypoints in pixels of the input, (N, K).
         contested: Which keypoints two places contest so closely that rounding decides, (N, K).
     """
@@ -47,6 +52,18 @@ class Agreement:
     def farthest(self) -> float:
         """Greatest distance of a keypoint that is not contested."""
         return float(self.keypoints[~self.contested].max(initial=0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the differences are those of rounding.
+
+        Maps that differ by more make ties of their own mistakes.
+        """
+        return (
+            self.maps <= MAP_TOLERANCE * self.height
+            and self.farthest <= TOLERANCE
+            and self.contested.mean() <= TIES
+        )
 
     def __str__(self):
         tied = f', without {self.contested.sum()} ties' if self.contested.any() else ''
@@ -105,7 +122,7 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
     return Agreement(
         crops=len(crops),
         maps=difference,
-        height=max(float(each.max()) for each in expected),
+        height=max(float(abs(each).max()) for each in expected),
         keypoints=np.linalg.norm(found - reference, axis=-1),
         contested=_contested(student, expected, reference, difference),
     )

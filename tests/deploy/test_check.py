@@ -10,6 +10,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install 
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy import check, export  # noqa: E402
+from okdhp_mm.deploy.graph import build_onnx  # noqa: E402
 from okdhp_mm.deploy.student import load_student  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 
@@ -33,6 +34,38 @@ def test_the_check_finds_a_graph_of_other_weights(simcc, pictures):
     found = check.agreement(student, (folder / 'student.onnx').read_bytes(), crops)
     assert found.maps > 1e-3
     assert found.keypoints.max() > 1
+    assert not found.holds
+
+
+def test_a_graph_whose_mistakes_look_like_ties_is_found(decoded, pictures):
+    student = load_student(decoded[0])
+    model, _ = build_onnx(student)
+    crops = check.crops_of(student, str(pictures))
+    assert check.agreement(student, model.SerializeToString(), crops).holds
+    weight = student.head.final_layer.weight.data
+    weight *= 1 + 0.02 * torch.randn(weight.shape)
+    found = check.agreement(student, model.SerializeToString(), crops)
+    assert found.contested.mean() > 0.5
+    assert found.farthest < TOLERANCE, 'nothing is left to compare'
+    assert not found.holds
+
+
+@pytest.mark.parametrize(
+    ('change', 'holds'),
+    [
+        (dict(), True),
+        (dict(maps=0.003), False),
+        (dict(maps=np.nan), False),
+        (dict(keypoints=np.array([[0.06] + 9 * [0]])), False),
+        (dict(keypoints=np.array([9 * [0] + [5]])), True),
+        (dict(contested=np.array([8 * [False] + 2 * [True]])), False),
+    ],
+    ids=str,
+)
+def test_an_agreement_holds_within_rounding_and_few_ties(change, holds):
+    last = np.array([9 * [False] + [True]])
+    exact = dict(crops=1, maps=1e-5, height=2.0, keypoints=np.zeros((1, 10)), contested=last)
+    assert check.Agreement(**exact | change).holds == holds
 
 
 def test_a_graph_that_differs_is_not_written(simcc, tmp_path, monkeypatch):
