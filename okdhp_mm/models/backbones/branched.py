@@ -71,7 +71,9 @@ class BranchedBackbone(BaseModule):
             # Each its own: a deeper branch has more steps above the same point.
             self.splits = [find_split(FAMILIES, top, split) for top in tops]
             self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
-        self._pretrained = [take_pretrained(part) for part in (self.trunk, *self.branches)]
+        parts = (self.trunk, *self.branches)
+        # A whole backbone loads its own, as stock: it may have to convert or to resize them.
+        self._pretrained = [None if split == WHOLE else take_pretrained(part) for part in parts]
 
     def _cut_top(self, index: int, top: nn.Module) -> nn.Module:
         split = self.splits[index]
@@ -122,13 +124,17 @@ class BranchedBackbone(BaseModule):
         return tree_map(lambda x: scale_gradient(x, 1 / len(self.branches)), state)
 
     def init_weights(self) -> None:
-        """Initialise every part as the stock backbone would; pretrained weights are read once.
+        """Initialise every part as the stock backbone would.
 
         Raises:
-            UserError: If the pretrained weights cannot be fetched, or none of them fits.
+            UserError: If the pretrained weights cannot be fetched, or none of them fits a part.
         """
         if self.is_init:
             return
+        if self.split is None:
+            # What is out of reach would end in another error for each kind of address.
+            for cfg in pretrained_entries(self.trunk):
+                fetch_weights(cfg['checkpoint'])
         super().init_weights()
         checkpoints = {}
         for part, cfg in zip((self.trunk, *self.branches), self._pretrained, strict=True):
@@ -195,14 +201,23 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
         )
 
 
+def pretrained_entries(part: nn.Module) -> list[ConfigDict]:
+    """The 'Pretrained' entries of a part's ``init_cfg``."""
+    return [cfg for cfg in init_entries(part) if cfg['type'] == 'Pretrained']
+
+
+def init_entries(part: nn.Module) -> list[ConfigDict]:
+    """The entries of a part's ``init_cfg``, which may be none, one or a list."""
+    cfgs = getattr(part, 'init_cfg', None) or []
+    return cfgs if isinstance(cfgs, list) else [cfgs]
+
+
 def take_pretrained(part: nn.Module) -> ConfigDict | None:
     """Take the 'Pretrained' entry out of a part's ``init_cfg``, to load it ourselves."""
-    cfgs = getattr(part, 'init_cfg', None) or []
-    cfgs = cfgs if isinstance(cfgs, list) else [cfgs]
-    pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
+    pretrained = pretrained_entries(part)
     if not pretrained:
         return None
-    part.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+    part.init_cfg = [cfg for cfg in init_entries(part) if cfg['type'] != 'Pretrained']
     return pretrained[-1]
 
 

@@ -322,6 +322,68 @@ def test_loading_pretrained_weights_equals_what_the_stock_backbone_does(weights_
     )
 
 
+PVT = dict(
+    type='PyramidVisionTransformer',
+    embed_dims=8,
+    num_layers=[1, 1, 1, 1],
+    num_heads=[1, 1, 1, 1],
+    mlp_ratios=[1, 1, 1, 1],
+)
+
+
+def official(name):
+    """The name that PVT's authors have for a tensor of one layer per stage."""
+    stage, name = int(name.split('.')[1]) + 1, name.split('.', 2)[2]
+    for ours, theirs in {
+        '1.0.pos_embed': f'pos_embed{stage}',
+        '0.projection': f'patch_embed{stage}.proj',
+        '0.norm': f'patch_embed{stage}.norm',
+        '1.1': f'block{stage}.0',
+        'ffn.layers.0': 'mlp.fc1',
+        'ffn.layers.3': 'mlp.fc2',
+        'attn.attn.in_proj_': 'attn.q.',
+        'attn.attn.out_proj': 'attn.proj',
+    }.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+def test_a_whole_backbone_converts_what_it_loads_as_stock_does(tmp_path):
+    file = tmp_path / 'pvt.pth'
+    theirs = {}
+    for name, value in shake(build(PVT)).state_dict().items():
+        value = value.squeeze() if 'fc' in official(name) else value
+        theirs[official(name)] = value
+        if '.attn.q.' in official(name):
+            first, *others = value.chunk(3)
+            theirs[official(name)] = first
+            theirs[official(name).replace('.q.', '.kv.')] = torch.cat(others)
+    torch.save(theirs, file)
+    stock = build(PVT, init_cfg=pretrained(file))
+    stock.init_weights()
+    backbone = branched(PVT | dict(init_cfg=pretrained(file)), 'whole')
+    backbone.init_weights()
+    loaded = backbone.trunk.state_dict()
+    assert all(torch.equal(loaded[name], v) for name, v in stock.state_dict().items())
+    assert torch.equal(loaded['layers.3.1.1.norm1.weight'], theirs['block4.0.norm1.weight'])
+
+
+def test_the_hooks_of_a_whole_backbone_see_what_is_loaded(weights_file):
+    """By which a ViT resizes its position embedding."""
+    file, state = weights_file(resnet())
+    wide = state | {'conv1.weight': state['conv1.weight'].repeat(2, 1, 1, 1)}
+    torch.save(wide, file)
+    backbone = branched(resnet(init_cfg=pretrained(file)), 'whole')
+    backbone.trunk.register_load_state_dict_pre_hook(
+        lambda module, given, prefix, *_: given.update(
+            {f'{prefix}conv1.weight': given[f'{prefix}conv1.weight'][:8]}
+        )
+    )
+    backbone.init_weights()
+    loaded = backbone.trunk.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
 def test_weights_of_another_width_above_leave_those_as_initialised(weights_file):
     file, state = weights_file(resnet())
     state.pop('layer4.0.conv1.weight')
@@ -358,8 +420,9 @@ def test_a_second_initialisation_changes_nothing_as_in_every_mmengine_module(wei
         'torchvision://resnet19',
     ],
 )
-def test_pretrained_weights_out_of_reach_end_in_a_sentence_with_both_ways_out(source):
-    backbone = branched(resnet(init_cfg=pretrained(source)), 'layer2')
+@pytest.mark.parametrize('split', ['layer2', 'whole'])
+def test_pretrained_weights_out_of_reach_end_in_a_sentence_with_both_ways_out(source, split):
+    backbone = branched(resnet(init_cfg=pretrained(source)), split)
     with pytest.raises(UserError, match='Cannot get') as caught:
         backbone.init_weights()
     sentence = str(caught.value)
