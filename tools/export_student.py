@@ -52,10 +52,10 @@ def main() -> None:
     if (args.decode or args.check_images or args.int8) and not args.onnx:
         parser.error('--decode, --check-images and --int8 are for --onnx')
     with errors_in_one_sentence():
-        if args.onnx:
-            check_export(args.check_images, args.int8)
         cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options or {})
+        if args.onnx:
+            check_export(cfg, args.decode, args.check_images, args.int8)
         out_dir = Path(args.out_dir)
         if args.branch == 'all':
             menu = export_menu(cfg, args.checkpoint, out_dir, args.force)

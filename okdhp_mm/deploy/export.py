@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import KEYPOINT_CODECS
+
+from ..export import branch_to_export
+from ..models.student import config_branches
 from .accuracy import Loss, loss
 from .check import Agreement, agreement, crops_of
+from .decode import graph_decoder
 from .graph import build_onnx, check_installed, map_names
 from .infer import image_files
 from .int8 import quantised
 from .student import GRAPH, SMALL_GRAPH, load_student, student_files
 
 
-def check_export(*folders: str | None) -> None:
+def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
     """Look whether all that an export needs is there, before it takes its time.
 
     Args:
+        cfg: Training config.
+        decode: Whether the graph shall decode.
         folders: Of pictures; None is for drawn figures.
 
     Raises:
-        UserError: If packages are missing, or there are no pictures.
+        UserError: If packages are missing, there are no pictures, the config is not an OKDHP one,
+            or its codec cannot be decoded in a graph.
     """
     check_installed()
     for folder in folders:
         if folder is not None:
             image_files(Path(folder))
+    branch_to_export(cfg, 0)
+    if decode:
+        init_default_scope(cfg.get('default_scope', 'mmpose'))
+        # All branches have the same.
+        graph_decoder(KEYPOINT_CODECS.build(config_branches(cfg.model)[0].head.decoder))
 
 
 def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:

@@ -108,12 +108,29 @@ def test_what_is_asked_of_a_graph_without_one_is_a_wrong_command(option, monkeyp
     assert '--decode, --check-images and --int8 are for --onnx' in capsys.readouterr().err
 
 
+def refused(monkeypatch, config, out, *options):
+    """The sentence by which the tool ends before it has written anything."""
+    file = ROOT / 'configs' / 'okdhp' / config
+    arguments = [str(file), 'a.pth', str(out), '--onnx', *options]
+    monkeypatch.setattr(sys, 'argv', ['export_student.py', *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
+    assert not out.exists()
+    return str(ended.value)
+
+
 @pytest.mark.parametrize('option', ['--check-images', '--int8'])
 def test_folders_of_pictures_are_looked_into_before_anything_is_written(
     option, monkeypatch, tmp_path
 ):
-    arguments = ['a.py', 'a.pth', str(tmp_path / 'out'), '--onnx', option, str(tmp_path)]
-    monkeypatch.setattr(sys, 'argv', ['export_student.py', *arguments])
-    with pytest.raises(SystemExit, match=f'error: {tmp_path} is no folder with pictures'):
-        runpy.run_path(str(ROOT / 'tools' / 'export_student.py'), run_name='__main__')
-    assert not (tmp_path / 'out').exists()
+    sentence = refused(monkeypatch, 'demo.py', tmp_path / 'out', option, str(tmp_path))
+    assert sentence == f'error: {tmp_path} is no folder with pictures.'
+
+
+@pytest.mark.parametrize('branch', [[], ['--branch', 'all']], ids=['one', 'all'])
+def test_a_codec_that_no_graph_decodes_is_refused_before_anything_is_written(
+    branch, monkeypatch, tmp_path
+):
+    options = ['--decode', *branch, '--cfg-options', 'model.head.decoder.use_dark=True']
+    sentence = refused(monkeypatch, 'simcc_resnet18_mpii.py', tmp_path / 'out', *options)
+    assert sentence.startswith('error: The codec SimCCLabel with these settings cannot be decoded')
