@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from mmengine.logging import MMLogger
@@ -36,7 +37,7 @@ from gain.arms import (
 )
 from gain.budgets import BUDGETS, Budget, override
 from gain.cost import cost_ratio
-from gain.data import Data, prepare
+from gain.data import DIGEST, Data, annotations_digest, prepare
 from gain.metric import PckhCurve  # noqa: F401  (registers)
 from gain.pairing import check_pairs
 from gain.report import write_report
@@ -99,7 +100,7 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
         raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
     for arm in args.arms or []:
         check_arm(arm)
-    keep_settings(args.out, budget)
+    keep_settings(args.out, budget, args.data)
     data = prepare(args.data, args.out / 'data', budget)
     init_default_scope('mmpose')
     use_safe_loader()
@@ -161,30 +162,46 @@ def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) 
     return result is not None
 
 
-def keep_settings(out: Path, budget: Budget) -> None:
+def keep_settings(out: Path, budget: Budget, data: Path) -> None:
     """Write the settings, or hold them against those that are there; students may be added.
 
+    Args:
+        out: The benchmark's folder.
+        budget: What the runs share.
+        data: The folder whose persons they share.
+
     Raises:
-        UserError: If they differ.
+        UserError: If they differ, or a file of the data is missing.
     """
-    settings = json.loads(json.dumps(budget.settings()))
+    settings = json.loads(json.dumps(budget.settings())) | {DIGEST: annotations_digest(data)}
     there = read_settings(out) if (out / SETTINGS).is_file() else settings
-    students, known = settings['students'], there['students']
-    for name in students.keys() & known.keys():
-        if known[name] != students[name]:
+    known = there['students']
+    # A folder may be older than the digest, or than one of the students.
+    there = {DIGEST: settings[DIGEST]} | there | dict(students=settings['students'] | known)
+    settings['students'] = known | settings['students']
+    if there[DIGEST] != settings[DIGEST]:
+        raise UserError(
+            f'{out} holds runs with other persons than those of --data {data}; choose another '
+            '--out.'
+        )
+    held, wanted = flat({key: there.get(key) for key in settings}), flat(settings)
+    for key in wanted | held:
+        if held.get(key) != wanted.get(key):
             raise UserError(
-                f'{out} holds runs of another {name}: {known[name]}, not {students[name]}; '
-                'choose another --out.'
-            )
-    settings['students'] = there['students'] = known | students
-    for key, value in settings.items():
-        if there.get(key) != value:
-            raise UserError(
-                f'{out} holds runs with {key}={there.get(key)!r}, not {value!r}; choose another '
-                '--out.'
+                f'{out} holds runs with {key}={held.get(key)!r}, not {wanted.get(key)!r}; choose '
+                'another --out.'
             )
     out.mkdir(parents=True, exist_ok=True)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1))
+
+
+def flat(settings: dict, prefix: str = '') -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    found = {}
+    for key, value in settings.items():
+        name = f'{prefix}{key}'
+        found |= flat(value, f'{name}.') if isinstance(value, dict) else {name: value}
+    return found
 
 
 def read_settings(out: Path) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from okdhp_mm.errors import UserError
 from .budgets import Budget
 
 UPPER_NECK, HEAD_TOP = 8, 9
+DIGEST = 'annotations_digest'  # its name in the settings
 HEAD_SIZE_PER_DIAGONAL = 0.6  # MPII's SC_BIAS
 
 
@@ -41,6 +43,35 @@ class Data:
     test: Split
 
 
+def annotation_files(root: Path) -> tuple[Path, Path, Path]:
+    """The persons to train on, those to report on, and the head boxes of these.
+
+    Args:
+        root: Data in MPII's layout.
+
+    Raises:
+        UserError: If a file of the layout is missing.
+    """
+    names = 'mpii_train.json', 'mpii_val.json', 'mpii_gt_val.mat'
+    files = tuple(root / 'annotations' / name for name in names)
+    for path in (*files, root / 'images'):
+        if not path.exists():
+            raise UserError(f'--data {root}: {path} does not exist; MPII layout is needed.')
+    return files
+
+
+def annotations_digest(root: Path) -> str:
+    """Tells data apart by the annotations of all persons, of which the splits are made.
+
+    Raises:
+        UserError: If a file of the layout is missing.
+    """
+    train, test, _ = annotation_files(root)
+    code = hashlib.sha256(train.read_bytes())
+    code.update(test.read_bytes())
+    return code.hexdigest()[:16]
+
+
 def prepare(root: Path, folder: Path, budget: Budget) -> Data:
     """Write the splits' annotations, always the same persons.
 
@@ -52,14 +83,10 @@ def prepare(root: Path, folder: Path, budget: Budget) -> Data:
     Raises:
         UserError: If a file of the layout is missing, or there are too few persons.
     """
-    annotations = {split: root / 'annotations' / f'mpii_{split}.json' for split in ('train', 'val')}
-    headboxes = root / 'annotations' / 'mpii_gt_val.mat'
-    for path in (*annotations.values(), headboxes, root / 'images'):
-        if not path.exists():
-            raise UserError(f'--data {root}: {path} does not exist; MPII layout is needed.')
-    persons = json.loads(annotations['train'].read_text())
+    train_file, test_file, headboxes = annotation_files(root)
+    persons = json.loads(train_file.read_text())
     train, selection = choose(persons, budget.train_persons, budget.selection_persons)
-    tested = json.loads(annotations['val'].read_text())[: budget.test_persons]
+    tested = json.loads(test_file.read_text())[: budget.test_persons]
     boxes = loadmat(headboxes)['headboxes_src'][..., : len(tested)]
 
     folder.mkdir(parents=True, exist_ok=True)

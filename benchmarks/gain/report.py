@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from .arms import ALONE
+from .data import DIGEST
 from .summary import summarise
 
 TITLES = dict(PCK='PCKh@0.5', AUC='area under the PCKh curve')
@@ -33,7 +34,7 @@ def write_report(results: list[dict], settings: dict, folder: Path) -> str:
     """
     epochs = {(r['student'], r['arm']): r['epochs'] for r in results}
     tables = {metric: summarise(results, metric) for metric in TITLES}
-    shared = {k: v for k, v in settings.items() if k not in ('students', 'data')}
+    shared = {k: v for k, v in settings.items() if k not in ('students', DIGEST)}
     text = '\n\n'.join(
         [
             ', '.join(f'{key} {value}' for key, value in shared.items()),

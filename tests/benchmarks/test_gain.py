@@ -1,5 +1,6 @@
 """The gain benchmark: what it compares is comparable, and it counts right."""
 
+import copy
 import json
 import runpy
 import sys
@@ -447,7 +448,7 @@ def test_all_arms_are_there():
 
 
 def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path):
-    settings = prepare_results(tmp_path, budget, alone=runs['alone'], branches=runs['branches'])
+    prepare_results(tmp_path, budget, alone=runs['alone'], branches=runs['branches'])
     given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms', 'alone', 'okdhp')
     printed, end = benchmark(*given, '--set', *TINY)
     assert end is None
@@ -455,6 +456,9 @@ def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path
     table = (tmp_path / 'gain.md').read_text()
     assert table in printed
     assert '| resnet18 | branches | 1 | 2 |' in table
+    assert table.startswith('input_size 32, ')
+    assert 'digest' not in table
+    settings = json.loads((tmp_path / 'settings.json').read_text())
     assert json.loads((tmp_path / 'gain.json').read_text())['settings'] == settings
     assert (tmp_path / 'gain.png').stat().st_size > 0
     # The same numbers again: nothing depends on what ran before in the process.
@@ -463,15 +467,39 @@ def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path
     _, end = benchmark(*given, '--set', *TINY, 'epochs=3')
     assert 'holds runs with epochs=2, not 3' in end
     assert benchmark('--out', tmp_path, '--report') == (table, None)
-    # The folder is of before there was one of the students; of another it holds another version.
+
+
+def test_a_folder_is_of_one_data_and_of_students_that_stay(drawn, budget, tmp_path):
+    keep_settings = runpy.run_path(str(BENCHMARKS / 'gain.py'))['keep_settings']
     file = tmp_path / 'settings.json'
-    del settings['students']['simcc']
-    file.write_text(json.dumps(settings))
-    assert benchmark(*given, '--set', *TINY)[1] is None
-    assert 'simcc' in json.loads(file.read_text())['students']
-    settings['students']['resnet18']['model'] = {}
-    file.write_text(json.dumps(settings))
-    assert 'holds runs of another resnet18' in benchmark(*given, '--set', *TINY)[1]
+
+    def keep(*changes, root=drawn):
+        keep_settings(tmp_path, override(budget, changes), root)
+        return json.loads(file.read_text())
+
+    expected = keep()
+    assert keep() == expected
+    # Of before the data were told apart, and before there was one of the students.
+    older = copy.deepcopy(expected)
+    del older['students']['simcc'], older[data.DIGEST]
+    file.write_text(json.dumps(older))
+    completed = keep()
+    assert completed == expected
+    assert list(completed['students']) == [*older['students'], 'simcc']
+
+    other = tmp_path / 'other'
+    for split, number in (('train', 16), ('val', 5)):
+        write_mpii(other, split, number)
+    with pytest.raises(UserError, match='holds runs with other persons than those of --data .*er;'):
+        keep(root=other)
+    with pytest.raises(UserError, match=r'holds runs with epochs=2, not 3; choose another --out\.'):
+        keep('epochs=3')
+    expected['students']['resnet18']['model']['backbone']['base_channels'] = 8
+    file.write_text(json.dumps(expected))
+    name = r'students\.resnet18\.model\.backbone\.base_channels'
+    with pytest.raises(UserError, match=f'holds runs with {name}=8, not 16; choose'):
+        keep()
+    assert json.loads(file.read_text()) == expected, 'nothing was written'
 
 
 def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
