@@ -77,7 +77,8 @@ class PeerAttention(Aggregator):
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """The mean of the peers, and every branch's own teacher."""
-        heatmaps = outputs.finals[self.peers]
+        # Indexed by a list, the finals would have a GPU wait for the indices.
+        heatmaps = torch.stack([outputs.heatmaps[m][-1] for m in self.peers])
         attention = self.forward([outputs.penultimate[m] for m in self.peers])
         ensemble = heatmaps.mean(0)
         mixtures = list(torch.einsum('bij,jbkhw->ibkhw', attention, heatmaps))

@@ -44,6 +44,14 @@ def test_each_peer_gets_its_own_mixture_and_the_leader_the_mean(outputs, leader)
             torch.testing.assert_close(filled.mixtures[i][b], mixture)
 
 
+def test_no_index_goes_to_the_device(outputs):
+    with torch.profiler.profile() as profile:
+        make(1).aggregate(outputs)
+    operators = {event.key for event in profile.key_averages()}
+    assert 'aten::stack' in operators
+    assert 'aten::index' not in operators
+
+
 def test_equal_logits_teach_every_peer_the_mean(outputs):
     attention = make()
     torch.nn.init.zeros_(attention.query.weight)
