@@ -40,7 +40,6 @@ class Aggregator(BaseModule):
                 f'branches={num_branches}: {type(self).__name__} needs at least '
                 f'{self.min_branches} branches.'
             )
-        self.in_channels = in_channels
         self.num_branches = num_branches
         self.num_keypoints = num_keypoints
 
