@@ -37,7 +37,7 @@ class EveryOutputMetric(BaseMetric):
                 'wrap each of several metrics on its own.'
             )
         deployed = METRICS.build(metric)
-        super().__init__(collect_device=deployed.collect_device, prefix=deployed.prefix)
+        super().__init__(deployed.collect_device, deployed.prefix, deployed.collect_dir)
         # Outputs carry the prefix themselves: it comes after their name.
         self.prefix = None
         self._config = metric

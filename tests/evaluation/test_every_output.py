@@ -143,6 +143,13 @@ def test_a_prefix_of_the_users_own_follows_the_outputs_name(coco):
     assert 'ensemble/mine/AP' in figures
 
 
+def test_results_are_collected_as_the_stock_metric_says(tmp_path):
+    metric = METRICS.build(every(dict(type='EPE', collect_dir=str(tmp_path))))
+    assert (metric.collect_device, metric.collect_dir) == ('cpu', str(tmp_path))
+    metric = METRICS.build(every(dict(type='EPE', collect_device='gpu')))
+    assert (metric.collect_device, metric.collect_dir) == ('gpu', None)
+
+
 def test_every_output_writes_its_own_result_file(coco, tmp_path):
     config, samples = coco
     meta = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
