@@ -16,6 +16,7 @@ from torch import nn
 
 from .checkpoint import use_safe_loader
 from .cli import check_data
+from .engine.summary import main_metric
 from .errors import UserError
 from .export import Export, branch_to_export, export_student, without_teacher
 from .models.student import config_branches
@@ -32,7 +33,7 @@ class Dish:
     Attributes:
         export: Where it is and what it costs.
         latency: Milliseconds of one image on the CPU, forward only.
-        score: The metric that ``save_best`` names, on the test split; None without test data.
+        score: The main metric on the test split; None without test data.
     """
 
     export: Export
@@ -80,18 +81,22 @@ def score_branches(
     Returns:
         The metric's name, and its value per branch; None where the test data are not there.
     """
-    metric = cfg.default_hooks.get('checkpoint', {}).get('save_best') or 'score'
     try:
         check_data(cfg, 'test')
     except UserError as missing:
         print(f'not evaluated: {missing}')
-        return metric, [None] * count
+        metric, _ = main_metric(cfg, ())
+        return metric or 'score', [None] * count
     use_safe_loader()
     cfg = Config(cfg.to_dict())
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
     cfg.model = without_teacher(cfg.model)
     cfg.model.setdefault('test_cfg', {}).update(branch=0, report='all')
     figures = Runner.from_cfg(cfg).test()
+    metric, _ = main_metric(cfg, figures)
+    if metric not in figures:
+        print(f'not scored: save_best={metric!r} is none of {", ".join(figures)}.')
+        return metric or 'score', [None] * count
     names = [metric, *(f'{branch_name(m)}/{metric}' for m in range(1, count))]
     return metric, [figures.get(name) for name in names]
 

@@ -12,7 +12,9 @@ from mmengine.config import Config
 from okdhp_mm import menu
 from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
+from okdhp_mm.export import without_teacher
 from okdhp_mm.menu import export_menu
+from okdhp_mm.methods import apply_method
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3,)))]
@@ -55,6 +57,35 @@ def test_without_test_data_the_score_is_left_empty(trained, tmp_path, capsys):
     cfg.test_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     assert [row['coco/AP'] for row in rows(export_menu(cfg, checkpoint, tmp_path))] == ['', '']
     assert 'not evaluated' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('named', [None, 'auto', ['coco/AP', 'coco/AR']], ids=str)
+def test_the_score_is_the_metric_named_first_or_else_found_first(trained, tmp_path, named):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.default_hooks.checkpoint.save_best = named
+    metric, scores = menu.score_branches(cfg, checkpoint, 2, tmp_path)
+    assert metric == 'coco/AP'
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_a_score_that_the_evaluation_does_not_find_is_told(trained, tmp_path, capsys):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.default_hooks.checkpoint.save_best = 'PCK'
+    assert menu.score_branches(cfg, checkpoint, 2, tmp_path) == ('PCK', [None, None])
+    assert "not scored: save_best='PCK' is none of coco/AP, " in capsys.readouterr().out
+
+
+def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tmp_path):
+    cfg = Config(trained[0].to_dict())
+    cfg.model.branches = 1
+    apply_method(cfg.model, 'fpd')
+    state = shake(build(without_teacher(cfg.model))).state_dict()
+    torch.save(dict(state_dict=state), tmp_path / 'taught.pth')
+    cfg.model.aggregator.update(config='nowhere.py', checkpoint='nowhere.pth')
+    _, (score,) = menu.score_branches(cfg, str(tmp_path / 'taught.pth'), 1, tmp_path)
+    assert 0 <= score <= 1
 
 
 @pytest.mark.parametrize('there', ['menu.csv', 'branch1/student.py', 'branch1/student.pth'])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..models.heads.multi_branch_head import output_name
@@ -14,12 +16,12 @@ ADVICE = (
     'Which branch is best was measured on the data that its figure is of, which flatters: fix\n'
     'model.test_cfg.branch beforehand, or choose it on one split and report it on another.'
 )
+OUTPUT = re.compile(rf'(branch\d+|{ENSEMBLE})/(?P<metric>.+)')
+LESS_IS_BETTER = ('loss', 'epe', 'nme')
 
 
 def branch_table(runner: Runner, mode: str = 'val') -> str:
     """The main metric of every output over all evaluations, an interrupted run's earlier ones too.
-
-    The main metric is the one that ``default_hooks.checkpoint.save_best`` names.
 
     Args:
         runner: Runner after its training or test.
@@ -28,20 +30,38 @@ def branch_table(runner: Runner, mode: str = 'val') -> str:
     Returns:
         The table; '' if there are no figures of several outputs.
     """
-    checkpoint = runner.cfg.get('default_hooks', {}).get('checkpoint') or {}
-    metric, rule = (first_of(checkpoint.get(key)) for key in ('save_best', 'rule'))
     model = model_of(runner)
     branches = getattr(getattr(model, 'head', None), 'branches', ())
     if not branches:
         return ''
     deployed = output_name(model.test_cfg.get('branch', 0))
     logged = runner.message_hub.log_scalars
+    found = (name.removeprefix(f'{mode}/') for name in logged if name.startswith(f'{mode}/'))
+    metric, rule = main_metric(runner.cfg, found)
     figures = {}
     for name in (*map(branch_name, range(len(branches))), ENSEMBLE):
         key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
         if key in logged:
             figures[name] = logged[key].data[0].tolist()
     return format_table(figures, metric, deployed, rule) if len(figures) > 1 else ''
+
+
+def main_metric(cfg: Config, figures: Iterable[str]) -> tuple[str | None, str | None]:
+    """The metric that ``default_hooks.checkpoint.save_best`` names, and its rule.
+
+    Where it names none or 'auto', the first that is found of several outputs; None without any.
+
+    Args:
+        cfg: Training config.
+        figures: Names of what an evaluation found, e.g. 'coco/AP' and 'branch1/coco/AP'.
+    """
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    metric, rule = (first_of(checkpoint.get(key)) for key in ('save_best', 'rule'))
+    if metric in (None, 'auto'):
+        metric = next((match['metric'] for match in map(OUTPUT.match, figures) if match), None)
+    if rule is None and any(word in (metric or '').lower() for word in LESS_IS_BETTER):
+        rule = 'less'
+    return metric, rule
 
 
 def first_of(setting: str | list[str] | None) -> str | None:

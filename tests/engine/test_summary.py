@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 
 from okdhp_mm.engine import branch_table
+from okdhp_mm.engine.summary import main_metric
 from okdhp_mm.structures import ENSEMBLE
 
 
@@ -68,12 +69,31 @@ def test_less_is_better_where_the_config_says_so(runner):
     assert '<- best branch' in table[1][3]
 
 
-def test_without_validation_main_metric_or_branches_there_is_none(runner):
-    assert branch_table(runner, 'test') == ''
-    runner.cfg.default_hooks.checkpoint.save_best = None
-    assert branch_table(runner) == ''
+@pytest.mark.parametrize('named', [None, 'auto', ['coco/AP', 'coco/AR'], 'coco/AP'], ids=str)
+def test_the_main_metric_is_the_one_named_first_or_else_found_first(runner, named):
+    runner.cfg.default_hooks.checkpoint.save_best = named
+    assert rows(branch_table(runner))[0][0] == 'coco/AP'
     runner.cfg.default_hooks.checkpoint = None
-    assert branch_table(runner) == ''
+    assert rows(branch_table(runner))[0][0] == 'coco/AP'
+
+
+@pytest.mark.parametrize(
+    ('named', 'rule', 'expected'),
+    [
+        ('auto', None, ('EPE', 'less')),
+        (['PCK', 'EPE'], ['greater', 'less'], ('PCK', 'greater')),
+        ('PCK', None, ('PCK', None)),
+    ],
+    ids=str,
+)
+def test_a_rule_that_nobody_gives_follows_from_the_metric(named, rule, expected):
+    cfg = Config(dict(default_hooks=dict(checkpoint=dict(save_best=named, rule=rule))))
+    found = ['time', 'EPE', 'PCK', 'branch1/EPE', 'branch1/PCK', 'ensemble/EPE', 'ensemble/PCK']
+    assert main_metric(cfg, found) == expected
+
+
+def test_without_validation_or_branches_there_is_none(runner):
+    assert branch_table(runner, 'test') == ''
     runner.model = SimpleNamespace()
     assert branch_table(runner) == ''
 
