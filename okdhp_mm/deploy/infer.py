@@ -154,7 +154,8 @@ def infer(
             In a video they hold for every frame.
 
     Raises:
-        UserError: If the source is missing or of another kind, or nothing in it can be read.
+        UserError: If the source is missing or of another kind, nothing in it can be read, or there
+            are boxes for files that are not there.
     """
     if not source.exists():
         raise UserError(f'{source} does not exist.')
@@ -162,6 +163,7 @@ def infer(
     if source.is_file() and kind not in ('image', 'video'):
         raise UserError(f'{source} is neither a picture nor a video nor a folder of pictures.')
     files = image_files(source) if source.is_dir() else [source]
+    check_names(boxes or {}, source if source.is_dir() else source.parent)
     sheets = Sheets(out_dir, files)
     if kind == 'video':
         return _infer_video(source, engine, sheets, (boxes or {}).get(source.name))
@@ -186,6 +188,21 @@ def read_boxes(file: Path) -> dict[str, Boxes]:
         if not (isinstance(given, list) and given and all(map(_is_box, given))):
             raise UserError(f'{file} has {given!r} for {name}; write {BOXES_EXAMPLE}')
     return boxes
+
+
+def check_names(boxes: Mapping[str, Boxes], folder: Path) -> None:
+    """Look whether all files that there are boxes for are in the folder that is looked at.
+
+    Raises:
+        UserError: If one is not.
+    """
+    unknown = sorted(boxes.keys() - {file.name for file in folder.iterdir()})
+    if unknown:
+        more = f' and {len(unknown) - 3} more' if unknown[3:] else ''
+        raise UserError(
+            f'There are boxes for {", ".join(map(repr, unknown[:3]))}{more}, but no such file in '
+            f"{folder}; name files without their folder, e.g. 'a.jpg'."
+        )
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -143,10 +143,14 @@ def test_a_video_has_poses_of_every_frame(student, video, tmp_path, monkeypatch,
 
 def test_boxes_are_given_by_file_name(pictures, video, tmp_path):
     file = tmp_path / 'boxes.json'
-    file.write_text(json.dumps({'1.png': BOXES, 'clip.avi': BOXES[:1]}))
+    file.write_text(json.dumps({'1.png': BOXES}))
     engine = Centre()
     infer(pictures, engine, tmp_path / 'pictures', read_boxes(file))
     assert [boxes for _, boxes in engine.seen] == [None, BOXES]
+    engine = Centre()
+    infer(pictures / '0.png', engine, tmp_path / 'single', read_boxes(file))
+    assert [boxes for _, boxes in engine.seen] == [None], 'they are of its neighbour'
+    file.write_text(json.dumps({'clip.avi': BOXES[:1]}))
     engine = Centre()
     assert infer(video, engine, tmp_path / 'video', read_boxes(file)).written == 6
     assert [boxes for _, boxes in engine.seen] == [BOXES[:1]] * 6
@@ -212,6 +216,19 @@ def test_boxes_that_are_none_are_refused(tmp_path, text, match):
     file.write_text(text)
     with pytest.raises(UserError, match=match):
         read_boxes(file)
+
+
+@pytest.mark.parametrize('name', ['2.png', 'photos/1.png', '1.PNG', './1.png'])
+@pytest.mark.parametrize('source', ['', '1.png'], ids=['folder', 'picture'])
+def test_boxes_for_files_that_are_not_there_are_refused(pictures, tmp_path, name, source):
+    boxes = {'1.png': BOXES, name: BOXES}
+    with pytest.raises(UserError) as refused:
+        infer(pictures / source, Centre(), tmp_path / 'out', boxes)
+    assert str(refused.value) == (
+        f'There are boxes for {name!r}, but no such file in {pictures}; name files without their '
+        "folder, e.g. 'a.jpg'."
+    )
+    assert not (tmp_path / 'out').exists()
 
 
 def test_a_missing_file_of_boxes_is_refused(tmp_path):
