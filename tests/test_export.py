@@ -394,8 +394,8 @@ class MyAggregator(MeanAggregator):
 class Mine(MSRAHeatmap):
     pass
 
-for kind in ('KEYPOINT_CODECS', 'TRANSFORMS', 'DATASETS', 'METRICS', 'HOOKS', 'VISUALIZERS'):
-    getattr(registry, kind).register_module(name=f'My{kind}', module=Mine)
+for kind in {kinds}:
+    getattr(registry, kind).register_module(name='My' + kind, module=Mine)
 """
 PLACES = dict(
     KEYPOINT_CODECS=lambda cfg, mine: cfg.model.head.decoder.update(type=mine),
@@ -403,6 +403,7 @@ PLACES = dict(
     DATASETS=lambda cfg, mine: cfg.test_dataloader.dataset.update(type=mine),
     METRICS=lambda cfg, mine: cfg.test_evaluator.metric.update(type=mine),
     HOOKS=lambda cfg, mine: cfg.default_hooks.update(mine=dict(type=mine)),
+    LOOPS=lambda cfg, mine: cfg.update(test_cfg=dict(type=mine)),
     VISUALIZERS=lambda cfg, mine: cfg.update(visualizer=dict(type=mine)),
 )
 
@@ -411,7 +412,7 @@ PLACES = dict(
 def mylib(tmp_path_factory):
     """A package of the user's, with an aggregator and something of every other kind."""
     folder = tmp_path_factory.mktemp('mylib')
-    (folder / 'mylib.py').write_text(MYLIB)
+    (folder / 'mylib.py').write_text(MYLIB.format(kinds=list(PLACES)))
     with pytest.MonkeyPatch.context() as path:
         path.syspath_prepend(folder)
         importlib.import_module('mylib')
