@@ -59,7 +59,7 @@ class Agreement:
 
         Maps that differ by more make ties of their own mistakes.
         """
-        return (
+        return bool(
             self.maps <= MAP_TOLERANCE * self.height
             and self.farthest <= TOLERANCE
             and self.contested.mean() <= TIES
