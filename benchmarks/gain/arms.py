@@ -174,7 +174,8 @@ def use_data(cfg: Config, data: Data, budget: Budget, seed: int) -> None:
         loader.update(
             batch_size=budget.batch_size,
             num_workers=budget.workers,
-            persistent_workers=budget.workers > 0,
+            # The others are read once.
+            persistent_workers=name == 'train' and budget.workers > 0,
         )
         read(loader.dataset, split, data.images)
     cfg.train_dataloader.dataset.update(

@@ -6,6 +6,7 @@ import runpy
 import sys
 import time
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -298,6 +299,7 @@ def test_workers_change_nothing(splits, budget, runs, tmp_path):
     result = train(Run('resnet18', 'alone', 0), splits, budget, tmp_path)
     for key in ('test', 'selection', 'batches'):
         assert result[key] == runs['alone'][key]
+    assert not active_children(), 'the next run has workers of its own'
 
 
 def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, runs, tmp_path):
