@@ -3,6 +3,7 @@
 import copy
 import json
 import runpy
+import shutil
 import sys
 import time
 from functools import partial
@@ -516,6 +517,18 @@ def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
         printed, end = benchmark(*arguments)
         assert sentence in end
         assert printed == ''
+
+
+def test_the_gpus_budget_runs_at_the_size_of_a_toy(benchmark, drawn, tmp_path):
+    given = ('--data', drawn, '--out', tmp_path, '--budget', 'gpu', '--students', 'mobilenetv2')
+    given = (*given, '--arms', 'okdhp', '--seeds', '0')
+    printed, end = benchmark(*given, '--set', *TINY, 'epochs=1', 'workers=2')
+    assert end is None
+    result = training.finished(tmp_path / 'mobilenetv2' / 'okdhp' / 'seed0')
+    assert set(result['test']) == {'branch0', 'branch1', 'branch2', 'ensemble'}
+    assert result['parameters'] > 2e7, 'the full network'
+    assert (tmp_path / 'gain.md').read_text() in printed
+    shutil.rmtree(tmp_path / 'mobilenetv2')  # half a gigabyte of weights
 
 
 def test_arms_that_a_student_refuses_are_left_out_unless_they_are_named(benchmark, drawn, tmp_path):
