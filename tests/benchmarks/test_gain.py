@@ -179,6 +179,24 @@ def test_a_variant_is_an_arm(file, splits, budget):
         assert MODELS.build(cfg.model).head.distiller.terms.loss_kd.distils
 
 
+def test_an_arm_may_register_what_it_is_made_of(splits, budget, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'own_aggregator.py').write_text(
+        'from mmpose.registry import MODELS\n'
+        'from okdhp_mm.models.aggregators import MeanAggregator\n'
+        '@MODELS.register_module()\n'
+        'class OwnMean(MeanAggregator):\n'
+        '    pass\n'
+    )
+    file = tmp_path / 'own.py'
+    file.write_text(
+        "custom_imports = dict(imports=['own_aggregator'])\n"
+        "method = dict(aggregator=dict(type='OwnMean'))\n"
+    )
+    cfg = training_config(Run('resnet18', str(file), 0), budget, splits)
+    assert type(MODELS.build(cfg.model).head.aggregator).__name__ == 'OwnMean'
+
+
 # ------------------------------------------------------------------------------------ pairs
 
 
