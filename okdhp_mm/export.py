@@ -44,6 +44,7 @@ from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint
 from .cli import drop_pretrained
+from .engine import layer_decay
 from .errors import UserError
 from .models.aggregators import Aggregator, FrozenTeacher
 from .models.readouts import readout_of
@@ -274,6 +275,9 @@ def student_config(cfg: Config, branch: int) -> Config:
         student.visualizer.vis_backends = [
             backend for backend in student.visualizer.vis_backends if backend['type'] == LOCAL
         ]
+    own_constructor = layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__
+    if student.get('optim_wrapper', {}).get('constructor') == own_constructor:
+        student.optim_wrapper.constructor = layer_decay.STOCK
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
     for key in [key for key in student if key not in RUNNER_KEYS]:

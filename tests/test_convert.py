@@ -221,6 +221,8 @@ def test_layer_decay_goes_by_the_names_in_the_student(stock, tmp_path):
     decay = "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor')"
     cfg = Config.fromfile(convert_config(stock(decay), tmp_path / 'own.py').config)
     assert cfg.optim_wrapper.constructor == 'BranchLayerDecayOptimWrapperConstructor'
+    student = student_config(cfg, 0)
+    assert student.optim_wrapper.constructor == 'LayerDecayOptimWrapperConstructor'
 
 
 def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
