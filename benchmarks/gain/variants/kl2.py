@@ -1,12 +1,2 @@
 # OKDHP with half of the default's weight, from the first step on.
-method = dict(
-    aggregator=dict(type='FAU'),
-    distiller=dict(
-        type='Distiller',
-        terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_ens=dict(type='Supervise', of='ensemble'),
-            loss_kd=dict(type='Teach', loss=dict(type='KLHeatmapLoss'), loss_weight=2.0),
-        ),
-    ),
-)
+method = dict(distiller=dict(terms=dict(loss_kd=dict(loss_weight=2.0, schedule=None))))
