@@ -63,25 +63,28 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
         of torchvision, is wrapped.
 
     Raises:
-        UserError: If the file is missing, broken, no checkpoint, or holds anything that would
+        UserError: If the file is missing, empty, broken, no checkpoint, or holds anything that would
             have to be executed to be loaded.
     """
     filename = os.path.expanduser(filename)
+    if os.path.isdir(filename):
+        raise UserError(f'The checkpoint {filename} is a folder; name a file in it.')
     if not os.path.isfile(filename):
         raise UserError(f'The checkpoint {filename} does not exist.')
+    if os.path.getsize(filename) == 0:
+        raise UserError(f'The checkpoint {filename} is empty.')
     if not hasattr(torch.serialization, 'safe_globals'):
         raise UserError(f'Reading checkpoints safely needs torch>=2.6, found {torch.__version__}.')
     try:
         with torch.serialization.safe_globals(_allowed()):
             checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
-        reason = str(error).split('\n\t')[-1].split('\n')[0]
         raise UserError(
             f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
-            f'weights, which are never loaded ({reason}).'
+            f'weights, which are never loaded ({_reason(error)}).'
         ) from error
     except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
-        reason = str(error).split('\n')[0]
+        reason = str(error).split('\n')[0] or type(error).__name__
         raise UserError(f'The file {filename} is not a complete checkpoint ({reason}).') from error
     if isinstance(checkpoint, dict) and 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint, meta={})
@@ -91,6 +94,13 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
     ):
         raise UserError(f'The file {filename} holds no state dict of tensors.')
     return checkpoint
+
+
+def _reason(error: UnpicklingError) -> str:
+    """What torch refuses, without its advice on how to load the file all the same."""
+    said, _, _ = str(error).partition('\n\nCheck the documentation')
+    last = said.rpartition('\n')[2].strip().removeprefix('WeightsUnpickler error: ')
+    return last.partition('. Please use')[0].rstrip('.')
 
 
 def use_safe_loader() -> None:

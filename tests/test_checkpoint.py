@@ -149,9 +149,32 @@ def test_a_checkpoint_with_anything_to_run_is_refused_and_nothing_runs(
 ):
     file = tmp_path / 'hostile.pth'
     torch.save(hostile(marker)[what], file, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(UserError, match='is refused'):
+    with pytest.raises(UserError, match='is refused') as caught:
         load_checkpoint(str(file))
     assert not marker.exists()
+    print(caught.value)
+    assert 'weights_only' not in str(caught.value), 'that would be to run it'
+    assert 'safe_globals' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (Command('true'), 'GLOBAL posix.system'),
+        (dict(state_dict={}, meta=Toy()), f'GLOBAL {__name__}.Toy'),
+        (dict(state_dict={}, meta=attributes('min', '__globals__')), "'__globals__'"),
+        (b'# notes', 'Unsupported operand 35'),
+    ],
+)
+def test_the_refusal_names_what_is_refused(content, reason, tmp_path):
+    file = tmp_path / 'refused.pth'
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(str(file))
+    assert reason in str(caught.value).partition('never loaded (')[2]
 
 
 def test_the_same_file_does_run_under_the_default_loader_of_the_host(marker, tmp_path):
@@ -230,10 +253,15 @@ def test_a_file_without_a_state_dict_is_refused(content, tmp_path):
         load_checkpoint(str(tmp_path / 'other.pth'))
 
 
-@pytest.mark.parametrize('name', ['missing.pth', '.'])
-def test_a_missing_file_is_told(name, tmp_path):
-    with pytest.raises(UserError, match='does not exist'):
-        load_checkpoint(str(tmp_path / name))
+def test_a_file_that_is_missing_empty_or_a_folder_is_told(tmp_path):
+    (tmp_path / 'empty.pth').touch()
+    for name, sentence in (
+        ('missing.pth', 'does not exist'),
+        ('empty.pth', 'empty.pth is empty'),
+        ('.', 'is a folder; name a file'),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            load_checkpoint(str(tmp_path / name))
 
 
 # ------------------------------------------------------------------------- in mmengine's place
