@@ -63,8 +63,8 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
         of torchvision, is wrapped.
 
     Raises:
-        UserError: If the file is missing, empty, broken, no checkpoint, or holds anything that would
-            have to be executed to be loaded.
+        UserError: If the file is missing, empty, broken, no checkpoint, or holds anything that
+            would have to be executed to be loaded.
     """
     filename = os.path.expanduser(filename)
     if os.path.isdir(filename):

@@ -152,9 +152,7 @@ def test_a_checkpoint_with_anything_to_run_is_refused_and_nothing_runs(
     with pytest.raises(UserError, match='is refused') as caught:
         load_checkpoint(str(file))
     assert not marker.exists()
-    print(caught.value)
-    assert 'weights_only' not in str(caught.value), 'that would be to run it'
-    assert 'safe_globals' not in str(caught.value)
+    assert 'weights_only' not in str(caught.value), 'advice to run it'
 
 
 @pytest.mark.parametrize(
