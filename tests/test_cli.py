@@ -106,14 +106,32 @@ def test_from_scratch_drops_every_pretrained_initialisation_and_no_other():
     )
 
 
-def test_options_for_data_that_are_not_validated_on_do_no_harm(monkeypatch):
-    root = Path(__file__).parents[1]
-    train = runpy.run_path(str(root / 'tools' / 'train.py'))
-    arguments = ['resnet18_mpii.py', '--no-validate', '--cfg-options', 'val_dataloader.dataset.a=1']
-    arguments[0] = str(root / 'configs' / 'okdhp' / arguments[0])
-    monkeypatch.setattr(sys, 'argv', ['train.py', *arguments])
-    cfg = train['config_from'](train['parse_args']())
+ROOT = Path(__file__).parents[1]
+MPII = str(ROOT / 'configs' / 'okdhp' / 'resnet18_mpii.py')
+
+
+@pytest.fixture
+def config_of(monkeypatch):
+    """The config that a tool makes of its command line."""
+
+    def make(name, *arguments):
+        tool = runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))
+        monkeypatch.setattr(sys, 'argv', [name, *arguments])
+        return tool['config_from'](tool['parse_args']())
+
+    return make
+
+
+def test_options_for_data_that_are_not_validated_on_do_no_harm(config_of):
+    cfg = config_of('train', MPII, '--no-validate', '--cfg-options', 'val_dataloader.dataset.a=1')
     assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
+
+
+def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of):
+    option = ('--cfg-options', 'test_evaluator.metric.ann_file=own.json')
+    own, dump = config_of('test', MPII, 'a.pth', '--dump', 'all.pkl', *option).test_evaluator
+    assert own.metric.ann_file == 'own.json'
+    assert dump == dict(type='DumpResults', out_file_path='all.pkl')
 
 
 def test_a_missing_config_is_told():

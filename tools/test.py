@@ -39,6 +39,8 @@ def parse_args() -> argparse.Namespace:
 def config_from(args: argparse.Namespace):
     """The config with the arguments merged into it."""
     cfg = load_config(args)
+    # First: options name the evaluator's keys as the file has them, before others join it.
+    cfg.merge_from_dict(args.cfg_options or {})
     cfg.load_from = args.checkpoint
     if args.badcase:
         badcase = cfg.default_hooks.badcase
@@ -49,7 +51,6 @@ def config_from(args: argparse.Namespace):
         evaluators = cfg.test_evaluator
         evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
-    cfg.merge_from_dict(args.cfg_options or {})
     return cfg
 
 
