@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
+from mmengine.runner import Runner
 
-from .errors import UserError
+from .config_file import read_config
+from .errors import UserError, told
 from .methods import all_imports, apply_method
 
 
@@ -24,12 +27,23 @@ def errors_in_one_sentence() -> Iterator[None]:
         sys.exit(f'error: {error}')
 
 
+class Options(DictAction):
+    """``KEY=VALUE ...`` of every OpenMMLab tool; anything else is told, without a traceback."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Parse them into a dict."""
+        for value in values:
+            if '=' not in value:
+                raise argparse.ArgumentError(self, f'{value!r} has no "="; write KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """``--cfg-options`` as in every OpenMMLab tool."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         help='override settings of the config, e.g. train_dataloader.batch_size=8 '
         'model.test_cfg.branch=1 or key="[(a,b),(c,d)]" (quoted, no white space)',
     )
@@ -64,7 +78,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
             directory is named after it, unless the user named one.
 
     Raises:
-        UserError: If the file or the method does not exist, or the config trains no branches.
+        UserError: If the file or the method cannot be read, or the config trains no branches.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
@@ -90,15 +104,45 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     return cfg
 
 
-def read_config(filename: str) -> Config:
-    """Read a config file.
+def merge_options(cfg: Config, options: dict | None) -> None:
+    """Merge what ``--cfg-options`` parsed into a config, in place.
 
     Raises:
-        UserError: If the file does not exist.
+        UserError: If an option goes into something that has no such place.
     """
-    if not os.path.isfile(filename):
-        raise UserError(f'The config {filename} does not exist.')
-    return Config.fromfile(filename)
+    for key, value in (options or {}).items():
+        with told(f'--cfg-options {key}={value} cannot be merged into the config'):
+            cfg.merge_from_dict({key: value})
+
+
+def build_runner(cfg: Config, *loops: str) -> Runner:
+    """Build a runner and, ahead of its first use, its loops with their data.
+
+    Args:
+        cfg: The complete config.
+        loops: 'train', 'val' or 'test', in the order in which the runner builds them.
+
+    Raises:
+        UserError: If the config names a type or an argument that there is not, or mixed precision
+            where there is no GPU. What is raised while the runner runs is no matter of this.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') == 'AmpOptimWrapper' and get_device() in ('cpu', 'mps'):
+        raise UserError(
+            "--amp or optim_wrapper.type='AmpOptimWrapper' needs a GPU of CUDA, and there is "
+            "none; train without, by 'OptimWrapper'."
+        )
+    what = f'What {cfg.filename} and the options ask for'
+    with told(f'{what} cannot be built', (KeyError, TypeError)):
+        runner = Runner.from_cfg(cfg)
+        built = dict(
+            train=lambda: runner.train_loop,
+            val=lambda: runner.val_loop,
+            test=lambda: runner.test_loop,
+        )
+        for loop in loops:
+            built[loop]()
+    return runner
 
 
 def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:

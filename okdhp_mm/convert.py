@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -15,7 +14,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from .engine import layer_decay
-from .errors import UserError
+from .errors import UserError, told
 from .export import ESTIMATOR
 from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
@@ -101,11 +100,8 @@ def read_stock(stock: str) -> Config:
     Raises:
         UserError: If it cannot be read, cannot be inherited, or is not of a top-down estimator.
     """
-    try:
+    with told(f'{stock} cannot be inherited as a config'):
         cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
-    except Exception as error:  # a config is a program, and may raise anything
-        reason = shorten(str(error), 200, placeholder=' ...')
-        raise UserError(f'{stock} cannot be inherited as a config ({reason}).') from error
     kind = (cfg.get('model') or {}).get('type')
     if kind == ESTIMATOR:
         raise UserError(f'{stock} is an OKDHP config already; start from the stock config.')
@@ -123,13 +119,8 @@ def build(model: dict, stock: str) -> nn.Module:
     Raises:
         UserError: If it cannot be built.
     """
-    try:
+    with told(f'The model of {stock} cannot be built here'):
         return MODELS.build(copy.deepcopy(model))
-    except UserError:
-        raise
-    except Exception as error:  # whatever the stock modules raise
-        reason = shorten(str(error), 200, placeholder=' ...')
-        raise UserError(f'The model of {stock} cannot be built here ({reason}).') from error
 
 
 def training_model(

@@ -1,8 +1,33 @@
 """The one kind of error that is the user's to mend."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from textwrap import shorten
+
 
 class UserError(ValueError):
     """Wrong input, told in one sentence: the offending value and what would be right.
 
     The tools print it without a traceback; in Python it is a ``ValueError``.
     """
+
+
+@contextmanager
+def told(sentence: str, kinds: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Turn what a host raises over the user's input into a :class:`UserError`.
+
+    Args:
+        sentence: What went wrong, without a full stop; the reason is added in brackets.
+        kinds: What is turned.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        # The text of a KeyError is in quotes, and of some errors there is none.
+        text = ' '.join(map(str, error.args)) if isinstance(error, KeyError) else str(error)
+        reason = shorten(text, 200, placeholder=' ...') or type(error).__name__
+        raise UserError(f'{sentence} ({reason}).') from error

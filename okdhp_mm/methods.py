@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .config_file import read_config
 from .errors import UserError
 from .models import OKDHPTopdownPoseEstimator
 
@@ -55,14 +56,15 @@ def apply_method(model: dict, name: str) -> None:
         name: Name or file of the method.
 
     Raises:
-        UserError: If there is no such method, its file defines none, or the model has no branches.
+        UserError: If there is no such method, its file cannot be read or defines none, or the
+            model has no branches.
     """
     if model.get('type') != OKDHPTopdownPoseEstimator.__name__:
         raise UserError(
             f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
             'branches; tools/okdhp_config.py makes a training config of a stock one.'
         )
-    method = Config.fromfile(method_file(name)).get('method')
+    method = read_config(method_file(name)).get('method')
     if method is None:
         raise UserError(f'{name} defines no method = dict(...).')
     for key in OWNED:
@@ -76,7 +78,7 @@ def apply_method(model: dict, name: str) -> None:
 
 def all_imports(cfg: Config, method: str | None = None) -> list[str]:
     """This package, and what a config and a method's file want imported by ``custom_imports``."""
-    configs = [cfg, *([Config.fromfile(method_file(method))] if method else [])]
+    configs = [cfg, *([read_config(method_file(method))] if method else [])]
     names = ['okdhp_mm']
     for config in configs:
         imports = (config.get('custom_imports') or {}).get('imports', [])

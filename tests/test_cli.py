@@ -1,5 +1,6 @@
 """What the tools share: data that are missing, weights that are dropped, errors that are told."""
 
+import argparse
 import copy
 import json
 import runpy
@@ -7,9 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config, ConfigDict
 
-from okdhp_mm.cli import check_data, drop_pretrained, errors_in_one_sentence, read_config
+from okdhp_mm.cli import (
+    add_cfg_options,
+    build_runner,
+    check_data,
+    drop_pretrained,
+    errors_in_one_sentence,
+    merge_options,
+)
+from okdhp_mm.config_file import read_config
+from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
 
 
@@ -137,6 +148,67 @@ def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of)
 def test_a_missing_config_is_told():
     with pytest.raises(UserError, match='The config nowhere.py does not exist'):
         read_config('nowhere.py')
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'reason'),
+    [
+        ('a.py', 'model = dict(', "'\\(' was never closed"),
+        ('a.py', "_base_ = './nowhere.py'", 'No such file or directory.*nowhere.py'),
+        ('a.py', "custom_imports = dict(imports=['my_method'])", 'my_method.*be on PYTHONPATH'),
+        ('README.md', '# A title', 'Only py/yml/yaml/json'),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_told_with_the_reason(tmp_path, name, text, reason):
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(UserError, match=f'{name} cannot be read .*{reason}'):
+        read_config(file)
+
+
+def test_a_method_whose_module_is_not_found_is_told(config_of, tmp_path):
+    method = tmp_path / 'own.py'
+    method.write_text("custom_imports = dict(imports=['my_method'])\nmethod = dict()\n")
+    with pytest.raises(UserError, match='own.py cannot be read .*my_method.*be on PYTHONPATH'):
+        config_of('train', MPII, '--method', str(method))
+
+
+@pytest.mark.parametrize('option', ['foo', 'model.branches 4'])
+def test_an_option_without_a_value_is_told(option, capsys):
+    parser = argparse.ArgumentParser()
+    add_cfg_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'a=1', option])
+    assert f'--cfg-options: \'{option}\' has no "="; write KEY=VALUE' in capsys.readouterr().err
+
+
+def test_an_option_that_has_no_place_is_told():
+    with pytest.raises(UserError, match='--cfg-options evaluator.ann_file=a.json cannot be merged'):
+        merge_options(Config(dict(evaluator=[dict(ann_file='')])), {'evaluator.ann_file': 'a.json'})
+
+
+@pytest.mark.parametrize(
+    ('option', 'reason'),
+    [
+        ({'model.branchs': 4}, "unexpected keyword argument 'branchs'"),
+        ({'model.aggregator.type': 'MeanAgg'}, 'MeanAgg is not in the .* registry'),
+        ({'train_cfg.max_epoch': 3}, "unexpected keyword argument 'max_epoch'"),
+        pytest.param(
+            {'optim_wrapper.type': 'AmpOptimWrapper'},
+            '--amp .* needs a GPU',
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is one'),
+        ),
+    ],
+)
+def test_a_slip_in_an_option_is_told_with_the_hosts_reason(tmp_path, option, reason):
+    annotations = write_coco(tmp_path, 'train', 2, seed=0)
+    cfg = read_config(ROOT / 'configs' / 'okdhp' / 'demo.py')
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.data_root = f'{annotations.parents[1]}/'
+    merge_options(cfg, option)
+    with pytest.raises(UserError, match=reason):
+        build_runner(cfg, 'train')
 
 
 def test_a_users_error_ends_the_program_with_its_sentence_and_others_keep_their_traceback():

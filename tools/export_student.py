@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, read_config
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.config_file import read_config
 from okdhp_mm.deploy.export import check_export, export_int8, export_onnx
 from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
 from okdhp_mm.export import Export, export_student
@@ -53,7 +54,7 @@ def main() -> None:
         parser.error('--decode, --check-images and --int8 are for --onnx')
     with errors_in_one_sentence():
         cfg = read_config(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        merge_options(cfg, args.cfg_options)
         if args.onnx:
             check_export(cfg, args.decode, args.check_images, args.int8)
         out_dir = Path(args.out_dir)

@@ -5,11 +5,17 @@ import argparse
 import mmengine
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.checkpoint import use_safe_loader
-from okdhp_mm.cli import add_runner_arguments, check_data, errors_in_one_sentence, load_config
+from okdhp_mm.cli import (
+    add_runner_arguments,
+    build_runner,
+    check_data,
+    errors_in_one_sentence,
+    load_config,
+    merge_options,
+)
 from okdhp_mm.engine import branch_table
 
 
@@ -40,7 +46,7 @@ def config_from(args: argparse.Namespace):
     """The config with the arguments merged into it."""
     cfg = load_config(args)
     # First: options name the evaluator's keys as the file has them, before others join it.
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     cfg.load_from = args.checkpoint
     if args.badcase:
         badcase = cfg.default_hooks.badcase
@@ -61,7 +67,7 @@ def main() -> None:
         cfg = config_from(args)
         check_data(cfg, 'test')
         use_safe_loader()
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg, 'test')
         if args.out:
             runner.register_hook(SaveMetrics(args.out), 'LOWEST')
         runner.test()

@@ -3,16 +3,17 @@
 import argparse
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import (
     add_runner_arguments,
+    build_runner,
     check_data,
     drop_pretrained,
     errors_in_one_sentence,
     load_config,
+    merge_options,
 )
 from okdhp_mm.engine import branch_table
 
@@ -59,7 +60,7 @@ def config_from(args: argparse.Namespace):
         cfg.auto_scale_lr.enable = True
     if args.from_scratch:
         drop_pretrained(cfg.model)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     if args.no_validate:
         # Last: options can name the data of an evaluation that does not take place.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -73,7 +74,7 @@ def main() -> None:
         cfg = config_from(args)
         check_data(cfg, 'train', 'val')
         use_safe_loader()
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg, 'train', 'val')
         runner.train()
         if is_main_process():
             print(branch_table(runner))

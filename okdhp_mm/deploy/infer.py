@@ -18,13 +18,14 @@ from typing import Any
 import cv2
 import mmengine
 import numpy as np
+import torch
 from mmengine.logging import print_log
 from mmpose.apis import Pose2DInferencer
 from rich.progress import track
 
 from ..checkpoint import use_safe_loader
 from ..demo.pictures import draw_pose
-from ..errors import UserError
+from ..errors import UserError, told
 from .student import CHECKPOINT, CONFIG, student_files
 
 Boxes = Sequence[Sequence[float]]
@@ -71,9 +72,14 @@ class TorchEngine(Engine):
     Args:
         folder: Where ``student.py`` and ``student.pth`` are.
         device: As in torch; None takes what is there.
+
+    Raises:
+        UserError: If there is no student, or no such device.
     """
 
     def __init__(self, folder: Path, device: str | None = None):
+        with told(f'--device {device} cannot be used here', (RuntimeError, AssertionError)):
+            torch.zeros(0, device=device)
         files = student_files(folder, CONFIG, CHECKPOINT)
         use_safe_loader()
         self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')

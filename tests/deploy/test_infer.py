@@ -178,6 +178,12 @@ def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch)
         assert how in sentence
 
 
+@pytest.mark.parametrize('device', ['cuda:99', 'gpu'])
+def test_a_device_that_is_not_there_is_refused(student, device):
+    with pytest.raises(UserError, match=f'--device {device} cannot be used here'):
+        TorchEngine(student, device)
+
+
 def test_sources_that_are_none_are_refused(pictures, tmp_path):
     with pytest.raises(UserError, match='nowhere does not exist'):
         infer(tmp_path / 'nowhere', Centre(), tmp_path)

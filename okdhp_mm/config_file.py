@@ -1,0 +1,30 @@
+"""Reading config files: they are programs, and may fail like any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .errors import UserError, told
+
+
+def read_config(filename: str | Path) -> Config:
+    """Read a config file.
+
+    Raises:
+        UserError: If it does not exist, or cannot be read.
+    """
+    if not os.path.isfile(filename):
+        raise UserError(f'The config {filename} does not exist.')
+    with told(f'The config {filename} cannot be read'):
+        try:
+            return Config.fromfile(filename)
+        except ImportError as error:
+            # mmengine goes on with all of sys.path, at length.
+            missing = str(error).partition(', the current sys.path')[0]
+            raise UserError(
+                f'The config {filename} cannot be read ({missing}); the folder of a module of your '
+                'own must be on PYTHONPATH.'
+            ) from error
