@@ -1,4 +1,4 @@
-"""Any stock heatmap or SimCC config becomes one that trains branches, in a few lines."""
+"""A stock heatmap or SimCC config becomes one that trains branches, in a few lines."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def convert_config(
 
     Raises:
         UserError: If there is no such config or method, OKDHP cannot train its model, the method
-            has no use for the teacher, or ``out`` is there.
+            needs a teacher or has no use for the given one, or ``out`` is there.
     """
     out = Path(out)
     if out.suffix != '.py':
@@ -88,10 +88,11 @@ def convert_config(
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
+    branches = len(trained.head.branches)  # the method may have its own
     out.write_text(config_text(cfg, base, branches, split, method, teacher))
     points = split_points(FAMILIES, network.backbone)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
-    return Conversion(out, len(trained.head.branches), split, points, *sizes)
+    return Conversion(out, branches, split, points, *sizes)
 
 
 def read_stock(stock: str) -> Config:
@@ -129,19 +130,27 @@ def training_model(
     """The stock model, multiplied.
 
     Raises:
-        UserError: If the method has no use for the teacher.
+        UserError: If the method needs a teacher, or has no use for the given one.
     """
     model = cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
     if method:
         apply_method(model, method)
+    aggregator = model.get('aggregator') or {}
+    offline = aggregator.get('type') == FrozenTeacher.__name__
+    if teacher and not offline:
+        learner = f'the method {method!r}' if method else 'the default method'
+        raise UserError(
+            f'--teacher {teacher[0]}: {learner} learns from its own branches; offline methods, '
+            'like fpd, have a teacher.'
+        )
     if teacher:
-        if model.get('aggregator', {}).get('type') != FrozenTeacher.__name__:
-            raise UserError(
-                f'--teacher {teacher[0]}: the method {method!r} learns from its own branches; '
-                'offline methods, like fpd, have a teacher.'
-            )
         config, checkpoint = teacher
-        model['aggregator'].update(config=config, checkpoint=checkpoint)
+        aggregator.update(config=config, checkpoint=checkpoint)
+    elif offline and not (aggregator.get('config') and aggregator.get('checkpoint')):
+        raise UserError(
+            f'--method {method} learns from a trained network; name it by '
+            '--teacher CONFIG CHECKPOINT.'
+        )
     return model
 
 
@@ -159,8 +168,9 @@ def config_text(
     """
     named = 'config={!r}, checkpoint={!r}'.format(*teacher) if teacher else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
+    count = f'{branches} {"branch" if branches == 1 else "branches"}'
     lines = [
-        f'# {Path(base.rpartition("::")[2]).stem}: {branches} branches {where}.',
+        f'# {Path(base.rpartition("::")[2]).stem}: {count} {where}.',
         f'_base_ = {base!r}',
         '',
         *([method_file(method).read_text()] if method else []),

@@ -201,7 +201,7 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert done.trained_parameters > mean.trained_parameters, 'the FAU counts, too'
     with pytest.raises(UserError, match="no method 'none'"):
         convert_config(stock(), tmp_path / 'none.py', method='none')
-    with pytest.raises(UserError, match='must both name files'):
+    with pytest.raises(UserError, match='--method fpd .* --teacher CONFIG CHECKPOINT'):
         convert_config(stock(), tmp_path / 'none.py', method='fpd')
     assert not (tmp_path / 'none.py').exists()
 
@@ -236,8 +236,13 @@ def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
     assert (model.aggregator.config, model.aggregator.checkpoint) == named
     losses = run(MODELS.build(model).train(), 'loss', batch())
     assert losses['loss_kd'] > 0
-    with pytest.raises(UserError, match="method 'dml' learns from its own branches"):
-        convert_config(stock(), tmp_path / 'none.py', method='dml', teacher=named)
+    text = done.config.read_text()
+    assert text.startswith('# stock: 1 branch ')
+    assert 'branches=1, split' in text
+    assert 'branches=3' not in text
+    for method, called in (('dml', "the method 'dml'"), (None, 'the default method')):
+        with pytest.raises(UserError, match=f'{called} learns from its own branches'):
+            convert_config(stock(), tmp_path / 'none.py', method=method, teacher=named)
 
 
 def test_imports_of_the_stock_config_are_kept(stock, tmp_path):
@@ -298,7 +303,7 @@ def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_p
         ('del model', 'model.type=None'),
         (
             "model['head'] = dict(type='RegressionHead', in_channels=64, num_joints=17)",
-            'RegressionHead predicts no heatmaps or SimCC distributions',
+            'RegressionHead predicts no heatmaps or SimCC distributions.*RTMWHead',
         ),
         (
             "model['head']['decoder'] = dict(type='RegressionLabel', input_size=(64, 64))",

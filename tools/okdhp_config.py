@@ -1,4 +1,4 @@
-"""Make any of mmpose's heatmap or SimCC configs a training config with branches."""
+"""Make a training config with branches of a stock one: most of mmpose's heatmap and SimCC ones."""
 
 import argparse
 

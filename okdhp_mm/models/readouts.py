@@ -286,7 +286,8 @@ def readout_of(head: nn.Module) -> Readout:
         return kind(head)
     raise UserError(
         f'The head {name} predicts no heatmaps or SimCC distributions that are trained by one loss '
-        'each; choose a student with HeatmapHead, ViPNASHead, CPMHead, SimCCHead or RTMCCHead.'
+        'each; choose a student with HeatmapHead, ViPNASHead, CPMHead, SimCCHead, RTMCCHead or '
+        'RTMWHead.'
     )
 
 

@@ -27,7 +27,8 @@ class MultiBranchHead(BaseHead):
     Args:
         heads: Config of each branch's stock head: one that predicts plain heatmaps
             (``HeatmapHead``, ``ViPNASHead``, ``CPMHead``) or SimCC distributions (``SimCCHead``,
-            ``RTMCCHead``), see :mod:`~okdhp_mm.models.readouts`; or a subclass that keeps the loss.
+            ``RTMCCHead``, ``RTMWHead``), see :mod:`~okdhp_mm.models.readouts`; or a subclass that
+            keeps the loss.
         necks: Config of each branch's stock neck, or None.
         distiller: Config of the distiller.
         init_cfg: As in every mmengine module.
