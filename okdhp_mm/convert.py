@@ -23,6 +23,7 @@ from .models.backbones.splits import FAMILIES, split_points
 from .split_choice import half_way
 
 STOCK_ESTIMATOR = 'TopdownPoseEstimator'
+TENSORBOARD = 'TensorboardVisBackend'
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,13 @@ def config_text(
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',
     ]
+    backends = (cfg.get('visualizer') or {}).get('vis_backends') or ()
+    if backends and not any(backend.type == TENSORBOARD for backend in backends):
+        lines.append(
+            'visualizer = dict(\n'
+            f'    vis_backends=[*_base_.visualizer.vis_backends, dict(type={TENSORBOARD!r})]\n'
+            ')'
+        )
     if cfg.get('optim_wrapper', {}).get('constructor') == layer_decay.STOCK:
         own = layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__
         lines.append(f'optim_wrapper = dict(constructor={own!r})')

@@ -225,6 +225,20 @@ def test_layer_decay_goes_by_the_names_in_the_student(stock, tmp_path):
     assert student.optim_wrapper.constructor == 'LayerDecayOptimWrapperConstructor'
 
 
+def test_what_is_logged_goes_to_tensorboard_too_and_once(stock, tmp_path):
+    def backends(kinds, name):
+        listed = [dict(type=kind) for kind in kinds]
+        changes = f"visualizer = dict(type='PoseLocalVisualizer', vis_backends={listed})"
+        cfg = Config.fromfile(convert_config(stock(changes), tmp_path / name).config)
+        assert cfg.visualizer.type == 'PoseLocalVisualizer'
+        return [backend.type for backend in cfg.visualizer.vis_backends]
+
+    both = ['LocalVisBackend', 'TensorboardVisBackend']
+    assert backends(both[:1], 'local.py') == both
+    assert backends(both, 'both.py') == both
+    assert 'visualizer' not in Config.fromfile(convert_config(stock(), tmp_path / 'c.py').config)
+
+
 def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
     teacher = stock(name='teacher.py')
     weights = tmp_path / 'teacher.pth'
