@@ -19,14 +19,15 @@ def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> N
     """
     own = {prefix + name: value.shape for name, value in model.state_dict().items()}
     given = {name: value.shape for name, value in state_dict.items() if name.startswith(prefix)}
-    wrong = sorted(n for n in (own.keys() | given.keys()) if own.get(n) != given.get(n))
+    names = own.keys() | given.keys()
+    wrong = sorted(name for name in names if own.get(name) != given.get(name))
     if wrong:
         first = ', '.join(
             f'{name} (checkpoint {_shape(given, name)}, model {_shape(own, name)})'
             for name in wrong[:3]
         )
         raise UserError(
-            f'The checkpoint is of another model: {len(wrong)} of {len(own)} tensors differ, '
+            f'The checkpoint is of another model: {len(wrong)} of {len(names)} tensors differ, '
             f'first {first}; use the config that it was trained with.'
         )
 
