@@ -32,7 +32,7 @@ class Dish:
 
     Attributes:
         export: Where it is and what it costs.
-        latency: Milliseconds of one image on the CPU, forward only.
+        latency: Milliseconds of one image on one thread of the CPU, forward only.
         score: The main metric on the test split; None without test data.
     """
 
@@ -104,23 +104,29 @@ def score_branches(
 def latencies(exports: Sequence[Export]) -> list[float]:
     """Milliseconds of each student's heatmaps of one image on the CPU, the fastest of several.
 
-    The students take turns, so that what else the machine does slows all of them alike.
+    On one thread, whose own time others cannot take. The students take turns after one round of
+    warm-up, so that what else the machine does slows all of them alike.
     """
     models = [
         init_model(str(export.config), str(export.checkpoint), device='cpu') for export in exports
     ]
-    rounds = [[seconds(model) for model in models] for _ in range(ROUNDS)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _, *rounds = [[seconds(model) for model in models] for _ in range(1 + ROUNDS)]
+    finally:
+        torch.set_num_threads(threads)
     return [1000 * min(times) for times in zip(*rounds, strict=True)]
 
 
 @torch.no_grad()
 def seconds(model: nn.Module) -> float:
-    """Time of the heatmaps of one image."""
+    """The processor's time for the heatmaps of one image."""
     width, height = model.head.decoder.input_size
     image = torch.zeros(1, 3, height, width)
-    start = time.perf_counter()
+    start = time.process_time()
     model(image, None, mode='tensor')
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def write_menu(dishes: Sequence[Dish], metric: str, file: Path) -> Path:

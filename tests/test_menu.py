@@ -1,6 +1,7 @@
 """Several students of one training, and what is written about them."""
 
 import csv
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,5 +113,23 @@ def test_latencies_are_the_fastest_of_rounds_in_which_the_students_take_turns(mo
     monkeypatch.setattr(menu, 'init_model', lambda config, checkpoint, device: config)
     monkeypatch.setattr(menu, 'seconds', lambda model: turns.append(model) or len(turns) / 1000)
     exports = [SimpleNamespace(config=name, checkpoint='') for name in 'ab']
-    assert menu.latencies(exports) == [1, 2]
-    assert turns == ['a', 'b'] * menu.ROUNDS
+    assert menu.latencies(exports) == [3, 4], 'the first round warms up'
+    assert turns == ['a', 'b'] * (1 + menu.ROUNDS)
+
+
+def test_a_latency_is_that_of_one_thread_and_not_what_others_take(monkeypatch):
+    def asleep(*_, mode):
+        threads.append(torch.get_num_threads())
+        time.sleep(0.01)
+
+    threads, before = [], torch.get_num_threads()
+    asleep.head = SimpleNamespace(decoder=SimpleNamespace(input_size=(8, 8)))
+    monkeypatch.setattr(menu, 'init_model', lambda *_, device: asleep)
+    try:
+        torch.set_num_threads(2)
+        (milliseconds,) = menu.latencies([SimpleNamespace(config='', checkpoint='')])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {1}
+    assert milliseconds < 5
