@@ -42,6 +42,8 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=9)
     parser.add_argument('--interval', type=int, default=50)
     args = parser.parse_args()
+    if args.repeats < 2:
+        parser.error(f'--repeats {args.repeats}: quartiles need 2 at least')
     init_default_scope('mmpose')
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     torch.manual_seed(0)

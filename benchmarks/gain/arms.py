@@ -72,8 +72,14 @@ def check_arm(arm: str) -> None:
     Raises:
         UserError: If there is none.
     """
-    if arm not in (ALONE, ALONE_SAME_COST):
+    if arm in (ALONE, ALONE_SAME_COST):
+        return
+    try:
         method_file(arm)
+    except UserError:
+        raise UserError(
+            f'There is no arm {arm!r}; there are {", ".join(all_arms())}, and files of methods.'
+        ) from None
 
 
 def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.0) -> Config:

@@ -461,7 +461,9 @@ def test_all_arms_are_there():
     names = arms.all_arms()
     assert names[:3] == ['alone', 'alone_same_cost', 'branches']
     assert {'okdhp', 'okdhp_official'} <= set(names)
-    with pytest.raises(UserError, match="no method 'oops'"):
+    with pytest.raises(
+        UserError, match="no arm 'oops'; there are alone, alone_same_cost, branches, "
+    ):
         arms.check_arm('oops')
 
 
@@ -529,7 +531,7 @@ def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
         (('--report', *out), 'holds no finished run'),
         (out, '--data is missing'),
         (('--data', tmp_path, *out), 'mpii_train.json does not exist; MPII layout is needed'),
-        (('--data', drawn, *out, '--arms', 'oops'), "no method 'oops'"),
+        (('--data', drawn, *out, '--arms', 'oops'), "no arm 'oops'"),
         (('--data', drawn, *out, '--students', 'vgg'), "no students ['vgg']; there are"),
     ):
         printed, end = benchmark(*arguments)
