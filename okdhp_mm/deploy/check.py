@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
@@ -14,9 +13,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..demo.figures import draw_figure
-from ..errors import UserError
 from .graph import StudentGraph
-from .infer import image_files
+from .infer import image_files, read_images
 
 TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
@@ -81,10 +79,10 @@ def crops_of(student: nn.Module, folder: str | None) -> Tensor:
         folder: Of pictures of single persons, each taken whole, the first 200; None draws figures.
 
     Raises:
-        UserError: If there are no pictures in the folder, or one cannot be read.
+        UserError: If there are no pictures in the folder that can be read.
     """
     pipeline = Compose(student.cfg.test_dataloader.dataset.pipeline)
-    images = _drawn() if folder is None else _read(image_files(Path(folder))[:MOST])
+    images = _drawn() if folder is None else _read(Path(folder))
     samples = []
     for image in images:
         height, width = image.shape[:2]
@@ -159,9 +157,6 @@ def _drawn() -> Iterator[np.ndarray]:
         yield draw_figure(np.random.default_rng(seed)).image
 
 
-def _read(files: Sequence[Path]) -> Iterator[np.ndarray]:
-    for file in files:
-        image = cv2.imread(str(file))
-        if image is None:
-            raise UserError(f'{file} is no picture that can be read.')
+def _read(folder: Path) -> Iterator[np.ndarray]:
+    for _, image in read_images(image_files(folder)[:MOST]):
         yield image

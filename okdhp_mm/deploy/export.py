@@ -11,10 +11,10 @@ from mmpose.registry import KEYPOINT_CODECS
 from ..export import branch_to_export
 from ..models.student import config_branches
 from .accuracy import Loss, loss
-from .check import Agreement, agreement, crops_of
+from .check import MOST, Agreement, agreement, crops_of
 from .decode import graph_decoder
 from .graph import build_onnx, check_installed, map_names
-from .infer import image_files
+from .infer import image_files, read_images
 from .int8 import quantised
 from .student import GRAPH, SMALL_GRAPH, load_student, student_files
 
@@ -28,13 +28,13 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
         folders: Of pictures; None is for drawn figures.
 
     Raises:
-        UserError: If packages are missing, there are no pictures, the config is not an OKDHP one,
+        UserError: If packages are missing, no picture can be read, the config is not an OKDHP one,
             or its codec cannot be decoded in a graph.
     """
     check_installed()
     for folder in folders:
         if folder is not None:
-            image_files(Path(folder))
+            next(read_images(image_files(Path(folder))[:MOST]))
     branch_to_export(cfg, 0)
     if decode:
         init_default_scope(cfg.get('default_scope', 'mmpose'))
@@ -52,7 +52,7 @@ def export_onnx(folder: Path, decode: bool = False, check_images: str | None = N
 
     Raises:
         UserError: If there is no student, packages are missing, the codec cannot be decoded in a
-            graph, or the pictures cannot be read.
+            graph, or no picture can be read.
     """
     student = load_student(folder)
     crops = crops_of(student, check_images)
@@ -74,7 +74,7 @@ def export_int8(folder: Path, calibration_images: str, check_images: str | None 
         check_images: Folder of other pictures, to compare on; None draws figures.
 
     Raises:
-        UserError: If there is no student, packages are missing, or the pictures cannot be read.
+        UserError: If there is no student, packages are missing, or no picture can be read.
     """
     check_installed()
     # Here, so that the tools start where it is missing, and say so.

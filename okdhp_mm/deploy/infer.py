@@ -224,6 +224,24 @@ def image_files(folder: Path) -> list[Path]:
     return images
 
 
+def read_images(files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray]]:
+    """The pictures that can be read, (H, W, 3) uint8, BGR, with their files; others are skipped.
+
+    Raises:
+        UserError: If there was none.
+    """
+    readable = False
+    for file in files:
+        image = cv2.imread(str(file))
+        if image is None:
+            print_log(f'{file} cannot be read and is skipped', 'current', logging.WARNING)
+            continue
+        readable = True
+        yield file, image
+    if not readable:
+        raise UserError(f'None of the {len(files)} pictures can be read, e.g. {files[0]}.')
+
+
 class Sheets:
     """Where the results are written, laid out and named as by the stock inferencer.
 
@@ -260,19 +278,14 @@ class Sheets:
 def _infer_images(
     files: Sequence[Path], engine: Engine, sheets: Sheets, boxes: Mapping[str, Boxes]
 ) -> Summary:
-    skipped = []
-    for file in track(files, 'pictures'):
-        image = cv2.imread(str(file))
-        if image is None:
-            print_log(f'{file} cannot be read and is skipped', 'current', logging.WARNING)
-            skipped.append(file)
-            continue
+    written = set()
+    for file, image in track(read_images(files), 'pictures', total=len(files)):
         found, picture = engine(image, boxes.get(file.name))
         sheets.write(file, found)
         cv2.imwrite(sheets.picture(file), picture)
-    if len(skipped) == len(files):
-        raise UserError(f'None of the {len(files)} pictures can be read, e.g. {files[0]}.')
-    return Summary(len(files) - len(skipped), 'picture', tuple(skipped))
+        written.add(file)
+    skipped = tuple(file for file in files if file not in written)
+    return Summary(len(written), 'picture', skipped)
 
 
 def _infer_video(file: Path, engine: Engine, sheets: Sheets, boxes: Boxes | None) -> Summary:

@@ -1,5 +1,7 @@
 """The comparison of a graph with PyTorch."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -103,5 +105,13 @@ def test_a_folder_without_pictures_to_check_on_is_refused(decoded, tmp_path):
     with pytest.raises(UserError, match='is no folder with pictures'):
         check.crops_of(student, str(tmp_path))
     (tmp_path / 'a.jpg').write_text('not a picture')
-    with pytest.raises(UserError, match=r'a\.jpg is no picture that can be read'):
+    with pytest.raises(UserError, match=r'None of the 1 pictures can be read, e\.g\. .*a\.jpg'):
         check.crops_of(student, str(tmp_path))
+
+
+def test_pictures_that_cannot_be_read_are_left_out(decoded, pictures, tmp_path):
+    student = load_student(decoded[0])
+    folder = shutil.copytree(pictures, tmp_path / 'pictures')
+    (folder / '0a.jpg').write_text('not a picture')
+    whole = check.crops_of(student, str(pictures))
+    assert torch.equal(check.crops_of(student, str(folder)), whole)

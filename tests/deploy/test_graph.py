@@ -125,6 +125,9 @@ def test_folders_of_pictures_are_looked_into_before_anything_is_written(
 ):
     sentence = refused(monkeypatch, 'demo.py', tmp_path / 'out', option, str(tmp_path))
     assert sentence == f'error: {tmp_path} is no folder with pictures.'
+    (tmp_path / 'a.jpg').write_text('not a picture')
+    sentence = refused(monkeypatch, 'demo.py', tmp_path / 'out', option, str(tmp_path))
+    assert sentence.startswith('error: None of the 1 pictures can be read')
 
 
 @pytest.mark.parametrize('branch', [[], ['--branch', 'all']], ids=['one', 'all'])
