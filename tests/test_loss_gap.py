@@ -1,0 +1,72 @@
+"""How much less a network's loss is on the persons that it was trained on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmpose.registry import DATASETS, MODELS
+
+from okdhp_mm.demo.figures import write_coco
+from okdhp_mm.errors import UserError
+from okdhp_mm.export import student_config, student_state
+from okdhp_mm.loss_gap import loss_gap
+
+ROOT = Path(__file__).parents[1]
+PERSONS = 8
+
+
+@pytest.fixture(scope='module')
+def cfg(tmp_path_factory):
+    """The demo's training config, on a few drawn figures."""
+    root = tmp_path_factory.mktemp('figures')
+    for split in ('train', 'val'):
+        write_coco(root, split, PERSONS, seed=int(split == 'val'))
+    cfg = Config.fromfile(ROOT / 'configs' / 'okdhp' / 'demo.py')
+    for split in ('train', 'val'):
+        cfg[f'{split}_dataloader'].dataset.data_root = f'{root}/'
+    return cfg
+
+
+def save(model, file):
+    torch.save(dict(state_dict=model.state_dict(), meta={}), file)
+    return str(file)
+
+
+def test_learning_by_heart_opens_the_gap(cfg, tmp_path):
+    stock = student_config(cfg, 0)
+    torch.manual_seed(0)
+    model = MODELS.build(stock.model).train()
+    fresh = loss_gap(stock, save(model, tmp_path / 'fresh.pth'))
+    assert fresh.ratio == pytest.approx(1, abs=0.1)
+    data = DATASETS.build(stock.train_dataloader.dataset)
+    batch = pseudo_collate([data[index] for index in range(PERSONS)])
+    batch = model.data_preprocessor(batch, training=True)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(60):
+        loss, _ = model.parse_losses(model.loss(batch['inputs'], batch['data_samples']))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    trained = loss_gap(stock, save(model, tmp_path / 'trained.pth'))
+    assert trained.train < fresh.train
+    assert trained.ratio > 1.2
+
+
+def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    branches = save(model, tmp_path / 'branches.pth')
+    stock = student_config(cfg, 0)
+    student = MODELS.build(stock.model)
+    student.load_state_dict(student_state(model.state_dict(), 0))
+    found = loss_gap(cfg, branches, persons=5)
+    assert found == loss_gap(stock, save(student, tmp_path / 'student.pth'), persons=5)
+    with pytest.raises(UserError, match=r'student\.pth has no backbone'):
+        torch.save(dict(state_dict={'head.x': torch.zeros(1)}, meta={}), tmp_path / 'student.pth')
+        loss_gap(stock, str(tmp_path / 'student.pth'))
+    combined = cfg.copy()
+    combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))
+    with pytest.raises(UserError, match="type='CombinedDataset' combines others"):
+        loss_gap(combined, branches)

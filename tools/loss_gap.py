@@ -1,0 +1,43 @@
+"""Is there room for distillation? Compare a network's loss on persons trained on and on others.
+
+    python tools/loss_gap.py CONFIG CHECKPOINT
+
+The network may be the plain student of a stock config, trained before anything is distilled, or one
+with branches, whose branch 0 is measured.
+"""
+
+import argparse
+
+import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
+from okdhp_mm.cli import (
+    add_cfg_options,
+    check_data,
+    errors_in_one_sentence,
+    merge_options,
+    read_config,
+)
+from okdhp_mm.loss_gap import loss_gap
+
+
+def main() -> None:
+    """Parse, measure and say what it means."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='training config')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--persons', type=int, default=500, help='of each kind (default: 500)')
+    add_cfg_options(parser)
+    args = parser.parse_args()
+    with errors_in_one_sentence():
+        cfg = read_config(args.config)
+        merge_options(cfg, args.cfg_options)
+        check_data(cfg, 'train', 'val')
+        gap = loss_gap(cfg, args.checkpoint, args.persons)
+    print(f'loss on persons trained on: {gap.train:.3e}')
+    print(f'loss on others:             {gap.val:.3e}, {gap.ratio:.2f} times as large')
+    print('Distillation gained much at 1.3, and nothing at 1.1 and below: docs/benchmarks.md')
+
+
+if __name__ == '__main__':
+    main()
