@@ -15,14 +15,15 @@ TITLES = dict(PCK='PCKh@0.5', AUC='area under the PCKh curve')
 COLUMNS = ('deployed', 'branches', 'chosen', 'ensemble')
 HEAD = (
     '| student | arm | seeds | epochs | deployed | mean of branches | chosen branch | ensemble '
-    '| gain of deployed | gain of branches | transfer | time |\n' + '|---' * 12 + '|'
+    '| gain of deployed | gain of branches | transfer | time | loss ratio |\n' + '|---' * 13 + '|'
 )
 NOTE = (
     'Reported on persons that nothing was chosen by. Deployed: branch 0, fixed beforehand; chosen: '
     'the best branch on\nother persons. ± after a score: standard deviation over the seeds; after '
     'a gain: standard error of the mean difference\nto the student alone with the same seed. '
     "Transfer: gain over the ensemble's gain, deployed / mean of branches. Time: of\nthe training "
-    'steps, to the student alone.'
+    'steps, to the student alone. Loss ratio: of the deployed student, on other persons to those '
+    'trained on.'
 )
 
 
@@ -62,7 +63,7 @@ def table(rows: list[dict], epochs: dict[tuple[str, str], int]) -> str:
             cells.append(with_error(gain, row.get(f'error_{name}'), sign='+'))
         shares = [row.get(f'transfer_{name}') for name in ('deployed', 'branches')]
         cells.append('-' if shares[0] is None else ' / '.join(f'{share:.0%}' for share in shares))
-        cells.append(f'{row["time"]:.2f}' if 'time' in row else '-')
+        cells += [f'{row[key]:.2f}' if key in row else '-' for key in ('time', 'loss_ratio')]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 

@@ -60,13 +60,17 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
         Of every score its mean and its standard deviation over the seeds (``spread_...``); over
         the seeds that the student alone was trained with, too, the paired gain over it with its
         standard error (``error_...``) and the transfer: the share of what the ensemble gains that
-        the student gains; and the time of the training beside that of the student alone.
+        the student gains; the time of the training beside that of the student alone; and the loss
+        on other persons beside that on those trained on (``loss_ratio``).
     """
     found = {seed: scores(result, metric) for seed, result in group.items()}
     summary = dict(seeds=sorted(group))
     for name in next(iter(found.values())):
         values = [found[seed][name] for seed in sorted(found)]
         summary |= {name: statistics.mean(values), f'spread_{name}': spread(values)}
+    # Not in the runs of an earlier version.
+    if all('loss_ratio' in result for result in group.values()):
+        summary['loss_ratio'] = statistics.mean(r['loss_ratio'] for r in group.values())
     pairs = sorted(group.keys() & alone.keys())
     if not pairs:
         return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -17,10 +18,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmpose.datasets import MpiiDataset
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from okdhp_mm.errors import UserError
+from okdhp_mm.loss_gap import loss_gap
 from okdhp_mm.structures import ENSEMBLE, branch_name
 
 from .arms import Run
@@ -156,12 +159,25 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         **witness.facts,
         selection=by_output(selection),
         test=by_output(test),
+        loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
         model=model,
     )
     part = folder / f'{RESULT}.part'
     part.write_text(json.dumps(result, indent=1))
     os.replace(part, folder / RESULT)
     return result
+
+
+def loss_ratio(cfg: Config, weights: Path) -> float:
+    """The deployed student's loss on the selection persons, to that on those trained on.
+
+    Both are newly augmented: not as the training has seen them.
+    """
+    cfg = copy.deepcopy(cfg)
+    dataset = cfg.train_dataloader.dataset
+    dataset.type = MpiiDataset.__name__
+    del dataset['seed'], dataset['augmentations']
+    return loss_gap(cfg, str(weights)).ratio
 
 
 def model_of(runner: Runner) -> torch.nn.Module:
