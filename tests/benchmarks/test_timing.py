@@ -35,6 +35,7 @@ def test_memory_is_that_of_the_run(monkeypatch):
     monkeypatch.setattr(timing.resource, 'getrusage', lambda who: maximum)
     runs = []
     before = timing.memory_of(lambda: runs.append(1))
-    kept = torch.ones(2**24)
-    assert before - timing.memory_of(lambda: runs.append(2)) == pytest.approx(64, abs=8)
+    kept = torch.ones(2**26)
+    # A system that is short of memory takes pages of ours away meanwhile.
+    assert before - timing.memory_of(lambda: runs.append(2)) == pytest.approx(256, abs=64)
     assert runs == [1, 2] and kept.any()
