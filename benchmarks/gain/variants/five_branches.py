@@ -1,0 +1,2 @@
+# OKDHP with five branches instead of three.
+method = dict(branches=5)
