@@ -15,7 +15,7 @@ from mmpose.registry import DATASETS, MODELS
 from torch import nn
 
 from .checkpoint import load_checkpoint
-from .errors import UserError
+from .errors import UserError, told
 from .export import ESTIMATOR, student_config, student_state
 
 BATCH = 32
@@ -75,7 +75,9 @@ def load_student(cfg: Config, checkpoint: str) -> nn.Module:
     model = student_config(cfg, 0).model if cfg.model.type == ESTIMATOR else cfg.model
     student = MODELS.build(copy.deepcopy(model))
     state = load_checkpoint(checkpoint)['state_dict']
-    found = student.load_state_dict(student_state(state, 0) or state, strict=False)
+    # torch refuses tensors of another shape by itself.
+    with told(f'{checkpoint} is not of the network of the config', (RuntimeError,)):
+        found = student.load_state_dict(student_state(state, 0) or state, strict=False)
     if found.missing_keys:
         raise UserError(
             f'{checkpoint} has no {found.missing_keys[0]} and {len(found.missing_keys) - 1} others '

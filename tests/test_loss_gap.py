@@ -66,6 +66,10 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
     with pytest.raises(UserError, match=r'student\.pth has no backbone'):
         torch.save(dict(state_dict={'head.x': torch.zeros(1)}, meta={}), tmp_path / 'student.pth')
         loss_gap(stock, str(tmp_path / 'student.pth'))
+    with pytest.raises(UserError, match=r'other\.pth is not of the network of the config'):
+        wider = {name: torch.zeros(1, 2, 3) for name in student.state_dict()}
+        torch.save(dict(state_dict=wider, meta={}), tmp_path / 'other.pth')
+        loss_gap(stock, str(tmp_path / 'other.pth'))
     combined = cfg.copy()
     combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))
     with pytest.raises(UserError, match="type='CombinedDataset' combines others"):
