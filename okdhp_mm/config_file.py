@@ -28,3 +28,9 @@ def read_config(filename: str | Path) -> Config:
                 f'The config {filename} cannot be read ({missing}); the folder of a module of your '
                 'own must be on PYTHONPATH.'
             ) from error
+
+
+def imports_of(cfg: Config) -> list[str]:
+    """The modules that a config wants imported by ``custom_imports``, one or a list."""
+    imports = (cfg.get('custom_imports') or {}).get('imports', [])
+    return [imports] if isinstance(imports, str) else list(imports)

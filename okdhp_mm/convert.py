@@ -192,8 +192,7 @@ def config_text(
             ')'
         )
     if cfg.get('optim_wrapper', {}).get('constructor') == layer_decay.STOCK:
-        own = layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__
-        lines.append(f'optim_wrapper = dict(constructor={own!r})')
+        lines.append(f'optim_wrapper = dict(constructor={layer_decay.BRANCHED!r})')
     for key in ('val_evaluator', 'test_evaluator'):
         if isinstance(cfg.get(key), (list, tuple)):
             lines.append(

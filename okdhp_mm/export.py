@@ -44,6 +44,7 @@ from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint
 from .cli import drop_pretrained
+from .config_file import imports_of
 from .engine import layer_decay
 from .errors import UserError
 from .models.aggregators import Aggregator, FrozenTeacher
@@ -275,8 +276,7 @@ def student_config(cfg: Config, branch: int) -> Config:
         student.visualizer.vis_backends = [
             backend for backend in student.visualizer.vis_backends if backend['type'] == LOCAL
         ]
-    own_constructor = layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__
-    if student.get('optim_wrapper', {}).get('constructor') == own_constructor:
+    if student.get('optim_wrapper', {}).get('constructor') == layer_decay.BRANCHED:
         student.optim_wrapper.constructor = layer_decay.STOCK
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
@@ -287,9 +287,8 @@ def student_config(cfg: Config, branch: int) -> Config:
     for path, kind in _types(student.to_dict()):
         if _is_ours(kind) and path != OWN_BACKBONE:
             raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
-    imports = student.pop('custom_imports', {'imports': []})
-    names = imports['imports']
-    names = [names] if isinstance(names, str) else names
+    names = imports_of(student)
+    imports = student.pop('custom_imports', {})
     # What only the training used, ours or the user's own.
     training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
     training -= _packages(student.to_dict())

@@ -7,11 +7,12 @@ the user's own may have ``custom_imports``, where its parts are registered.
 from __future__ import annotations
 
 import copy
+from itertools import chain
 from pathlib import Path
 
 from mmengine.config import Config
 
-from .config_file import read_config
+from .config_file import imports_of, read_config
 from .errors import UserError
 from .models import OKDHPTopdownPoseEstimator
 
@@ -79,8 +80,4 @@ def apply_method(model: dict, name: str) -> None:
 def all_imports(cfg: Config, method: str | None = None) -> list[str]:
     """This package, and what a config and a method's file want imported by ``custom_imports``."""
     configs = [cfg, *([read_config(method_file(method))] if method else [])]
-    names = ['okdhp_mm']
-    for config in configs:
-        imports = (config.get('custom_imports') or {}).get('imports', [])
-        names += [imports] if isinstance(imports, str) else imports
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(['okdhp_mm', *chain(*map(imports_of, configs))]))

@@ -27,6 +27,9 @@ class BranchLayerDecayOptimWrapperConstructor(LayerDecayOptimWrapperConstructor)
         super().add_params(params, _StudentNames(module), **kwargs)
 
 
+BRANCHED = BranchLayerDecayOptimWrapperConstructor.__name__
+
+
 class _StudentNames:
     """A multi-branch model's parameters, under the names that they have in the student."""
 

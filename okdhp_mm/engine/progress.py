@@ -39,7 +39,7 @@ class DistillProgressHook(Hook):
             raise UserError(
                 f'optim_wrapper.constructor={constructor!r} knows the layers of the stock network '
                 'alone, and would train all of trunk and branches at the full learning rate; set '
-                f'it to {layer_decay.BranchLayerDecayOptimWrapperConstructor.__name__!r}.'
+                f'it to {layer_decay.BRANCHED!r}.'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:

@@ -175,8 +175,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             self.averaged.update(self)
         if not self.head.distiller.needs_averaged:
             return None
-        copy = self.averaged.module
-        return copy.head.branch_outputs(copy.backbone(inputs)).finals
+        averaged = self.averaged.module
+        return averaged.head.branch_outputs(averaged.backbone(inputs)).finals
 
     def init_weights(self) -> None:
         """Initialise the weights; the averaged copy begins with the same."""

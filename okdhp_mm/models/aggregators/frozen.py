@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from mmengine.config import Config
 from mmpose.registry import MODELS
 from torch import nn
 
 from ...checkpoint import load_checkpoint
+from ...config_file import read_config
 from ...errors import UserError
 from ...structures import BranchOutputs, Targets
 from ..readouts import readout_of
@@ -80,12 +78,10 @@ def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.M
     """The frozen network of a config and a checkpoint.
 
     Raises:
-        UserError: If a file does not exist, it has no branches to choose from, or the checkpoint is
+        UserError: If a file cannot be read, it has no branches to choose from, or the checkpoint is
             of another network.
     """
-    if not Path(config).is_file():
-        raise UserError(f'FrozenTeacher: the config {config} does not exist.')
-    model = Config.fromfile(config).model
+    model = read_config(config).model
     if output is not None:
         if 'branches' not in model:
             raise UserError(
