@@ -116,7 +116,7 @@ def merge_options(cfg: Config, options: dict | None) -> None:
 
 
 def build_runner(cfg: Config, *loops: str) -> Runner:
-    """Build a runner and, ahead of its first use, its loops with their data.
+    """Build a runner and, ahead of its first use, its loops with their data, and its optimiser.
 
     Args:
         cfg: The complete config.
@@ -142,6 +142,11 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         )
         for loop in loops:
             built[loop]()
+    if 'train' in loops:
+        # Of an optimiser that there is not, mmengine says only that None is not callable.
+        optimizer = wrapper.get('optimizer')
+        with told(f'optim_wrapper.optimizer={optimizer} cannot be built', (KeyError, TypeError)):
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner
 
 

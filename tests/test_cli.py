@@ -193,6 +193,8 @@ def test_an_option_that_has_no_place_is_told():
         ({'model.branchs': 4}, "unexpected keyword argument 'branchs'"),
         ({'model.aggregator.type': 'MeanAgg'}, 'MeanAgg is not in the .* registry'),
         ({'train_cfg.max_epoch': 3}, "unexpected keyword argument 'max_epoch'"),
+        ({'optim_wrapper.optimizer.type': 'Adamm'}, "optimizer=.*'Adamm'.* cannot be built"),
+        ({'optim_wrapper.optimizer.learning_rate': 1.0}, "unexpected keyword .*'learning_rate'"),
         pytest.param(
             {'optim_wrapper.type': 'AmpOptimWrapper'},
             '--amp .* needs a GPU',
