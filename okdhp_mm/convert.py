@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import os
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
+from .config_file import read_config
 from .engine import layer_decay
 from .errors import UserError, told
 from .export import ESTIMATOR
@@ -70,7 +72,7 @@ def convert_config(
 
     Raises:
         UserError: If there is no such config or method, OKDHP cannot train its model, the method
-            needs a teacher or has no use for the given one, or ``out`` is there.
+            needs a teacher or has no use for the given one, or ``out`` is there, or is ``stock``.
     """
     out = Path(out)
     if out.suffix != '.py':
@@ -78,6 +80,8 @@ def convert_config(
     if out.exists() and not force:
         raise UserError(f'{out} exists already; --force overwrites it.')
     external = '::' in stock
+    if not external and out.resolve() == Path(stock).resolve():
+        raise UserError(f'{out} is the stock config, which must stay; choose another -o.')
     cfg = read_stock(stock if external else os.path.abspath(stock))
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     teacher = [os.path.abspath(file) for file in teacher or ()]
@@ -155,6 +159,17 @@ def training_model(
     return model
 
 
+def method_text(name: str) -> str:
+    """A method's file, with its comments; if there is more in it, or it inherits, its outcome."""
+    file = method_file(name)
+    text = file.read_text()
+    body = ast.parse(text).body
+    names = {ast.unparse(target) for node in body for target in getattr(node, 'targets', [node])}
+    if names <= {'method', 'custom_imports'}:
+        return text
+    return Config(dict(method=read_config(file).method)).pretty_text
+
+
 def config_text(
     cfg: Config,
     base: str,
@@ -174,7 +189,7 @@ def config_text(
         f'# {Path(base.rpartition("::")[2]).stem}: {count} {where}.',
         f'_base_ = {base!r}',
         '',
-        *([method_file(method).read_text()] if method else []),
+        *([method_text(method)] if method else []),
         # After the method, which may have its own.
         f'custom_imports = dict(imports={all_imports(cfg, method)!r}, allow_failed_imports=False)',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',

@@ -206,6 +206,27 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert not (tmp_path / 'none.py').exists()
 
 
+def test_a_method_that_inherits_is_written_out_whole_and_alone(stock, tmp_path):
+    (tmp_path / 'weaker.py').write_text(
+        f'_base_ = {str(ROOT / "configs" / "_base_" / "methods" / "dml.py")!r}\n'
+        'train_cfg = dict(max_epochs=3)\n'
+        'method = dict(distiller=dict(terms=dict(loss_kd=dict(loss_weight=0.5))))\n'
+    )
+    done = convert_config(stock(), tmp_path / 'own.py', method=str(tmp_path / 'weaker.py'))
+    cfg = Config.fromfile(done.config)
+    assert cfg.model.aggregator.type == 'MeanAggregator'
+    assert cfg.model.distiller.terms.loss_kd.type == 'Mutual'
+    assert cfg.model.distiller.terms.loss_kd.loss_weight == 0.5
+    assert 'train_cfg' not in cfg
+
+
+def test_the_stock_config_is_not_overwritten(stock, tmp_path):
+    before = Path(stock()).read_text()
+    with pytest.raises(UserError, match='stock.py is the stock config, which must stay'):
+        convert_config(stock(), tmp_path / 'stock.py', force=True)
+    assert (tmp_path / 'stock.py').read_text() == before
+
+
 def test_a_method_of_ones_own_adds_to_the_imports(stock, tmp_path):
     method = tmp_path / 'own_method.py'
     method.write_text(
