@@ -67,7 +67,7 @@ setup(
     package_dir={'': '.'},
     python_requires='>=3.10',
     install_requires=[
-        'torch>=2.0',
+        'torch>=2.1',
         'torchvision',
         'numpy',
         'mmpose>=1.2,<2',
