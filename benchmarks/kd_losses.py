@@ -7,6 +7,7 @@ K = 17 keypoints, M = 3 branches, 64x48 heatmaps, batch 16; forward and backward
 
 from __future__ import annotations
 
+import argparse
 from functools import partial
 
 import joint_loops
@@ -38,7 +39,10 @@ def loops(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Ten
 
 
 def main() -> None:
-    """Measure."""
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=30)
+    args = parser.parse_args()
     torch.manual_seed(0)
     shape = (BATCH, KEYPOINTS, HEIGHT, WIDTH)
     outputs = [torch.rand(shape, requires_grad=True) for _ in range(BRANCHES)]
@@ -49,7 +53,7 @@ def main() -> None:
         'loops': partial(loops, outputs, ensemble, targets, weights),
     }
     print(f'torch {torch.__version__}, {torch.get_num_threads()} threads')
-    report(take_turns(sides, repeats=30), 'loops')
+    report(take_turns(sides, args.repeats), 'loops')
 
 
 if __name__ == '__main__':

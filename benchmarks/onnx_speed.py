@@ -12,7 +12,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import onnxruntime
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from timing import take_turns
 from torch import nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
@@ -53,18 +53,6 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     )
 
 
-def take_turns(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of every side in every round, after three rounds of warm-up."""
-    seconds = {name: [] for name in sides}
-    for round_ in range(-3, rounds):
-        for name, run in sides.items():
-            start = time.process_time()
-            run()
-            if round_ >= 0:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
 def compare(config: str, decode: bool, rounds: int) -> str:
     """One line of the table."""
     student = student_of(config)
@@ -76,7 +64,7 @@ def compare(config: str, decode: bool, rounds: int) -> str:
     for name, model in (('graph', graph), ('int8', small)):
         sides[name] = partial(session_of(model).run, None, {'input': images.numpy()})
     with torch.inference_mode():
-        seconds = take_turns(sides, rounds)
+        seconds = take_turns(sides, rounds, warm_up=3, clock=time.process_time)
     times = ''.join(f'{1000 * statistics.median(values):8.1f}ms' for values in seconds.values())
     return f'{Path(config).stem:20}{times}   ' + '   '.join(
         f'{middle:.2f} ({low:.2f} .. {high:.2f})'

@@ -13,17 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import onnx
-import rtmlib
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.deploy.infer import TorchEngine, image_files
 from okdhp_mm.deploy.student import GRAPH, student_files
 from okdhp_mm.errors import UserError
+
+if TYPE_CHECKING:
+    import rtmlib
 
 PADDING = 1.25
 ROLES = {('simcc_x', 'simcc_y'): 'RTMPose', ('output',): 'ViTPose'}
@@ -33,8 +35,15 @@ def rtmlib_of(file: Path) -> rtmlib.tools.base.BaseTool:
     """The class of rtmlib that reads what a graph gives, with that graph.
 
     Raises:
-        UserError: If there is none, or it crops otherwise.
+        UserError: If there is none, it crops otherwise, or rtmlib is missing.
     """
+    try:
+        import onnx
+        import rtmlib
+    except ImportError as error:
+        raise UserError(
+            f'The comparison needs rtmlib and onnx ({error}): pip install rtmlib onnx'
+        ) from error
     model = onnx.load(str(file))
     names = tuple(output.name for output in model.graph.output)
     if names not in ROLES:

@@ -14,22 +14,28 @@ from pathlib import Path
 import torch
 
 
-def take_turns(sides: Mapping[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every side in every round, after one round of warm-up.
+def take_turns(
+    sides: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> dict[str, list[float]]:
+    """Seconds of every side in every round, after the rounds of warm-up.
 
-    With one thread on the CPU they are the process's own, from which others can take nothing but
-    cache; several threads, or a GPU, are timed by the wall clock.
+    Without a clock, they are the process's own with one thread on the CPU, from which others can
+    take nothing but cache; several threads, or a GPU, are timed by the wall clock.
     """
-    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
-    clock = time.process_time if alone else time.perf_counter
+    if clock is None:
+        alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+        clock = time.process_time if alone else time.perf_counter
     seconds = {name: [] for name in sides}
-    for round_ in range(repeats + 1):
+    for round_ in range(-warm_up, repeats):
         for name, run in sides.items():
             synchronize()
             start = clock()
             run()
             synchronize()
-            if round_:
+            if round_ >= 0:
                 seconds[name].append(clock() - start)
     return seconds
 

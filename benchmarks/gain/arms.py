@@ -135,7 +135,11 @@ def check_fit(cfg: Config, teacher: Config) -> None:
 
 
 def branches_config(student: Student, budget: Budget) -> Config:
-    """The student's training config at the budget's input size, from scratch."""
+    """The student's training config at the budget's input size, from scratch.
+
+    Raises:
+        UserError: If a SimCC head cannot have this size.
+    """
     cfg = Config.fromfile(CONFIGS / f'{student.config}.py')
     cfg.merge_from_dict(dict(model=student.model))
     drop_pretrained(cfg.model)
@@ -143,9 +147,16 @@ def branches_config(student: Student, budget: Budget) -> Config:
     codec = codec_at(cfg.model.head.decoder, budget)
     cfg.codec = cfg.model.head.decoder = codec
     if 'in_featuremap_size' in cfg.model.head:
-        scale = cfg.model.head.input_size[0] // budget.input_size
-        features = tuple(side // scale for side in cfg.model.head.in_featuremap_size)
-        cfg.model.head.update(input_size=size, in_featuremap_size=features)
+        head = cfg.model.head
+        sides = [side * budget.input_size for side in head.in_featuremap_size]
+        if any(side % head.input_size[0] for side in sides):
+            stride = head.input_size[0] // head.in_featuremap_size[0]
+            raise UserError(
+                f'input_size={budget.input_size} does not fit the SimCC head of '
+                f'{student.config}; choose a multiple of {stride}.'
+            )
+        features = tuple(side // head.input_size[0] for side in sides)
+        head.update(input_size=size, in_featuremap_size=features)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         for step in loader.dataset.pipeline:
             if step.type == 'TopdownAffine':
@@ -217,7 +228,8 @@ def use_schedule(cfg: Config, budget: Budget, epochs: int, persons: int) -> None
         dict(type='LinearLR', by_epoch=False, end=warm_up, start_factor=0.01),
         dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=steps - warm_up),
     ]
-    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)
+    # Two: the hook removes an old one before the new one is written.
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=2)
 
 
 def in_bf16(budget: Budget, codec: ConfigDict) -> bool:

@@ -161,7 +161,8 @@ def override(budget: Budget, settings: list[str]) -> Budget:
     """The budget with settings such as ``'epochs=20'``.
 
     Raises:
-        UserError: If there is no such setting, or its value is of another type.
+        UserError: If there is no such setting, its value is of another type, or augmentations are
+            to be kept where workers, which keep none, make them.
     """
     known = {f.name: type(getattr(budget, f.name)) for f in fields(budget)}
     del known['students']
@@ -179,4 +180,10 @@ def override(budget: Budget, settings: list[str]) -> Budget:
         if type(value) is not known[key]:
             raise UserError(f'--set {setting}: {text!r} is no {known[key].__name__}.')
         changes[key] = value
-    return replace(budget, **changes)
+    budget = replace(budget, **changes)
+    if budget.workers and budget.augmentations:
+        raise UserError(
+            f'workers={budget.workers} cannot keep augmentations={budget.augmentations}; add '
+            '--set workers=0, or augmentations=0 for new ones in every epoch.'
+        )
+    return budget

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -18,13 +17,14 @@ from step_time import packed_batch
 from timing import take_turns
 from torch import nn
 
-from .training import LAYOUT
+from .devices import device_name, may_be_timed
+from .training import LAYOUT, keep, kept
 
 REPEATS = 15
 
 
 def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEATS) -> float:
-    """The median ratio, measured once and kept.
+    """The median ratio, measured once on a device and kept.
 
     The data are left out, so that the student alone is given at least its due.
 
@@ -34,14 +34,16 @@ def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEA
         file: Where it is kept.
         repeats: How many rounds.
     """
-    if not file.is_file():
+    here, found = device_name(), kept(file)
+    if not found or not may_be_timed(found.get('device'), here):
         init_default_scope('mmpose')
         sides = dict(branches=training_step(branches), alone=training_step(alone))
         seconds = take_turns(sides, repeats)
         ratios = [a / b for a, b in zip(seconds['branches'], seconds['alone'], strict=True)]
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(dict(ratio=statistics.median(ratios), ratios=ratios)))
-    return json.loads(file.read_text())['ratio']
+        found = dict(ratio=statistics.median(ratios), ratios=ratios, device=here)
+        keep(file, found)
+    return found['ratio']
 
 
 def training_step(cfg: Config) -> Callable[[], None]:

@@ -15,6 +15,8 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.export import stock_model, student_state
 from okdhp_mm.models.student import config_branches, student_name
 
+from .devices import may_be_paired
+
 
 def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
     """The weights that a run starts from.
@@ -63,15 +65,17 @@ def digest(tensors: Iterable[Tensor]) -> str:
 
 
 def check_pairs(results: list[dict]) -> None:
-    """Compare what the runs of every student and seed started from and saw.
+    """Compare what the runs of every student and seed started from, saw and were trained on.
 
     Raises:
         UserError: If two that should be a pair are none.
     """
-    first = {}
+    first, placed = {}, {}
     for result in results:
-        other = first.setdefault((result['student'], result['seed']), result)
-        where = f'{result["student"]}, seed {result["seed"]}: {other["arm"]} and {result["arm"]}'
+        key = result['student'], result['seed']
+        other = first.setdefault(key, result)
+        pair = f'{result["student"]}, seed {result["seed"]}:'
+        where = f'{pair} {other["arm"]} and {result["arm"]}'
         again = 'were their arms trained by different versions? Choose another --out.'
         if other['initial'] != result['initial']:
             raise UserError(f'{where} did not start from the same weights; {again}')
@@ -79,3 +83,11 @@ def check_pairs(results: list[dict]) -> None:
         seen = zip(other['batches'], result['batches'], strict=False)
         if any(one != another for one, another in seen):
             raise UserError(f'{where} did not see the same batches; {again}')
+        if result.get('device') is None:  # of an earlier version
+            continue
+        other = placed.setdefault(key, result)
+        if not may_be_paired(other['device'], result['device']):
+            raise UserError(
+                f'{pair} {other["arm"]} was trained on {other["device"]!r} and {result["arm"]} on '
+                f'{result["device"]!r}; remove one of them, or choose another --out.'
+            )

@@ -22,8 +22,8 @@ NOTE = (
     'the best branch on\nother persons. ± after a score: standard deviation over the seeds; after '
     'a gain: standard error of the mean difference\nto the student alone with the same seed. '
     "Transfer: gain over the ensemble's gain, deployed / mean of branches. Time: of\nthe training "
-    'steps, to the student alone. Loss ratio: of the deployed student, on other persons to those '
-    'trained on.'
+    'steps, to the student alone on the same device. Loss ratio: of the deployed student, on other '
+    'persons to\nthose trained on.'
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from okdhp_mm.structures import ENSEMBLE, branch_name
 
 from .arms import ALONE
+from .devices import may_be_timed
 
 DEPLOYED = branch_name(0)
 
@@ -60,8 +61,8 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
         Of every score its mean and its standard deviation over the seeds (``spread_...``); over
         the seeds that the student alone was trained with, too, the paired gain over it with its
         standard error (``error_...``) and the transfer: the share of what the ensemble gains that
-        the student gains; the time of the training beside that of the student alone; and the loss
-        on other persons beside that on those trained on (``loss_ratio``).
+        the student gains; the time of the training beside that of the student alone on the same
+        device; and the loss on other persons beside that on those trained on (``loss_ratio``).
     """
     found = {seed: scores(result, metric) for seed, result in group.items()}
     summary = dict(seeds=sorted(group))
@@ -84,7 +85,9 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
     if summary.get('gain_ensemble', 0) > 0:
         for name in ('deployed', 'branches'):
             summary[f'transfer_{name}'] = summary[f'gain_{name}'] / summary['gain_ensemble']
-    summary['time'] = statistics.median(seconds(group[s]) / seconds(alone[s]) for s in pairs)
+    timed = [s for s in pairs if may_be_timed(group[s].get('device'), alone[s].get('device'))]
+    if timed:
+        summary['time'] = statistics.median(seconds(group[s]) / seconds(alone[s]) for s in timed)
     return summary
 
 

@@ -16,20 +16,22 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.datasets import MpiiDataset
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from okdhp_mm.engine.model import model_of
 from okdhp_mm.errors import UserError
 from okdhp_mm.loss_gap import loss_gap
 from okdhp_mm.structures import ENSEMBLE, branch_name
 
 from .arms import Run
+from .devices import device_name, may_be_paired
 from .pairing import digest, initial_state, student_digest
 
 RESULT = 'result.json'
+BEGUN = 'begun.json'
 CONFIG = 'config.py'
 WEIGHTS = 'last.pth'
 METRICS = ('PCK', 'AUC')
@@ -38,7 +40,7 @@ LAYOUT = torch.channels_last  # faster, on a CPU as on a GPU
 
 
 class Witness(Hook):
-    """Keeps in every checkpoint what the run started from, what it saw and how long steps took.
+    """Keeps in every checkpoint what the run started from and saw, where, and how long steps took.
 
     Args:
         deadline: When to stop after an epoch, by the monotonic clock.
@@ -48,15 +50,30 @@ class Witness(Hook):
 
     def __init__(self, deadline: float):
         self.deadline = deadline
-        self.facts = dict(initial='', batches=[], seconds=[])
+        self.facts = dict(initial='', device=None, batches=[], seconds=[])
         self._start = 0.0
 
     def before_train(self, runner) -> None:
-        """Look at the weights, or at what the interrupted run has left."""
-        if runner.iter:
-            self.facts = json.loads(runner.message_hub.get_info('gain'))
-        else:
-            self.facts['initial'] = student_digest(model_of(runner).state_dict())
+        """Look at the weights, or at what the interrupted run has left.
+
+        Raises:
+            UserError: If that was on a CPU and this is a GPU, or the other way round.
+        """
+        here = device_name()
+        if not runner.iter:
+            initial = student_digest(model_of(runner).state_dict())
+            self.facts.update(initial=initial, device=here)
+            return
+        self.facts |= json.loads(runner.message_hub.get_info('gain'))
+        begun = self.facts['device']
+        if not may_be_paired(begun, here):
+            raise UserError(
+                f'{runner.work_dir} was begun on {begun!r}, and this is {here!r}; go on where it '
+                'was begun, or remove it.'
+            )
+        # The time of its steps is then that of neither.
+        if begun and here not in begun.split(', '):
+            self.facts['device'] = f'{begun}, {here}'
 
     def before_train_epoch(self, runner) -> None:
         """Tell the data which epoch it is."""
@@ -115,16 +132,25 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         What was found, also in ``result.json``; None if there was not time enough.
 
     Raises:
-        UserError: If the folder holds a run of another model.
+        UserError: If the folder holds a run of another model, or an interrupted one of other
+            epochs or another kind of device.
     """
-    model = json.loads(json.dumps(cfg.model.to_dict()))
-    if (done := finished(folder)) is not None:
-        if done['model'] != model:
-            raise UserError(
-                f'{folder} was trained with other settings of the model; remove it, or choose '
-                'another --out.'
-            )
+    model, epochs = json.loads(json.dumps(cfg.model.to_dict())), cfg.train_cfg.max_epochs
+    done, resumes = finished(folder), (folder / 'last_checkpoint').is_file()
+    # A folder may be older than what is kept at the beginning.
+    begun = done or (kept(folder / BEGUN) if resumes else None)
+    if begun and without_paths(begun['model']) != without_paths(model):
+        raise UserError(
+            f'{folder} was trained with other settings of the model; remove it, or choose another '
+            '--out.'
+        )
+    if done:
         return done
+    if begun and begun['epochs'] != epochs:  # the cost was measured anew
+        raise UserError(
+            f'{folder} was begun for {begun["epochs"]} epochs, not {epochs}; remove it, or choose '
+            'another --out.'
+        )
     folder.mkdir(parents=True, exist_ok=True)
     # The runner writes it under this name, and need not spend seconds on its layout.
     cfg = Config(cfg.to_dict(), cfg_text=' ', filename=CONFIG, format_python_code=False)
@@ -133,11 +159,12 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
     witness = Witness(deadline)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the hosts
-        if (folder / 'last_checkpoint').is_file():
+        if resumes:
             cfg.resume = True
         else:
             cfg.load_from = str(folder / 'initial.pth')
             torch.save(dict(state_dict=initial_state(cfg, run.seed), meta={}), cfg.load_from)
+            keep(folder / BEGUN, dict(model=model, epochs=epochs))
         runner = Runner.from_cfg(cfg)
         runner.model.to(memory_format=LAYOUT)
         runner.register_hook(witness)
@@ -162,10 +189,17 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
         model=model,
     )
-    part = folder / f'{RESULT}.part'
-    part.write_text(json.dumps(result, indent=1))
-    os.replace(part, folder / RESULT)
+    keep(folder / RESULT, result)
     return result
+
+
+def without_paths(model: dict) -> dict:
+    """A model but for where its teacher is kept: another spelling of --out is no other model."""
+    if not model.get('aggregator'):
+        return model
+    paths = ('config', 'checkpoint')
+    aggregator = {key: value for key, value in model['aggregator'].items() if key not in paths}
+    return model | dict(aggregator=aggregator)
 
 
 def loss_ratio(cfg: Config, weights: Path) -> float:
@@ -180,15 +214,21 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
     return loss_gap(cfg, str(weights)).ratio
 
 
-def model_of(runner: Runner) -> torch.nn.Module:
-    """The model, unwrapped."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
-
-
 def finished(folder: Path) -> dict | None:
     """What a run has found, if it is over."""
-    file = folder / RESULT
+    return kept(folder / RESULT)
+
+
+def kept(file: Path) -> dict | None:
+    """What is in a file, if there is one."""
     return json.loads(file.read_text()) if file.is_file() else None
+
+
+def keep(file: Path, found: dict) -> None:
+    """Write a file, all of it or nothing."""
+    part = file.with_name(f'{file.name}.part')
+    part.write_text(json.dumps(found, indent=1))
+    os.replace(part, file)
 
 
 def by_output(figures: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))
 
-from gain import arms, cost, data, pairing, summary, training  # noqa: E402
+from gain import arms, cost, data, devices, pairing, summary, training  # noqa: E402
 from gain.arms import Run, training_config  # noqa: E402
 from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
@@ -213,6 +213,22 @@ def test_pairs_start_alike_and_see_the_same(runs):
     pairing.check_pairs([runs['alone'], longer])
 
 
+def test_a_cpu_and_a_gpu_are_no_pair(runs):
+    def on(arm, device):
+        return runs['alone'] | dict(arm=arm, device=device)
+
+    assert runs['alone']['device'] == devices.device_name()
+    older = on('older', None)
+    del older['device']
+    gpus = [on('branches', 'A GPU'), on('okdhp', 'Another GPU')]
+    pairing.check_pairs([older, *gpus])
+    pairing.check_pairs([older, on('alone', 'cpu')])
+    with pytest.raises(
+        UserError, match="resnet18, seed 0: alone was trained on 'cpu' and okdhp on 'Another GPU';"
+    ):
+        pairing.check_pairs([older, on('alone', 'cpu'), gpus[1]])
+
+
 def test_branch_0_is_the_student_alone_and_the_others_are_others(splits, budget):
     def state(arm, seed=0):
         cfg = training_config(Run('resnet18', arm, seed), budget, splits)
@@ -280,6 +296,26 @@ def test_every_student_fits_its_budget(name, budget_, splits):
             assert tuple(output.shape[2:]) == shape
 
 
+@pytest.mark.parametrize(
+    ('budget_', 'size'),
+    [*((CPU, size) for size in (64, 96, 128)), *((GPU, size) for size in (96, 128, 192))],
+)
+def test_simcc_has_the_features_of_the_size(budget_, size, splits):
+    budget_ = override(budget_, [f'input_size={size}'])
+    cfg = training_config(Run('simcc', 'okdhp', 0), budget_, splits)
+    model = MODELS.build(cfg.model)
+    for output in model(torch.zeros(1, 3, size, size), None, mode='tensor'):
+        assert output.shape[-1] == round(size * cfg.codec.simcc_split_ratio)
+
+
+@pytest.mark.parametrize(('budget_', 'multiple'), [(CPU, 8), (GPU, 32)], ids=['cpu', 'gpu'])
+def test_a_size_that_simcc_cannot_have_is_told(budget_, multiple, splits):
+    budget_ = override(budget_, ['input_size=100'])
+    sentence = f'input_size=100 does not fit the SimCC head of .*; choose a multiple of {multiple}.'
+    with pytest.raises(UserError, match=sentence):
+        training_config(Run('simcc', 'okdhp', 0), budget_, splits)
+
+
 @pytest.mark.parametrize('student', ['resnet18', 'simcc'])
 def test_mixed_precision_is_for_the_heads_that_know_it(student, splits):
     cfg = training_config(Run(student, 'alone', 0), override(GPU, ['input_size=32']), splits)
@@ -320,6 +356,48 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs
         assert result[key] == runs['okdhp'][key]
 
 
+def test_a_run_killed_while_it_is_written_goes_on(splits, budget, runs, tmp_path, monkeypatch):
+    def save(runner, *args, **kwargs):
+        if runner.epoch == 1:  # the second, which counts when it is over
+            raise KeyboardInterrupt
+        save_checkpoint(runner, *args, **kwargs)
+
+    save_checkpoint = training.Runner.save_checkpoint
+    monkeypatch.setattr(training.Runner, 'save_checkpoint', save)
+    run = Run('resnet18', 'alone', 0)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, splits, budget, tmp_path)
+    monkeypatch.undo()
+    assert train(run, splits, budget, tmp_path)['test'] == runs['alone']['test']
+
+
+def test_an_interrupted_run_goes_on_with_its_own_settings(splits, budget, tmp_path):
+    run = Run('resnet18', 'alone', 0)
+    folder = tmp_path / run.folder
+    assert train(run, splits, budget, tmp_path, deadline=time.monotonic()) is None
+    other = training_config(run, budget, splits)
+    other.model.test_cfg.flip_test = True
+    with pytest.raises(UserError, match='trained with other settings of the model'):
+        training.train(run, other, folder, 1e12)
+    with pytest.raises(UserError, match='alone/seed0 was begun for 2 epochs, not 3; remove it'):
+        train(run, splits, override(budget, ['epochs=3']), tmp_path)
+    # As an earlier version has left it.
+    (folder / training.BEGUN).unlink()
+    assert training.train(run, other, folder, 1e12)['model']['test_cfg']['flip_test']
+
+
+def test_a_run_goes_on_on_a_device_of_its_kind(splits, budget, tmp_path, monkeypatch):
+    def train_on(device):
+        monkeypatch.setattr(training, 'device_name', lambda: device)
+        return train(run, splits, budget, tmp_path, deadline=time.monotonic())
+
+    run = Run('resnet18', 'alone', 0)
+    assert train_on('A GPU') is None
+    with pytest.raises(UserError, match="alone/seed0 was begun on 'A GPU', and this is 'cpu'; go"):
+        train_on('cpu')
+    assert train_on('Another GPU')['device'] == 'A GPU, Another GPU'
+
+
 def test_workers_change_nothing(splits, budget, runs, tmp_path):
     # As the GPU's budget has them: workers that outlive an epoch, and new augmentations.
     budget = override(budget, ['workers=2', 'augmentations=0'])
@@ -341,6 +419,23 @@ def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, r
         train(run, splits, budget, tmp_path)
 
 
+def test_a_teacher_in_another_spelling_is_the_same(splits, budget, tmp_path):
+    run = Run('resnet18', 'fpd', 0)
+
+    def taught_by(out, **aggregator):
+        cfg = training_config(run, budget, splits)
+        teacher = dict(config=f'{out}/config.py', checkpoint=f'{out}/last.pth')
+        cfg.model.aggregator.update(**teacher, **aggregator)
+        return cfg
+
+    model = taught_by('out').model.to_dict()
+    training.keep(tmp_path / training.RESULT, dict(model=model))
+    done = training.train(run, taught_by('/where/out'), tmp_path, 1e12)
+    assert done['model']['aggregator']['config'] == 'out/config.py'
+    with pytest.raises(UserError, match='trained with other settings of the model'):
+        training.train(run, taught_by('out', output='ensemble'), tmp_path, 1e12)
+
+
 @pytest.mark.parametrize('student', ['resnet18', 'simcc'])
 def test_the_cost_is_that_of_a_runs_step(student, splits, budget):
     for arm in ('okdhp', 'alone'):
@@ -355,11 +450,18 @@ def test_the_cost_is_that_of_a_runs_step(student, splits, budget):
 
 
 @pytest.mark.parametrize('student', ['resnet18', 'simcc'])
-def test_the_cost_is_measured_once(student, splits, budget, tmp_path):
+def test_the_cost_is_measured_once_on_a_device(student, splits, budget, tmp_path):
     pair = [training_config(Run(student, arm, 0), budget, splits) for arm in ('okdhp', 'alone')]
-    ratio = cost.cost_ratio(*pair, tmp_path / 'cost.json', repeats=2)
+    file = tmp_path / 'cost.json'
+    ratio = cost.cost_ratio(*pair, file, repeats=2)
     assert ratio > 1
-    assert cost.cost_ratio(None, None, tmp_path / 'cost.json') == ratio
+    assert cost.cost_ratio(None, None, file) == ratio
+    assert training.kept(file)['device'] == devices.device_name()
+    training.keep(file, dict(ratio=9.0, device='Another GPU'))
+    assert cost.cost_ratio(*pair, file, repeats=2) != 9
+    assert training.kept(file)['device'] == devices.device_name()
+    training.keep(file, dict(ratio=9.0))  # of an earlier version
+    assert cost.cost_ratio(None, None, file) == 9
 
 
 def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
@@ -439,6 +541,24 @@ def test_gains_are_of_pairs_and_transfer_is_their_share():
     assert okdhp['time'] == pytest.approx(1.6)
 
 
+def test_the_time_is_that_of_one_device():
+    def row(*places):
+        sides = (('alone', 1.0), ('okdhp', 1.5), ('alone', 1.0), ('okdhp', 1.9))
+        found = [
+            result(arm, number // 2, [30.0], seconds=seconds) | place
+            for number, ((arm, seconds), place) in enumerate(zip(sides, places, strict=True))
+        ]
+        return summary.summarise(found, 'PCK')[1]
+
+    one, other, unknown = dict(device='A GPU'), dict(device='Another GPU'), {}
+    assert row(one, one, other, other)['time'] == pytest.approx(1.7)
+    assert row(one, one, one, other)['time'] == 1.5
+    assert row(one, unknown, unknown, unknown)['time'] == pytest.approx(1.7)
+    different = row(one, other, other, one)
+    assert 'time' not in different
+    assert different['gain_deployed'] == 0
+
+
 def test_what_cannot_be_known_is_left_out():
     (row,) = summary.summarise([result('okdhp', 0, [1.0, 2.0, 3.0])], 'PCK')
     assert row['spread_deployed'] is None
@@ -463,6 +583,12 @@ def test_settings_can_be_changed_and_wrong_ones_are_told():
     ):
         with pytest.raises(UserError, match=sentence):
             override(CPU, [setting])
+    assert override(CPU, ['workers=2', 'augmentations=0']).workers == 2
+    for budget_, setting in ((CPU, 'workers=2'), (GPU, 'augmentations=3')):
+        with pytest.raises(
+            UserError, match=r'workers=\d+ cannot keep augmentations=\d+; add --set'
+        ):
+            override(budget_, [setting])
 
 
 def test_all_arms_are_there():

@@ -1,5 +1,6 @@
 """Turns, the clock that is not fooled, and the median of paired ratios."""
 
+import itertools
 import time
 from types import SimpleNamespace
 
@@ -14,6 +15,15 @@ def test_sides_take_turns_after_one_round_of_warm_up():
     seconds = timing.take_turns(sides, repeats=2)
     assert ''.join(calls) == 'ababab'
     assert [len(values) for values in seconds.values()] == [2, 2]
+
+
+def test_the_warm_up_and_the_clock_may_be_others():
+    calls, ticks = [], itertools.count()
+    seconds = timing.take_turns(
+        {'a': lambda: calls.append('a')}, repeats=2, warm_up=3, clock=lambda: next(ticks)
+    )
+    assert len(calls) == 5
+    assert seconds == dict(a=[1, 1])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU is timed by the wall clock')
