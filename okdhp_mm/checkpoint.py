@@ -7,6 +7,8 @@ harmless types are allowed by name; anything else is refused.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pickle import UnpicklingError
 
 import numpy as np
@@ -21,6 +23,8 @@ _METHODS = {
     HistoryBuffer: ('min', 'max', 'mean', 'current'),
     OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
 }
+_FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+"""Variables of torch that overrule what a caller of ``torch.load`` asks for."""
 
 
 def _known_method(owner: type, name: str):
@@ -51,6 +55,26 @@ def _allowed() -> list:
     ]
 
 
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Within it ``torch.load`` reads weights and the allowed types, whatever its caller asks for.
+
+    Raises:
+        UserError: If torch is too old for it.
+    """
+    if not hasattr(torch.serialization, 'safe_globals'):
+        raise UserError(f'Reading checkpoints safely needs torch>=2.6, found {torch.__version__}.')
+    kept = {name: os.environ.pop(name) for name in (_FORCE, _FORCE_NOT) if name in os.environ}
+    os.environ[_FORCE] = '1'
+    try:
+        # In a context each time: one that ends takes back even what was allowed before it.
+        with torch.serialization.safe_globals(_allowed()):
+            yield
+    finally:
+        os.environ.pop(_FORCE, None)
+        os.environ.update(kept)
+
+
 def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
     """Load a local checkpoint with ``weights_only=True``.
 
@@ -73,16 +97,13 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
         raise UserError(f'The checkpoint {filename} does not exist.')
     if os.path.getsize(filename) == 0:
         raise UserError(f'The checkpoint {filename} is empty.')
-    if not hasattr(torch.serialization, 'safe_globals'):
-        raise UserError(f'Reading checkpoints safely needs torch>=2.6, found {torch.__version__}.')
     try:
-        with torch.serialization.safe_globals(_allowed()):
+        with _weights_only():
             checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
+    except UserError:
+        raise
     except UnpicklingError as error:
-        raise UserError(
-            f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
-            f'weights, which are never loaded ({_reason(error)}).'
-        ) from error
+        raise _refusal(filename, error) from error
     except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
         reason = str(error).split('\n')[0] or type(error).__name__
         raise UserError(f'The file {filename} is not a complete checkpoint ({reason}).') from error
@@ -96,6 +117,13 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
     return checkpoint
 
 
+def _refusal(filename: str, error: UnpicklingError) -> UserError:
+    return UserError(
+        f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
+        f'weights, which are never loaded ({_reason(error)}).'
+    )
+
+
 def _reason(error: UnpicklingError) -> str:
     """What torch refuses, without its advice on how to load the file all the same."""
     said, _, _ = str(error).partition('\n\nCheck the documentation')
@@ -103,10 +131,31 @@ def _reason(error: UnpicklingError) -> str:
     return last.partition('. Please use')[0].rstrip('.')
 
 
-def use_safe_loader() -> None:
-    """Make mmengine read local checkpoints by :func:`load_checkpoint`, in this process.
+def _safely(loader: Callable) -> Callable:
+    """A loader of mmengine's, which may download, kept from unpickling whatever it finds."""
 
-    mmengine's own loader falls back to unpickling whatever is there. For the tools only: a library
-    that changed how its host loads files on import would be a nuisance.
+    def load(filename: str, map_location: str | None = None):
+        try:
+            with _weights_only():
+                return loader(filename, map_location)
+        except UnpicklingError as error:
+            raise _refusal(filename, error) from error
+
+    load.__name__ = loader.__name__  # mmengine logs it
+    return load
+
+
+def use_safe_loader() -> None:
+    """Make mmengine read no checkpoint but safely, in this process.
+
+    Local ones are read by :func:`load_checkpoint`; what is downloaded (``https://``,
+    ``torchvision://``, ``open-mmlab://`` and all the others) by mmengine's own loaders, which
+    unpickle whatever is there, under :func:`_weights_only`.
+
+    For the tools only: a library that changed how its host loads files on import would be a
+    nuisance.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint, force=True)
+    for prefix, loader in list(CheckpointLoader._schemes.items()):
+        if loader.__module__ != __name__:
+            CheckpointLoader.register_scheme(prefix, _safely(loader), force=True)

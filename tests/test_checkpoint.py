@@ -297,6 +297,78 @@ def test_the_tools_make_mmengine_load_safely_and_an_import_alone_does_not(
     assert marker.exists() == (loader == 'stock')
 
 
+DOWNLOADED = """
+import os, sys
+from mmengine.runner import checkpoint
+import okdhp_mm
+from okdhp_mm.checkpoint import use_safe_loader
+from okdhp_mm.errors import UserError
+if sys.argv[1] == 'safe':
+    use_safe_loader()
+    use_safe_loader()
+_, _, local, honest, hostile = sys.argv
+names = {
+    'https://nowhere.invalid/a.pth': honest,
+    'http://nowhere.invalid/b.pth': hostile,
+    'torchvision://resnet18': hostile,
+    'open-mmlab://vgg16_caffe': hostile,
+    'mmcls://mobilenet_v2': hostile,
+}
+urls = {
+    'torchvision://resnet18': checkpoint.get_torchvision_models()['resnet18'],
+    'open-mmlab://vgg16_caffe': checkpoint.get_external_models()['vgg16_caffe'],
+    'mmcls://mobilenet_v2': checkpoint.get_mmcls_models()['mobilenet_v2'],
+}
+cache = os.path.join(os.environ['TORCH_HOME'], 'hub', 'checkpoints')
+os.makedirs(cache)
+for name, file in names.items():
+    os.symlink(file, os.path.join(cache, os.path.basename(urls.get(name, name))))
+load = checkpoint.CheckpointLoader.load_checkpoint
+load(local, map_location='cpu')
+for name in names:
+    try:
+        loaded = load(name, map_location='cpu')
+        print('loaded', name, *loaded['state_dict'])
+    except UserError as error:
+        print('refused', error)
+forced = (os.environ.get(f'TORCH_FORCE_{kind}WEIGHTS_ONLY_LOAD') for kind in ('', 'NO_'))
+print('forced', *forced)
+"""
+
+
+@pytest.mark.parametrize('loader', ['safe', 'stock'])
+def test_what_is_downloaded_is_loaded_as_safely(loader, trained, marker, tmp_path):
+    """From torch's cache, where a download would be kept: no network is needed."""
+    file = tmp_path / 'hostile.pth'
+    content = dict(
+        state_dict={'backbone.weight': torch.zeros(1)}, meta=Command(f'echo >> {marker}')
+    )
+    torch.save(content, file)
+    result = subprocess.run(
+        python('-c', DOWNLOADED, loader, trained[1], trained[1], file),
+        # Set by many, for mmengine's own loader.
+        env=os.environ | dict(TORCH_HOME=str(tmp_path), TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD='1'),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    words = ('loaded', 'refused', 'forced')
+    honest, *hostile, forced = [
+        line for line in result.stdout.splitlines() if line.startswith(words)
+    ]
+    assert honest == 'loaded https://nowhere.invalid/a.pth layer.weight layer.bias'
+    assert len(hostile) == 4
+    if loader == 'stock':
+        # Else the test of the others would prove nothing.
+        assert all(line.startswith('loaded') for line in hostile)
+        assert len(marker.read_text().splitlines()) == 4
+    else:
+        assert not marker.exists()
+        for line in hostile:
+            assert 'is refused' in line and 'GLOBAL posix.system' in line
+    assert forced == 'forced None 1', 'the environment is as it was'
+
+
 @pytest.mark.parametrize('anneal', ['cos', 'linear'])
 def test_a_schedule_that_keeps_a_function_is_read(tmp_path, anneal):
     scheduler = dict(
