@@ -50,6 +50,8 @@ class EveryOutputMetric(BaseMetric):
 
     @dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
+        # As given: a metric with a converter changes its own, and no other may be given that.
+        self._dataset_meta = copy.deepcopy(dataset_meta)
         for metric in self._metrics.values():
             metric.dataset_meta = copy.deepcopy(dataset_meta)
 
@@ -98,7 +100,7 @@ class EveryOutputMetric(BaseMetric):
         if config.get('outfile_prefix'):
             config['outfile_prefix'] += f'_{name}'  # each output writes its own result file
         metric = METRICS.build(config)
-        metric.dataset_meta = copy.deepcopy(self.dataset_meta)
+        metric.dataset_meta = copy.deepcopy(self._dataset_meta)
         return metric
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:

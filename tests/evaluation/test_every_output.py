@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import METRICS
 
@@ -87,6 +88,7 @@ def case(request, coco):
 
 
 def evaluate(config, samples, meta, batch_size=3):
+    init_default_scope('mmpose')  # as the runner does
     evaluator = Evaluator(config)
     evaluator.dataset_meta = copy.deepcopy(meta)
     for start in range(0, len(samples), batch_size):
@@ -141,6 +143,21 @@ def test_a_prefix_of_the_users_own_follows_the_outputs_name(coco):
     figures, _ = evaluate(every(config | dict(prefix='mine')), samples, meta)
     assert 'mine/AP' in figures
     assert 'ensemble/mine/AP' in figures
+
+
+def test_a_converter_changes_the_meta_of_each_output_once(coco):
+    config, samples = coco
+    shift = dict(
+        type='KeypointConverter', num_keypoints=17, mapping=[(k, (k + 1) % 17) for k in range(17)]
+    )
+    meta = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    metric = METRICS.build(every(config | dict(gt_converter=shift)))
+    for _ in range(2):
+        metric.dataset_meta = copy.deepcopy(meta)
+        metric.process(None, copy.deepcopy(samples))
+        for name in NOISE:
+            sigmas = metric._metrics[name].dataset_meta['sigmas']
+            assert np.array_equal(sigmas, np.roll(meta['sigmas'], 1)), name
 
 
 def test_results_are_collected_as_the_stock_metric_says(tmp_path):
