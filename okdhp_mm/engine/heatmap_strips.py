@@ -24,6 +24,7 @@ class BranchVisualizationHook(Hook):
 
     One picture per sample, to every visualisation backend: the same samples in every validation,
     so that TensorBoard shows how they change. The chosen samples are predicted a second time.
+    There is no target where the boxes come from a detector (``bbox_file``).
     Of SimCC's two distributions the picture is their product.
 
     Args:
@@ -103,7 +104,7 @@ def draw_strips(
             image.permute(1, 2, 0).cpu().numpy(),
             branch_heatmaps=finals[:, index],
             ensemble=ensemble[index],
-            target=readout.target_pictures(encode(sample, readout))[0].numpy(),
+            target=target_of(sample, readout),
             keypoint_indices=keypoints,
             keypoint_names=names,
         )
@@ -111,6 +112,16 @@ def draw_strips(
             zip(batch['inputs'], batch['data_samples'], strict=True)
         )
     ]
+
+
+def target_of(sample: PoseDataSample, readout: Readout) -> np.ndarray | None:
+    """The picture of a sample's target, (K, H, W); None of a box that a detector found.
+
+    Of such a one mmpose says that all keypoints are seen at (0, 0).
+    """
+    if not sample.gt_instances.keypoints.any():
+        return None
+    return readout.target_pictures(encode(sample, readout))[0].numpy()
 
 
 def encode(sample: PoseDataSample, readout: Readout) -> Tensor:

@@ -12,7 +12,7 @@ def heatmap_strip(
     image: np.ndarray,
     branch_heatmaps: np.ndarray,
     ensemble: np.ndarray,
-    target: np.ndarray,
+    target: np.ndarray | None,
     keypoint_indices: Sequence[int],
     keypoint_names: Sequence[str],
     *,
@@ -28,7 +28,7 @@ def heatmap_strip(
         image: (H, W, 3) uint8, BGR: the crop that the heatmaps cover.
         branch_heatmaps: (M, K, h, w).
         ensemble: (K, h, w).
-        target: (K, h, w).
+        target: (K, h, w); None leaves its column out.
         keypoint_indices: the keypoints to show.
         keypoint_names: K names.
         width: of the picture in pixels, about.
@@ -36,8 +36,11 @@ def heatmap_strip(
     Returns:
         The picture, uint8, BGR.
     """
-    columns = [*branch_heatmaps, ensemble, target]
+    predictions = [*branch_heatmaps, ensemble]
+    targets = [] if target is None else [target]
+    columns = [*predictions, *targets]
     titles = [f'branch {m}' for m in range(len(branch_heatmaps))] + ['ensemble', 'target']
+    titles = titles[: len(columns)]
     gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
     cell_width = (width - gutter - GAP * (len(columns) + 1)) // len(columns)
     cell_height = round(cell_width * image.shape[0] / image.shape[1])
@@ -51,8 +54,8 @@ def heatmap_strip(
     for row, k in enumerate(keypoint_indices):
         y = TEXT_HEIGHT + GAP // 2 + row * (cell_height + GAP)
         write(sheet, words(keypoint_names[k]), (12, y + cell_height // 2))
-        predicted = max(float(heatmaps[k].max()) for heatmaps in columns[:-1])
-        scales = [predicted] * (len(columns) - 1) + [float(target[k].max())]
+        predicted = max(float(heatmaps[k].max()) for heatmaps in predictions)
+        scales = [predicted] * len(predictions) + [float(maps[k].max()) for maps in targets]
         for x, heatmaps, scale in zip(left_edges, columns, scales, strict=True):
             blended = _blend_heatmap(cell, heatmaps[k], scale)
             sheet[y : y + cell_height, x : x + cell_width] = blended

@@ -106,6 +106,19 @@ def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
     assert len(seen) == 2
 
 
+def test_a_box_of_a_detector_has_no_target(monkeypatch):
+    model = make_model().eval()
+    found, labelled = Noise(2)[0], Noise(2)[1]
+    # As BaseCocoStyleDataset fills them in.
+    found['data_samples'].gt_instances.keypoints = np.zeros((1, 17, 2), np.float32)
+    found['data_samples'].gt_instances.keypoints_visible = np.ones((1, 17), np.float32)
+    seen = []
+    monkeypatch.setattr(heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append(shown))
+    draw_strips(model, pseudo_collate([found, labelled]), [3], ['name'] * 17)
+    assert seen[0]['target'] is None
+    assert seen[1]['target'].max() > 0.5
+
+
 def test_simcc_is_drawn_as_the_product_of_its_distributions(monkeypatch):
     codec = dict(type='SimCCLabel', input_size=(64, 64), sigma=4.0)
     simcc = dict(

@@ -66,6 +66,14 @@ def test_empty_heatmaps_can_be_shown():
     assert strip.dtype == np.uint8
 
 
+def test_without_a_target_its_column_is_left_out():
+    full = heatmaps_at(8, 6, 1.0)
+    two, three = strip_of([full], full, None), strip_of([full], full, full)
+    assert two.shape[1] == three.shape[1] == 1000
+    assert two.shape[0] > 1.3 * three.shape[0], 'the others are larger for it'
+    assert np.array_equal(strip_of([full, full], full, None).shape, three.shape)
+
+
 def test_drawing_does_not_load_torch():
     """Checked on the module's own imports: the package around it does load torch."""
     code = (
