@@ -24,7 +24,7 @@ see :func:`distributions`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -94,6 +94,7 @@ class BranchOutputs:
         bins: Lengths along W of the distributions of which a map consists, see
             :func:`distributions`; () where the whole map is one.
         finals: The last stage of every branch, (M, B, K, H, W), made from ``heatmaps``.
+        stacked: Those, where somebody has made them already.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -106,10 +107,13 @@ class BranchOutputs:
     averaged: Tensor | None = None
     bins: tuple[int, ...] = ()
     finals: Tensor = field(init=False)
+    stacked: InitVar[Tensor | None] = None
 
-    def __post_init__(self):
+    def __post_init__(self, stacked: Tensor | None):
         # At once, for torch.compile cannot follow a functools.cached_property.
-        object.__setattr__(self, 'finals', torch.stack([maps[-1] for maps in self.heatmaps]))
+        if stacked is None:
+            stacked = torch.stack([maps[-1] for maps in self.heatmaps])
+        object.__setattr__(self, 'finals', stacked)
 
     @property
     def all_stages(self) -> Tensor:
@@ -123,7 +127,8 @@ class BranchOutputs:
         self, ensemble: Tensor, weights: Tensor | None = None, mixtures: Tensor | None = None
     ) -> BranchOutputs:
         """The same outputs with the ensemble filled in."""
-        return replace(self, ensemble=ensemble, weights=weights, mixtures=mixtures)
+        new = dict(ensemble=ensemble, weights=weights, mixtures=mixtures)
+        return replace(self, **new, stacked=self.finals)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ WARM_UP = 10
 class AveragedCopy(nn.Module):
     """Exponential moving average of a model's parameters and buffers, batch norms' included.
 
-    After step t (0, 1, ...) the average moves by ``max(momentum, 10 / (10 + t))`` of the way to the
-    model, so that the first update copies. Mean teacher (Tarvainen & Valpola, NeurIPS 2017,
-    https://arxiv.org/abs/1703.01780) and PCL have ``1 / (1 + t)``, by which all steps count alike
-    in the first thousand, the bad ones of the beginning too: after 800 steps such a copy had a
-    PCKh of 15.3 and the model itself one of 18.4. mmengine's averages, which have the 10 as
-    ``gamma``, keep tensors by reference and do not follow a model to another device.
+    In training iteration t (0, 1, ...), ahead of its heatmaps, the average moves by
+    ``max(momentum, 10 / (10 + t))`` of the way to the model, so that the first update copies; where
+    ``accumulative_counts`` makes one step of several iterations, it moves in each of them. Mean
+    teacher (Tarvainen & Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780) and PCL have
+    ``1 / (1 + t)``, by which all steps count alike in the first thousand, the bad ones of the
+    beginning too: after 800 steps such a copy had a PCKh of 15.3 and the model itself one of 18.4.
+    mmengine's averages, which have the 10 as ``gamma``, keep tensors by reference and do not follow
+    a model to another device.
 
     Args:
         model: The model, before it keeps this copy.

@@ -1,5 +1,7 @@
 """The layer that makes the heatmaps."""
 
+import copy
+
 import pytest
 import torch
 from common import build, make_model, okdhp_model
@@ -68,6 +70,14 @@ def test_the_last_layer_of_an_hourglass_is_in_its_backbone():
     for m, feature in enumerate(outputs.penultimate):
         score = model.backbone.branches[m].get_submodule('stacks.1.score')
         assert torch.equal(score(feature), outputs.heatmaps[m][-1])
+
+
+@pytest.mark.parametrize('deployed', [1, 'ensemble'])
+def test_a_forward_of_what_is_deployed_leaves_no_feature_behind(deployed):
+    model = make_model(aggregator=FUSION, test_cfg=dict(branch=deployed, report='deployed'))
+    model(torch.randn(2, 3, 64, 64), None, mode='tensor')
+    copy.deepcopy(model)  # torch refuses tensors of a graph
+    assert [tap.take() for tap in model.head._taps] == [None] * 3
 
 
 def test_nothing_is_kept_where_nobody_asks():

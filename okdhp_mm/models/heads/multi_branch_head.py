@@ -147,7 +147,10 @@ class MultiBranchHead(BaseHead):
         """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
         if output == ENSEMBLE:
             return self.outputs(feats).ensemble
-        return self.branch_forward(feats, output)[-1]
+        final = self.branch_forward(feats, output)[-1]
+        for tap in self._taps:
+            tap.take()  # nobody asks for the features here
+        return final
 
     def loss(
         self,
