@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from .config_file import read_config
+from .config_file import read_config, section
 from .errors import UserError, told
 from .methods import all_imports, apply_method
 
@@ -90,12 +90,8 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
         work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:
-        visualization = cfg.default_hooks.get('visualization')
-        if not visualization:
-            raise UserError(
-                '--show and --show-dir need the PoseVisualizationHook; add default_hooks='
-                "dict(visualization=dict(type='PoseVisualizationHook')) to the config."
-            )
+        hook = "dict(type='PoseVisualizationHook')"
+        visualization = section(cfg, 'default_hooks.visualization', '--show or --show-dir', hook)
         visualization.update(
             enable=True, show=args.show, out_dir=args.show_dir, interval=args.interval
         )

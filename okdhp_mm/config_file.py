@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -28,6 +29,26 @@ def read_config(filename: str | Path) -> Config:
                 f'The config {filename} cannot be read ({missing}); the folder of a module of your '
                 'own must be on PYTHONPATH.'
             ) from error
+
+
+def section(cfg: Config, key: str, asking: str, example: str = '...') -> Any:
+    """What the config has at a path, and somebody cannot do without.
+
+    Args:
+        cfg: Any config.
+        key: The path, e.g. 'default_hooks.visualization'.
+        asking: Who needs it, for the sentence.
+        example: What could be there.
+
+    Raises:
+        UserError: If there is nothing.
+    """
+    found = cfg
+    for name in key.split('.'):
+        found = (found or {}).get(name)
+    if not found:
+        raise UserError(f'{asking} needs {key}, which the config has not; add {key}={example}.')
+    return found
 
 
 def imports_of(cfg: Config) -> list[str]:

@@ -15,8 +15,9 @@ from mmpose.registry import DATASETS, MODELS
 from torch import nn
 
 from .checkpoint import load_checkpoint
+from .config_file import section
 from .errors import UserError, told
-from .export import ESTIMATOR, student_config, student_state
+from .export import ESTIMATOR, build_trained, student_config, student_state
 
 BATCH = 32
 ONLY_IN_TESTS = ('bbox_file', 'headbox_file')
@@ -49,11 +50,14 @@ def loss_gap(cfg: Config, checkpoint: str, persons: int = 500) -> LossGap:
         persons: How many of each kind, at most.
 
     Raises:
-        UserError: If the checkpoint is of another network, or the config names no training
-            pipeline.
+        UserError: If the checkpoint is of another network, the config names no training pipeline
+            or no data, or there are to be no persons.
     """
+    if persons < 1:
+        raise UserError(f'--persons {persons} measures nothing; it must be at least 1.')
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    train, val = (cfg[f'{split}_dataloader'].dataset for split in ('train', 'val'))
+    keys = ('train_dataloader.dataset', 'val_dataloader.dataset')
+    train, val = (section(cfg, key, 'The loss gap') for key in keys)
     if 'pipeline' not in train or 'pipeline' not in val:
         raise UserError(
             f'train_dataloader.dataset.type={train.get("type")!r} combines others; name one of '
@@ -67,17 +71,20 @@ def loss_gap(cfg: Config, checkpoint: str, persons: int = 500) -> LossGap:
 
 
 def load_student(cfg: Config, checkpoint: str) -> nn.Module:
-    """The stock network of the config with the weights of the checkpoint.
+    """The stock network of the config, or the student of branch 0, with a checkpoint's weights.
 
     Raises:
         UserError: If they are of another network.
     """
-    model = student_config(cfg, 0).model if cfg.model.type == ESTIMATOR else cfg.model
+    model, state = cfg.model, load_checkpoint(checkpoint)['state_dict']
+    if model.type == ESTIMATOR:
+        # Of the averaged copy, where that is what is deployed.
+        state = student_state(build_trained(cfg, state, checkpoint).state_dict(), 0)
+        model = student_config(cfg, 0).model
     student = MODELS.build(copy.deepcopy(model))
-    state = load_checkpoint(checkpoint)['state_dict']
     # torch refuses tensors of another shape by itself.
     with told(f'{checkpoint} is not of the network of the config', (RuntimeError,)):
-        found = student.load_state_dict(student_state(state, 0) or state, strict=False)
+        found = student.load_state_dict(state, strict=False)
     if found.missing_keys:
         raise UserError(
             f'{checkpoint} has no {found.missing_keys[0]} and {len(found.missing_keys) - 1} others '

@@ -90,6 +90,7 @@ def score_branches(
     use_safe_loader()
     cfg = Config(cfg.to_dict())
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
+    cfg.resume = False  # or a resumed training's config would resume it
     cfg.model = without_teacher(cfg.model)
     cfg.model.setdefault('test_cfg', {}).update(branch=0, report='all')
     figures = Runner.from_cfg(cfg).test()

@@ -145,6 +145,56 @@ def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of)
     assert dump == dict(type='DumpResults', out_file_path='all.pkl')
 
 
+def test_a_test_never_resumes(config_of, tmp_path):
+    resumed = tmp_path / 'resumed.py'
+    resumed.write_text(f'_base_ = {MPII!r}\nresume = True\n')
+    cfg = config_of('test', str(resumed), 'a.pth')
+    assert (cfg.resume, cfg.load_from) == (False, 'a.pth')
+
+
+@pytest.mark.parametrize(
+    ('tool', 'flag', 'missing'),
+    [
+        ('train', '--amp', 'optim_wrapper'),
+        ('train', '--auto-scale-lr', 'auto_scale_lr'),
+        ('train', '--show', 'default_hooks.visualization'),
+        ('test', '--show-dir=pictures', 'default_hooks.visualization'),
+        ('test', '--dump=all.pkl', 'test_evaluator'),
+        ('test', '--badcase', 'default_hooks.badcase'),
+        ('test', '--badcase', 'model.head.loss'),
+        ('test', '--badcase', 'test_evaluator'),
+    ],
+)
+@pytest.mark.parametrize('section', [True, False], ids=['the section', 'all of it'])
+def test_a_flag_for_what_the_config_has_not_is_told(
+    config_of, tmp_path, tool, flag, missing, section
+):
+    cfg = Config.fromfile(MPII).to_dict()
+    if missing == 'test_evaluator':
+        cfg['default_hooks']['badcase']['metric_type'] = 'accuracy'
+    *path, name = missing.split('.') if section else missing.split('.')[:1]
+    owner = cfg
+    for key in path:
+        owner = owner[key]
+    del owner[name]
+    Config(cfg).dump(tmp_path / 'own.py')
+    arguments = (flag,) if tool == 'train' else ('a.pth', flag)
+    with pytest.raises(UserError, match=f'{flag.split("=")[0]} .*needs {missing}, .*add {missing}'):
+        config_of(tool, str(tmp_path / 'own.py'), *arguments)
+
+
+def test_a_metric_for_bad_cases_of_the_users_own_is_kept(config_of, tmp_path):
+    cfg = Config.fromfile(MPII)
+    cfg.default_hooks.badcase.metric = dict(type='KeypointMSELoss')
+    del cfg.model.head['loss']
+    cfg.dump(tmp_path / 'own.py')
+    badcase = config_of(
+        'test', str(tmp_path / 'own.py'), 'a.pth', '--badcase'
+    ).default_hooks.badcase
+    assert badcase.enable
+    assert badcase.metric == dict(type='KeypointMSELoss')
+
+
 def test_a_missing_config_is_told():
     with pytest.raises(UserError, match='The config nowhere.py does not exist'):
         read_config('nowhere.py')

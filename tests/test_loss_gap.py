@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from common import shake
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
@@ -12,6 +13,7 @@ from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config, student_state
 from okdhp_mm.loss_gap import loss_gap
+from okdhp_mm.methods import apply_method
 
 ROOT = Path(__file__).parents[1]
 PERSONS = 8
@@ -70,7 +72,40 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
         wider = {name: torch.zeros(1, 2, 3) for name in student.state_dict()}
         torch.save(dict(state_dict=wider, meta={}), tmp_path / 'other.pth')
         loss_gap(stock, str(tmp_path / 'other.pth'))
+    with pytest.raises(UserError, match='student.pth is no checkpoint of an OKDHP training'):
+        loss_gap(cfg, str(tmp_path / 'student.pth'))
     combined = cfg.copy()
     combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))
     with pytest.raises(UserError, match="type='CombinedDataset' combines others"):
         loss_gap(combined, branches)
+
+
+def test_the_averaged_copy_is_measured_where_it_is_what_is_deployed(cfg, tmp_path):
+    cfg = Config(cfg.to_dict())
+    apply_method(cfg.model, 'pcl')
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    shake(model.averaged.module)
+    file = save(model, tmp_path / 'pcl.pth')
+    measured = []
+    for deployed, source in ((True, model.averaged.module), (False, model)):
+        cfg.model.test_cfg.averaged = deployed
+        stock = student_config(cfg, 0)
+        student = MODELS.build(stock.model)
+        student.load_state_dict(student_state(source.state_dict(), 0))
+        measured.append(loss_gap(cfg, file, persons=5))
+        assert measured[-1] == loss_gap(stock, save(student, tmp_path / 'own.pth'), persons=5)
+    assert measured[0] != measured[1]
+
+
+@pytest.mark.parametrize('persons', [0, -3])
+def test_nobody_has_no_loss(cfg, persons):
+    with pytest.raises(UserError, match=f'--persons {persons} .* must be at least 1'):
+        loss_gap(cfg, 'a.pth', persons)
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_config_without_persons_is_told(cfg, split):
+    cfg = Config({key: value for key, value in cfg.items() if key != f'{split}_dataloader'})
+    with pytest.raises(UserError, match=f'needs {split}_dataloader.dataset, which the config has'):
+        loss_gap(cfg, 'a.pth')

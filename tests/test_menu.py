@@ -78,6 +78,14 @@ def test_a_score_that_the_evaluation_does_not_find_is_told(trained, tmp_path, ca
     assert "not scored: save_best='PCK' is none of coco/AP, " in capsys.readouterr().out
 
 
+def test_the_config_of_a_resumed_training_needs_no_training_data(trained, tmp_path):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.resume = True
+    _, scores = menu.score_branches(cfg, checkpoint, 2, tmp_path)
+    assert all(0 <= score <= 1 for score in scores)
+
+
 def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tmp_path):
     cfg = Config(trained[0].to_dict())
     cfg.model.branches = 1

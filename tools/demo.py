@@ -7,7 +7,7 @@ from pathlib import Path
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
 from okdhp_mm.config_file import read_config
-from okdhp_mm.demo.run import run_demo
+from okdhp_mm.demo.run import put_data, run_demo
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 
@@ -21,6 +21,7 @@ def main() -> None:
     warnings.simplefilter('ignore')  # of the hosts, about matters that a newcomer has no part in
     with errors_in_one_sentence():
         cfg = read_config(CONFIG)
+        put_data(cfg, Path(args.out_dir) / 'data')
         merge_options(cfg, args.cfg_options)
         scores = run_demo(cfg, args.out_dir)
     print('\nAP on validation figures (branch0 is deployed; alone: same student, same budget):')

@@ -16,6 +16,7 @@ from okdhp_mm.cli import (
     load_config,
     merge_options,
 )
+from okdhp_mm.config_file import section
 from okdhp_mm.engine import branch_table
 
 
@@ -48,13 +49,17 @@ def config_from(args: argparse.Namespace):
     # First: options name the evaluator's keys as the file has them, before others join it.
     merge_options(cfg, args.cfg_options)
     cfg.load_from = args.checkpoint
+    cfg.resume = False  # or a resumed training's config would resume it
     if args.badcase:
-        badcase = cfg.default_hooks.badcase
+        hook = "dict(type='BadCaseAnalysisHook')"
+        badcase = section(cfg, 'default_hooks.badcase', '--badcase', hook)
         badcase.update(enable=True, show=args.show, interval=args.interval)
         by_loss = badcase.get('metric_type', 'loss') == 'loss'
-        badcase.setdefault('metric', cfg.model.head.loss if by_loss else cfg.test_evaluator)
+        if 'metric' not in badcase:
+            key = 'model.head.loss' if by_loss else 'test_evaluator'
+            badcase.metric = section(cfg, key, '--badcase')
     if args.dump:
-        evaluators = cfg.test_evaluator
+        evaluators = section(cfg, 'test_evaluator', '--dump')
         evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
     return cfg

@@ -15,6 +15,7 @@ from okdhp_mm.cli import (
     load_config,
     merge_options,
 )
+from okdhp_mm.config_file import section
 from okdhp_mm.engine import branch_table
 
 
@@ -51,13 +52,15 @@ def config_from(args: argparse.Namespace):
     """The config with the arguments merged into it."""
     cfg = load_config(args, args.method)
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        optim_wrapper = section(cfg, 'optim_wrapper', '--amp', 'dict(optimizer=...)')
+        optim_wrapper.type = 'AmpOptimWrapper'
+        optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
+        size = 'dict(base_batch_size=...)'
+        section(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
     if args.from_scratch:
         drop_pretrained(cfg.model)
     merge_options(cfg, args.cfg_options)

@@ -23,6 +23,7 @@ from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import DATASETS
 
+from ..errors import told
 from ..export import Export, export_student, student_config
 from ..structures import ENSEMBLE, branch_name
 from ..visualization import heatmap_strip
@@ -62,22 +63,36 @@ class ProgressLine(Hook):
         self.metrics = metrics
 
 
+def put_data(cfg: Config, folder: str | Path) -> None:
+    """Name the folder of the drawn data wherever the config names one, in place."""
+    cfg.data_root = f'{folder}/'
+    for split in ('train', 'val', 'test'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        dataset.data_root = cfg.data_root
+        if split != 'train':
+            cfg[f'{split}_evaluator'].metric.ann_file = f'{cfg.data_root}{dataset.ann_file}'
+
+
 def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
     """Run the whole demo.
 
     Args:
-        cfg: Training config, on COCO-format data.
-        out_dir: Folder for data, logs, student and pictures.
+        cfg: Training config, on COCO-format data, which are drawn where it says.
+        out_dir: Folder for logs, student and pictures.
 
     Returns:
         AP by name: of every branch, of the ensemble, and of the student trained alone.
+
+    Raises:
+        UserError: If the data cannot be written.
     """
     out_dir = Path(out_dir)
     for dataset, split, number in (
         (cfg.train_dataloader.dataset, 'train', NUM_TRAIN),
         (cfg.val_dataloader.dataset, 'val', NUM_VAL),
     ):
-        write_coco(dataset.data_root, split, number, seed=0)
+        with told(f'The figures cannot be written to {dataset.data_root}', (OSError,)):
+            write_coco(dataset.data_root, split, number, seed=0)
 
     model, figures = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
     _, alone = train(student_config(cfg, branch=0), out_dir / 'alone', 'student alone')

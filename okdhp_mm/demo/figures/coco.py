@@ -43,7 +43,7 @@ def write_coco(folder: str | Path, split: str, num_images: int, seed: int) -> Pa
         if path.exists():
             raise FileExistsError(
                 f'{path} holds something other than {num_images} drawn figures of seed {seed}: '
-                'choose another folder, or remove it.'
+                'choose another folder, or remove it'
             )
     annotation.parent.mkdir(parents=True, exist_ok=True)
     # Whatever is interrupted leaves only a hidden folder, which the next call replaces.
