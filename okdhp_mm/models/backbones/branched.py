@@ -229,8 +229,6 @@ def fetch_weights(source: str) -> dict[str, Tensor]:
     """
     try:
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    except UserError:  # of the tools' safe loader, which says it all
-        raise
     except (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise UserError(
             f'Cannot get the pretrained weights {source} ({error}): download them where there is a '
