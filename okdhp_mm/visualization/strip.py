@@ -39,8 +39,8 @@ def heatmap_strip(
     predictions = [*branch_heatmaps, ensemble]
     targets = [] if target is None else [target]
     columns = [*predictions, *targets]
-    titles = [f'branch {m}' for m in range(len(branch_heatmaps))] + ['ensemble', 'target']
-    titles = titles[: len(columns)]
+    titles = [f'branch {m}' for m in range(len(branch_heatmaps))]
+    titles += ['ensemble', 'target'][: 1 + len(targets)]
     gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
     cell_width = (width - gutter - GAP * (len(columns) + 1)) // len(columns)
     cell_height = round(cell_width * image.shape[0] / image.shape[1])

@@ -336,15 +336,15 @@ def test_simcc_trains_in_pairs_too(splits, budget, tmp_path):
     assert set(runs[1]['test']) == {'branch0', 'branch1', 'branch2', 'ensemble'}
 
 
-# ----------------------------------------------------------------------------- interruptions
-
-
 def test_the_loss_on_others_is_beside_that_on_those_trained_on(runs):
     for result in runs.values():
         # Of a training of six steps.
         assert 0.8 < result['loss_ratio'] < 1.3
     rows = summary.summarise(runs.values(), 'PCK')
     assert [row['loss_ratio'] for row in rows] == [r['loss_ratio'] for r in runs.values()]
+
+
+# ----------------------------------------------------------------------------- interruptions
 
 
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs, tmp_path):
