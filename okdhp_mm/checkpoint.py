@@ -17,6 +17,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 
+from .allowlist import restricted_load
 from .errors import UserError
 
 _METHODS = {
@@ -40,36 +41,35 @@ def _known_method(owner: type, name: str):
 
 def _allowed() -> list:
     dtypes = {type(np.dtype(kind)) for kind in ('?', 'i1', 'u1', 'i4', 'u4', 'i8', 'f4', 'f8')}
-    multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
+    # Asked of numpy, which keeps them in other places in other versions.
+    reconstruct, scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
     return [
         *_METHODS,
         np.ndarray,
         np.dtype,
         *dtypes,
         # Pickles of numpy 1 and 2 name the same functions differently.
-        (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (multiarray.scalar, 'numpy.core.multiarray.scalar'),
-        (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+        (reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (scalar, 'numpy.core.multiarray.scalar'),
+        (scalar, 'numpy._core.multiarray.scalar'),
         (_known_method, 'builtins.getattr'),
     ]
 
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Within it ``torch.load`` reads weights and the allowed types, whatever its caller asks for.
-
-    Raises:
-        UserError: If torch is too old for it.
-    """
-    if not hasattr(torch.serialization, 'safe_globals'):
-        raise UserError(f'Reading checkpoints safely needs torch>=2.6, found {torch.__version__}.')
+    """Within it ``torch.load`` reads weights and the allowed types, whoever calls it and how."""
     kept = {name: os.environ.pop(name) for name in (_FORCE, _FORCE_NOT) if name in os.environ}
-    os.environ[_FORCE] = '1'
     try:
         # In a context each time: one that ends takes back even what was allowed before it.
-        with torch.serialization.safe_globals(_allowed()):
-            yield
+        if hasattr(torch.serialization, 'safe_globals'):
+            os.environ[_FORCE] = '1'
+            with torch.serialization.safe_globals(_allowed()):
+                yield
+        else:
+            with restricted_load(_allowed()):
+                yield
     finally:
         os.environ.pop(_FORCE, None)
         os.environ.update(kept)

@@ -158,25 +158,10 @@ def check_mim() -> Finding:
     return check_package('mim', ('openmim', 'onedl-mim'), 'mim.cli', install, status=NOTE)
 
 
-def check_safe_loading() -> Iterator[Finding]:
-    """What the tools read checkpoints by, which torch has since 2.6."""
-    if why_not_importable('torch'):
-        return
-    torch = sys.modules['torch']
-    if not hasattr(torch.serialization, 'safe_globals'):
-        yield Finding(
-            'checkpoints',
-            NOTE,
-            f'torch {torch.__version__} cannot read them safely, so that the tools read none',
-            'pip install "torch>=2.6" torchvision',
-        )
-
-
 def examine() -> Iterator[Finding]:
     """Looks at everything that mmpose needs, in the order in which it has to be mended."""
     yield check_python()
     yield check_package('torch', ('torch',), 'torch', 'pip install torch torchvision')
-    yield from check_safe_loading()
     # A torchvision of another torch is found by importing it.
     yield check_package('torchvision', ('torchvision',), 'torchvision', 'pip install torchvision')
     yield check_package('numpy', ('numpy',), 'numpy', 'pip install numpy==2.2.6')
@@ -194,7 +179,9 @@ def examine() -> Iterator[Finding]:
     yield check_package(
         'mmengine', ('onedl-mmengine', 'mmengine'), 'mmengine.runner', 'pip install onedl-mmengine'
     )
-    yield check_package('mmcv', ('onedl-mmcv', 'mmcv'), 'mmcv', 'pip install onedl-mmcv')
+    yield check_package(
+        'mmcv', ('onedl-mmcv', 'mmcv', 'mmcv-lite'), 'mmcv', 'pip install onedl-mmcv'
+    )
     yield check_mmcv_ops()
     # mmpose's rtmo_head imports it, even where nobody uses a detector.
     yield check_package(

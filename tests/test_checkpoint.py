@@ -3,6 +3,7 @@
 import os
 import pickle
 import subprocess
+import tarfile
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def train(work_dir, scheduler=None):
     )
     runner.train()
     return runner
+
+
+@pytest.fixture(params=['torch', 'allowlist'], autouse=True)
+def reader(request, monkeypatch):
+    """Who keeps to the allowed types: torch, or in its place what an old one is given."""
+    if request.param == 'allowlist':
+        monkeypatch.delattr(torch.serialization, 'safe_globals', raising=False)
+    elif not hasattr(torch.serialization, 'safe_globals'):
+        pytest.skip(f'torch {torch.__version__} takes no list of types')
+    return request.param
+
+
+def read_as(reader, loader, code):
+    """A program that reads by the same reader, unless it is mmengine's own."""
+    old = reader == 'allowlist' and loader == 'safe'
+    return 'import torch; vars(torch.serialization).pop("safe_globals", None)\n' * old + code
 
 
 @pytest.fixture(scope='module')
@@ -175,6 +192,29 @@ def test_the_refusal_names_what_is_refused(content, reason, tmp_path):
     assert reason in str(caught.value).partition('never loaded (')[2]
 
 
+def test_an_allowed_class_is_not_changed(tmp_path):
+    """By the opcode that gives an object its state, here made to be that of a class."""
+    file = tmp_path / 'hostile.pth'
+    owner = f'c{HistoryBuffer.__module__}\nHistoryBuffer\n'.encode()
+    state = b'N}X\x07\x00\x00\x00changedK\x01s\x86'
+    file.write_bytes(b'\x80\x02' + owner + state + b'b.')
+    with pytest.raises(UserError, match='is refused'):
+        load_checkpoint(str(file))
+    assert not hasattr(HistoryBuffer, 'changed')
+
+
+@pytest.mark.filterwarnings('ignore')  # of torch, which is about to give its programs up
+def test_archives_that_are_more_than_a_pickle_are_refused(tmp_path):
+    """Programs, and what torch 0.1 wrote, which is unpacked to the disk."""
+    torch.jit.script(nn.Linear(3, 2)).save(str(tmp_path / 'program.pth'))
+    with tarfile.open(tmp_path / 'archive.pth', 'w') as archive:
+        for name in ('storages', 'tensors', 'pickle'):
+            archive.addfile(tarfile.TarInfo(name))
+    for name in ('program.pth', 'archive.pth'):
+        with pytest.raises(UserError, match=name):
+            load_checkpoint(str(tmp_path / name))
+
+
 def test_the_same_file_does_run_under_the_default_loader_of_the_host(marker, tmp_path):
     """Else the tests above would prove nothing."""
     file = tmp_path / 'hostile.pth'
@@ -283,12 +323,14 @@ for file in sys.argv[2:]:
 
 @pytest.mark.parametrize('loader', ['safe', 'stock'])
 def test_the_tools_make_mmengine_load_safely_and_an_import_alone_does_not(
-    loader, trained, marker, tmp_path
+    loader, reader, trained, marker, tmp_path
 ):
     file = tmp_path / 'hostile.pth'
     torch.save(hostile(marker)['a command in the meta'], file)
     result = subprocess.run(
-        python('-c', USE, loader, trained[1], file), capture_output=True, text=True
+        python('-c', read_as(reader, loader, USE), loader, trained[1], file),
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr
     lines = [line for line in result.stdout.splitlines() if line.startswith(('loaded', 'refused'))]
@@ -337,7 +379,7 @@ print('forced', *forced)
 
 
 @pytest.mark.parametrize('loader', ['safe', 'stock'])
-def test_what_is_downloaded_is_loaded_as_safely(loader, trained, marker, tmp_path):
+def test_what_is_downloaded_is_loaded_as_safely(loader, reader, trained, marker, tmp_path):
     """From torch's cache, where a download would be kept: no network is needed."""
     file = tmp_path / 'hostile.pth'
     content = dict(
@@ -345,7 +387,7 @@ def test_what_is_downloaded_is_loaded_as_safely(loader, trained, marker, tmp_pat
     )
     torch.save(content, file)
     result = subprocess.run(
-        python('-c', DOWNLOADED, loader, trained[1], trained[1], file),
+        python('-c', read_as(reader, loader, DOWNLOADED), loader, trained[1], trained[1], file),
         # Set by many, for mmengine's own loader.
         env=os.environ | dict(TORCH_HOME=str(tmp_path), TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD='1'),
         capture_output=True,

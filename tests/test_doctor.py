@@ -75,19 +75,6 @@ def test_package_that_does_not_load(tmp_path):
     assert '--no-binary xtcocotools' in mend
 
 
-def test_torch_that_cannot_read_checkpoints_safely(tmp_path):
-    (tmp_path / 'sitecustomize.py').write_text(
-        'import torch\ndel torch.serialization.safe_globals\n'
-    )
-    result = doctor(PYTHONPATH=tmp_path)
-    assert result.returncode == 0, result.stdout
-    status, detail, mend = report_of(result)['checkpoints']
-    assert status == 'note'
-    assert 'the tools read none' in detail
-    assert 'torch>=2.6' in mend
-    assert 'checkpoints' not in report_of(doctor())
-
-
 def test_mmpose_without_its_configs(tmp_path):
     (tmp_path / 'mmpose').mkdir()
     for path in Path(mmpose.__file__).parent.iterdir():
