@@ -16,9 +16,10 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
 
 from .allowlist import restricted_load
-from .errors import UserError
+from .errors import UserError, told
 
 _METHODS = {
     HistoryBuffer: ('min', 'max', 'mean', 'current'),
@@ -97,6 +98,10 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
         raise UserError(f'The checkpoint {filename} does not exist.')
     if os.path.getsize(filename) == 0:
         raise UserError(f'The checkpoint {filename} is empty.')
+    with open(filename, errors='replace') as file:
+        named = file.readline(4096).strip()
+    if named.endswith('.pth'):  # mmengine's last_checkpoint
+        raise UserError(f'{filename} is a text file that names {named}; give that file.')
     try:
         with _weights_only():
             checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
@@ -133,6 +138,8 @@ def _reason(error: UnpicklingError) -> str:
 
 def _safely(loader: Callable) -> Callable:
     """A loader of mmengine's, which may download, kept from unpickling whatever it finds."""
+    if loader.__module__ == __name__:
+        return loader
 
     def load(filename: str, map_location: str | None = None):
         try:
@@ -145,6 +152,11 @@ def _safely(loader: Callable) -> Callable:
     return load
 
 
+def load_from_local(filename: str, map_location: str | None = None) -> dict:
+    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``."""
+    return load_checkpoint(filename, map_location)
+
+
 def use_safe_loader() -> None:
     """Make mmengine read no checkpoint but safely, in this process.
 
@@ -152,10 +164,45 @@ def use_safe_loader() -> None:
     ``torchvision://``, ``open-mmlab://`` and all the others) by mmengine's own loaders, which
     unpickle whatever is there, under :func:`_weights_only`.
 
-    For the tools only: a library that changed how its host loads files on import would be a
-    nuisance.
+    For the tools only: a library that changed for good how its host loads files would be a
+    nuisance, see :func:`safe_loader`.
     """
-    CheckpointLoader.register_scheme(prefixes='', loader=load_checkpoint, force=True)
-    for prefix, loader in list(CheckpointLoader._schemes.items()):
-        if loader.__module__ != __name__:
-            CheckpointLoader.register_scheme(prefix, _safely(loader), force=True)
+    safe = {prefix: _safely(loader) for prefix, loader in CheckpointLoader._schemes.items()}
+    # In the same order, in which mmengine looks for a prefix that fits.
+    CheckpointLoader._schemes = safe | {'': load_from_local}
+
+
+@contextmanager
+def safe_loader() -> Iterator[None]:
+    """:func:`use_safe_loader` for as long as it lasts."""
+    before = CheckpointLoader._schemes
+    use_safe_loader()
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = before
+
+
+def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: str) -> None:
+    """Load a checkpoint's weights into a network that has all of them and no others.
+
+    As in mmpose, names of an older version fit that the network itself translates, and norms may
+    lack the counter of their batches.
+
+    Args:
+        network: The network.
+        state_dict: The weights.
+        complaint: What to say if they are of another network, without a full stop; the reason is
+            added in brackets.
+
+    Raises:
+        UserError: If they are.
+    """
+    # torch refuses tensors of another shape by itself.
+    with told(complaint, (RuntimeError,)):
+        missing, unexpected = network.load_state_dict(state_dict, strict=False)
+    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
+    if wrong := [*missing, *unexpected]:
+        raise UserError(
+            f'{complaint} ({len(wrong)} tensors are in one of them only, e.g. {wrong[0]}).'
+        )

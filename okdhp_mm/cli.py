@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from .config_file import read_config, section
+from .checkpoint import load_checkpoint
+from .config_file import data_told, read_config, section
 from .errors import UserError, told
 from .methods import all_imports, apply_method
+
+UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+"""What is wrong with a path that a user named; a missing one, ENOENT, may as well be a bug."""
 
 
 @contextmanager
 def errors_in_one_sentence() -> Iterator[None]:
-    """End the program with the sentence of a :class:`UserError`, without a traceback."""
+    """End the program with the sentence of a :class:`UserError`, without a traceback.
+
+    Paths that cannot be read or written are told likewise.
+    """
     try:
         yield
     except UserError as error:
         sys.exit(f'error: {error}')
+    except OSError as error:
+        if error.errno not in UNUSABLE or error.filename is None:
+            raise
+        sys.exit(f'error: {error.filename} cannot be used: {error.strerror}.')
 
 
 class Options(DictAction):
@@ -119,15 +131,26 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         loops: 'train', 'val' or 'test', in the order in which the runner builds them.
 
     Raises:
-        UserError: If the config names a type or an argument that there is not, or mixed precision
-            where there is no GPU. What is raised while the runner runs is no matter of this.
+        UserError: If the config names a type or an argument that there is not, mixed precision or
+            several processes where there is no GPU, data without a person, or a checkpoint to
+            resume from that is not of a training. What is raised while the runner runs is no
+            matter of this.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') == 'AmpOptimWrapper' and get_device() in ('cpu', 'mps'):
+    no_gpu = get_device() in ('cpu', 'mps')
+    if no_gpu and cfg.get('launcher', 'none') != 'none':
+        # By gloo neither: whatever the backend, mmengine chooses a GPU for every process.
+        raise UserError(
+            f'--launcher {cfg.launcher} needs a GPU of CUDA for every process, and there is none; '
+            'leave it out, for one process.'
+        )
+    if no_gpu and wrapper.get('type') == 'AmpOptimWrapper':
         raise UserError(
             "--amp or optim_wrapper.type='AmpOptimWrapper' needs a GPU of CUDA, and there is "
             "none; train without, by 'OptimWrapper'."
         )
+    if 'train' in loops and cfg.get('resume') and cfg.get('load_from'):
+        _check_resumable(cfg.load_from)
     what = f'What {cfg.filename} and the options ask for'
     with told(f'{what} cannot be built', (KeyError, TypeError)):
         runner = Runner.from_cfg(cfg)
@@ -137,7 +160,8 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
             test=lambda: runner.test_loop,
         )
         for loop in loops:
-            built[loop]()
+            with data_told(cfg, loop):
+                built[loop]()
     if 'train' in loops:
         # Of an optimiser that there is not, mmengine says only that None is not callable.
         optimizer = wrapper.get('optimizer')
@@ -146,68 +170,10 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     return runner
 
 
-def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
-    """Take every 'Pretrained' initialisation out of a model's config, in place."""
-    for value in cfg.values() if isinstance(cfg, dict) else cfg:
-        if isinstance(value, (dict, list, tuple)):
-            drop_pretrained(value)
-    if isinstance(cfg, dict) and isinstance(cfg.get('init_cfg'), (dict, list, tuple)):
-        entries = (
-            cfg['init_cfg'] if isinstance(cfg['init_cfg'], (list, tuple)) else [cfg['init_cfg']]
-        )
-        kept = [entry for entry in entries if entry.get('type') != 'Pretrained']
-        if len(kept) < len(entries):
-            # Without an init_cfg of its own, the module falls back to its class's default.
-            cfg.pop('init_cfg')
-            if kept:
-                cfg['init_cfg'] = kept
-
-
-def check_data(cfg: Config, *splits: str) -> None:
-    """Look whether the files and folders that the config names for these splits are there.
-
-    Args:
-        cfg: Any config.
-        splits: 'train', 'val' or 'test'.
-
-    Raises:
-        UserError: If one is not.
-    """
-    for split in splits:
-        if cfg.get(f'{split}_dataloader'):
-            _check_dataset(cfg[f'{split}_dataloader'].dataset, f'{split}_dataloader.dataset')
-        if cfg.get(f'{split}_evaluator'):
-            _check_evaluator(cfg[f'{split}_evaluator'], f'{split}_evaluator')
-
-
-def _check_dataset(dataset: ConfigDict, key: str) -> None:
-    for nested in (*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])):
-        _check_dataset(nested, key)
-    root = dataset.get('data_root') or ''
-    _check_exists(_joined(root, dataset.get('ann_file')), f'{key}.ann_file', f'{key}.data_root')
-    _check_exists(dataset.get('bbox_file'), f'{key}.bbox_file')
-    _check_exists(dataset.get('headbox_file'), f'{key}.headbox_file')
-    for name, folder in (dataset.get('data_prefix') or {}).items():
-        _check_exists(_joined(root, folder), f'{key}.data_prefix.{name}', f'{key}.data_root')
-
-
-def _check_evaluator(evaluator: ConfigDict | list, key: str) -> None:
-    if isinstance(evaluator, (list, tuple)):
-        for index, entry in enumerate(evaluator):
-            _check_evaluator(entry, f'{key}.{index}')
-        return
-    _check_exists(evaluator.get('ann_file'), f'{key}.ann_file')
-    if evaluator.get('metric'):
-        _check_evaluator(evaluator.metric, f'{key}.metric')
-
-
-def _check_exists(path: str | None, *keys: str) -> None:
-    # Paths with a scheme (s3://...) are for the file backend to find.
-    if path and '://' not in path and not os.path.exists(path):
+def _check_resumable(checkpoint: str) -> None:
+    # What has a scheme (https://...) is not here yet.
+    if '://' not in checkpoint and 'epoch' not in load_checkpoint(checkpoint).get('meta', {}):
         raise UserError(
-            f'{path} does not exist; say where it is by --cfg-options {" or ".join(keys)}=...'
+            f'{checkpoint} is no checkpoint of a training, from which one could resume; start a '
+            f'new one with its weights by --cfg-options load_from={checkpoint}'
         )
-
-
-def _joined(root: str, path: str | None) -> str | None:
-    return os.path.join(root, path) if path else None

@@ -1,12 +1,16 @@
-"""Reading config files: they are programs, and may fail like any."""
+"""Config files: how they are read, and what they name that is not in them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from .errors import UserError, told
 
@@ -55,3 +59,107 @@ def imports_of(cfg: Config) -> list[str]:
     """The modules that a config wants imported by ``custom_imports``, one or a list."""
     imports = (cfg.get('custom_imports') or {}).get('imports', [])
     return [imports] if isinstance(imports, str) else list(imports)
+
+
+def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
+    """Take every 'Pretrained' initialisation out of a model's config, in place."""
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, (dict, list, tuple)):
+            drop_pretrained(value)
+    if isinstance(cfg, dict) and isinstance(cfg.get('init_cfg'), (dict, list, tuple)):
+        entries = (
+            cfg['init_cfg'] if isinstance(cfg['init_cfg'], (list, tuple)) else [cfg['init_cfg']]
+        )
+        kept = [entry for entry in entries if entry.get('type') != 'Pretrained']
+        if len(kept) < len(entries):
+            # Without an init_cfg of its own, the module falls back to its class's default.
+            cfg.pop('init_cfg')
+            if kept:
+                cfg['init_cfg'] = kept
+
+
+def check_data(cfg: Config, *splits: str) -> None:
+    """Look whether the files and folders that the config names for these splits are there.
+
+    Args:
+        cfg: Any config.
+        splits: 'train', 'val' or 'test'.
+
+    Raises:
+        UserError: If one is not.
+    """
+    for path, *keys in _named(cfg, splits):
+        # Paths with a scheme (s3://...) are for the file backend to find.
+        if '://' not in path and not os.path.exists(path):
+            raise UserError(
+                f'{path} does not exist; say where it is by --cfg-options {" or ".join(keys)}=...'
+            )
+
+
+@contextmanager
+def data_told(cfg: Config, *splits: str) -> Iterator[None]:
+    """Name the files of these splits where hosts, reading them, say only what is wrong.
+
+    Args:
+        cfg: Any config.
+        splits: 'train', 'val' or 'test'.
+
+    Raises:
+        UserError: If they have no person, or one is no complete JSON.
+    """
+    try:
+        yield
+    except ValueError as error:
+        # numpy's words where a data set joins its persons, and there are none.
+        nobody = str(error) == 'need at least one array to concatenate'
+        if not (nobody or isinstance(error, JSONDecodeError)):
+            raise
+        lack = 'person with a box and labelled keypoints' if nobody else f'complete JSON ({error})'
+        files = sorted({path for path, *_ in _named(cfg, splits) if not os.path.isdir(path)})
+        raise UserError(f'There is no {lack} in {" or ".join(files)}.') from error
+
+
+def _named(cfg: Config, splits: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The files and folders that are named, each with the options that name it."""
+    for split in splits:
+        loader, evaluator = f'{split}_dataloader', f'{split}_evaluator'
+        if cfg.get(loader):
+            yield from _of_dataset(cfg[loader].dataset, f'{loader}.dataset')
+        if cfg.get(evaluator):
+            yield from _of_evaluator(cfg[evaluator], evaluator)
+
+
+def _of_dataset(dataset: ConfigDict, key: str) -> Iterator[tuple[str, ...]]:
+    for nested in (*dataset.get('datasets', ()), *filter(None, [dataset.get('dataset')])):
+        yield from _of_dataset(nested, key)
+    root = dataset.get('data_root') or ''
+    folders = {f'data_prefix.{k}': path for k, path in (dataset.get('data_prefix') or {}).items()}
+    for name, path in (('ann_file', dataset.get('ann_file')), *folders.items()):
+        if path:
+            yield os.path.join(root, path), f'{key}.{name}', f'{key}.data_root'
+    for name in ('bbox_file', 'headbox_file'):
+        if dataset.get(name):
+            yield dataset[name], f'{key}.{name}'
+    if lost := _lost_metainfo(dataset.get('metainfo') or {}):
+        yield lost, f'{key}.metainfo.from_file'
+
+
+def _of_evaluator(evaluator: ConfigDict | list, key: str) -> Iterator[tuple[str, ...]]:
+    if isinstance(evaluator, (list, tuple)):
+        for index, entry in enumerate(evaluator):
+            yield from _of_evaluator(entry, f'{key}.{index}')
+        return
+    if evaluator.get('ann_file'):
+        yield evaluator.ann_file, f'{key}.ann_file'
+    if evaluator.get('metric'):
+        yield from _of_evaluator(evaluator.metric, f'{key}.metric')
+
+
+def _lost_metainfo(metainfo: ConfigDict) -> str | None:
+    """The file of a metainfo if mmpose, which looks among its own as well, does not find it."""
+    try:
+        if 'from_file' in metainfo:
+            parse_pose_metainfo(metainfo)
+    except FileNotFoundError:
+        return metainfo['from_file']
+    return None

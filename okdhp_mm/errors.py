@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from textwrap import shorten
 
 
@@ -30,4 +32,10 @@ def told(sentence: str, kinds: tuple[type[Exception], ...] = (Exception,)) -> It
         # The text of a KeyError is in quotes, and of some errors there is none.
         text = ' '.join(map(str, error.args)) if isinstance(error, KeyError) else str(error)
         reason = shorten(text, 200, placeholder=' ...') or type(error).__name__
+        # The hosts look for 'mmpretrain.VisionTransformer' elsewhere if there is no mmpretrain.
+        scope = re.match(r'(mm\w+)\.\S+ is not in the', text)
+        if scope and find_spec(scope[1]) is None:
+            reason = (
+                f'{scope[0]} registries, and {scope[1]} is not installed: pip install {scope[1]}'
+            )
         raise UserError(f'{sentence} ({reason}).') from error

@@ -43,14 +43,14 @@ from mmpose.registry import (
 from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint
-from .cli import drop_pretrained
-from .config_file import imports_of
+from .config_file import drop_pretrained, imports_of, section
 from .engine import layer_decay
 from .errors import UserError
-from .models.aggregators import Aggregator, FrozenTeacher
+from .models.aggregators import without_teachers
+from .models.fan_out import check_branched
 from .models.readouts import readout_of
 from .models.student import config_branches, student_name
-from .structures import ENSEMBLE, BranchOutputs, Targets, branch_name
+from .structures import ENSEMBLE, branch_name
 
 ESTIMATOR = 'OKDHPTopdownPoseEstimator'
 OWN_MODEL_KEYS = (
@@ -134,7 +134,8 @@ def export_student(
 
     Raises:
         UserError: If the config is not an OKDHP one, the branch does not exist, the checkpoint
-            does not fit or is unsafe, or a student is already there.
+            does not fit, is unsafe or holds no numbers, the config names no data to test or
+            validate on, or a student is already there.
     """
     files = Path(out_dir) / 'student.py', Path(out_dir) / 'student.pth'
     present = [str(file) for file in files if file.exists()]
@@ -146,7 +147,9 @@ def export_student(
     trained = build_trained(cfg, loaded['state_dict'], checkpoint)
 
     config = student_config(cfg, branch)
+    section(config, 'test_dataloader', 'A student that predicts')
     state = student_state(trained.state_dict(), branch)
+    check_finite(state, checkpoint)
     student = MODELS.build(config.model)
     expected = student.state_dict().keys()
     if state.keys() != expected:
@@ -203,36 +206,13 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
     Raises:
         UserError: If the checkpoint is of another model.
     """
-    if not any(name.startswith('backbone.trunk.') for name in state_dict):
-        raise UserError(
-            f'{source} is no checkpoint of an OKDHP training: it has e.g. '
-            f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
-        )
-    model = without_teacher(cfg.model)
+    check_branched(state_dict, source)
+    model = copy.deepcopy(cfg.model)
     drop_pretrained(model)
-    trained = MODELS.build(model)
+    with without_teachers():
+        trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
     return trained.deployed
-
-
-@MODELS.register_module()
-class AbsentTeacher(Aggregator):
-    """In the place of a FrozenTeacher, whose files may be gone once the training is over."""
-
-    min_branches = FrozenTeacher.min_branches
-
-    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """The mean of the branches, for want of a teacher."""
-        return outputs.aggregated(outputs.finals.mean(0))
-
-
-def without_teacher(model: ConfigDict) -> ConfigDict:
-    """A copy of a training config's model that has the same weights, and needs no teacher."""
-    model = copy.deepcopy(model)
-    # A frozen teacher is in no checkpoint.
-    if (model.get('aggregator') or {}).get('type') == FrozenTeacher.__name__:
-        model.aggregator = dict(type=AbsentTeacher.__name__)
-    return model
 
 
 def stock_model(model: ConfigDict) -> ConfigDict:
@@ -257,6 +237,10 @@ def student_config(cfg: Config, branch: int) -> Config:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
+    if not student.get('test_dataloader') and student.get('val_dataloader'):
+        # Of which stock mmpose takes the pipeline wherever it predicts.
+        student.test_dataloader = student.val_dataloader
+        student.test_evaluator, student.test_cfg = student.get('val_evaluator'), dict()
     own = config_branches(cfg.model)[branch]
     student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
     for key in [key for key, value in student.model.items() if value is None]:
@@ -316,6 +300,20 @@ def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str
             raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
         state[owner[1]] = value.detach().cpu().clone()
     return state
+
+
+def check_finite(state: dict[str, Tensor], source: str) -> None:
+    """Look whether the weights are numbers.
+
+    Raises:
+        UserError: If some are not.
+    """
+    wrong = [name for name, value in state.items() if not value.isfinite().all()]
+    if wrong:
+        raise UserError(
+            f'The checkpoint {source} holds NaN or infinity in {len(wrong)} tensors of the '
+            f'student, e.g. {wrong[0]}: the training diverged; export an earlier checkpoint.'
+        )
 
 
 @torch.no_grad()

@@ -1,8 +1,11 @@
-"""Is the host, mmpose, there and of a version that this package knows?"""
+"""Are the hosts, mmpose and torch, there and of versions that can what is asked of them?"""
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import version
+
+from .errors import UserError
 
 MMPOSE_MINIMUM = (1, 2)
 MMPOSE_BELOW = (2, 0)
@@ -28,3 +31,18 @@ def check() -> None:
         raise ImportError(
             f'okdhp_mm needs mmpose >=1.2,<2, found {mmpose.__version__}: pip install mmpose==1.3.2'
         )
+
+
+def check_torch(asking: str, least: tuple[int, int]) -> None:
+    """Look whether torch is new enough for what only later ones can of those that are supported.
+
+    Args:
+        asking: Who needs it, for the sentence.
+        least: Major and minor version.
+
+    Raises:
+        UserError: If it is older.
+    """
+    found = version('torch')
+    if tuple(int(part) for part in found.split('.')[:2]) < least:
+        raise UserError(f'{asking} needs torch >= {".".join(map(str, least))}, found {found}.')

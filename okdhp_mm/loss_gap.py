@@ -14,12 +14,11 @@ from mmengine.runner import set_random_seed
 from mmpose.registry import DATASETS, MODELS
 from torch import nn
 
-from .checkpoint import load_checkpoint
+from .checkpoint import load_checkpoint, load_weights
 from .config_file import section
-from .errors import UserError, told
+from .errors import UserError
 from .export import ESTIMATOR, build_trained, student_config, student_state
 
-BATCH = 32
 ONLY_IN_TESTS = ('bbox_file', 'headbox_file')
 
 
@@ -57,17 +56,27 @@ def loss_gap(cfg: Config, checkpoint: str, persons: int = 500) -> LossGap:
         raise UserError(f'--persons {persons} measures nothing; it must be at least 1.')
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     keys = ('train_dataloader.dataset', 'val_dataloader.dataset')
-    train, val = (section(cfg, key, 'The loss gap') for key in keys)
-    if 'pipeline' not in train or 'pipeline' not in val:
-        raise UserError(
-            f'train_dataloader.dataset.type={train.get("type")!r} combines others; name one of '
-            'them by --cfg-options to compare its persons with those of val_dataloader.'
-        )
-    others = ConfigDict(copy.deepcopy(val), pipeline=train.pipeline, test_mode=False)
+    train, val = (unwrapped(section(cfg, key, 'The loss gap')) for key in keys)
+    pipeline = section(train, 'pipeline', 'train_dataloader.dataset')
+    others = ConfigDict(copy.deepcopy(val), pipeline=pipeline, test_mode=False)
     for key in ONLY_IN_TESTS:
         others.pop(key, None)
     student = load_student(cfg, checkpoint)
     return LossGap(mean_loss(student, train, persons), mean_loss(student, others, persons))
+
+
+def unwrapped(dataset: ConfigDict) -> ConfigDict:
+    """The data set with a pipeline in a RepeatDataset and the like; of several, the first."""
+    if dataset.get('pipeline'):
+        return dataset
+    if dataset.get('dataset'):
+        return unwrapped(dataset.dataset)
+    if not dataset.get('datasets'):
+        return dataset
+    first = unwrapped(dataset.datasets[0])
+    name = first.get('ann_file') or first.type
+    print(f'{name} is measured, the first of {len(dataset.datasets)} data sets.')
+    return first
 
 
 def load_student(cfg: Config, checkpoint: str) -> nn.Module:
@@ -82,14 +91,7 @@ def load_student(cfg: Config, checkpoint: str) -> nn.Module:
         state = student_state(build_trained(cfg, state, checkpoint).state_dict(), 0)
         model = student_config(cfg, 0).model
     student = MODELS.build(copy.deepcopy(model))
-    # torch refuses tensors of another shape by itself.
-    with told(f'{checkpoint} is not of the network of the config', (RuntimeError,)):
-        found = student.load_state_dict(state, strict=False)
-    if found.missing_keys:
-        raise UserError(
-            f'{checkpoint} has no {found.missing_keys[0]} and {len(found.missing_keys) - 1} others '
-            "of the config's network; name the config that it was trained with."
-        )
+    load_weights(student, state, f'{checkpoint} is not of the network of the config')
     return student.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
 
 
@@ -99,10 +101,12 @@ def mean_loss(student: nn.Module, dataset: ConfigDict, persons: int) -> float:
     set_random_seed(0)
     data = DATASETS.build(copy.deepcopy(dataset))
     chosen = np.random.permutation(len(data))[:persons]
-    total = 0.0
-    for indices in np.array_split(chosen, -(-len(chosen) // BATCH)):
-        batch = pseudo_collate([data[index] for index in indices])
-        batch = student.data_preprocessor(batch, training=False)
-        loss, _ = student.parse_losses(student.loss(batch['inputs'], batch['data_samples']))
-        total += loss.item() * len(indices)
-    return total / len(chosen)
+    # One at a time: of a batch, some losses are the mean and others (KLDiscretLoss) the sum.
+    return sum(own_loss(student, data[index]) for index in chosen) / len(chosen)
+
+
+def own_loss(student: nn.Module, person: dict) -> float:
+    """The student's own loss of one packed sample."""
+    batch = student.data_preprocessor(pseudo_collate([person]), training=False)
+    loss, _ = student.parse_losses(student.loss(batch['inputs'], batch['data_samples']))
+    return loss.item()

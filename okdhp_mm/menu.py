@@ -14,11 +14,12 @@ from mmengine.runner import Runner
 from mmpose.apis import init_model
 from torch import nn
 
-from .checkpoint import use_safe_loader
-from .cli import check_data
+from .checkpoint import safe_loader
+from .config_file import check_data, section
 from .engine.summary import main_metric
 from .errors import UserError
-from .export import Export, branch_to_export, export_student, without_teacher
+from .export import Export, branch_to_export, export_student
+from .models.aggregators import without_teachers
 from .models.student import config_branches
 from .structures import branch_name
 
@@ -82,19 +83,21 @@ def score_branches(
         The metric's name, and its value per branch; None where the test data are not there.
     """
     try:
+        section(cfg, 'test_dataloader', 'The score')
         check_data(cfg, 'test')
     except UserError as missing:
         print(f'not evaluated: {missing}')
         metric, _ = main_metric(cfg, ())
         return metric or 'score', [None] * count
-    use_safe_loader()
     cfg = Config(cfg.to_dict())
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
     cfg.resume = False  # or a resumed training's config would resume it
-    cfg.model = without_teacher(cfg.model)
     cfg.model.setdefault('test_cfg', {}).update(branch=0, report='all')
-    figures = Runner.from_cfg(cfg).test()
+    with safe_loader(), without_teachers():
+        figures = Runner.from_cfg(cfg).test()
     metric, _ = main_metric(cfg, figures)
+    # A single branch may have no other outputs beside it: then as the CheckpointHook's 'auto'.
+    metric = metric or next(iter(figures), None)
     if metric not in figures:
         print(f'not scored: save_best={metric!r} is none of {", ".join(figures)}.')
         return metric or 'score', [None] * count

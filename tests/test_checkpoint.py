@@ -10,10 +10,10 @@ import pytest
 import torch
 from common import python
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 
-from okdhp_mm.checkpoint import load_checkpoint
+from okdhp_mm.checkpoint import load_checkpoint, load_weights, safe_loader
 from okdhp_mm.errors import UserError
 
 
@@ -302,6 +302,15 @@ def test_a_file_that_is_missing_empty_or_a_folder_is_told(tmp_path):
             load_checkpoint(str(tmp_path / name))
 
 
+@pytest.mark.parametrize('named', ['/runs/x/epoch_2.pth', 'runs/x/epoch_2.pth', './epoch_2.pth\n'])
+def test_mmengines_note_of_the_newest_checkpoint_says_which_file_to_give(named, tmp_path):
+    note = tmp_path / 'last_checkpoint'
+    note.write_text(named)
+    sentence = f'last_checkpoint is a text file that names {named.strip()}; give that file'
+    with pytest.raises(UserError, match=sentence):
+        load_checkpoint(str(note))
+
+
 # ------------------------------------------------------------------------- in mmengine's place
 
 USE = """
@@ -337,6 +346,28 @@ def test_the_tools_make_mmengine_load_safely_and_an_import_alone_does_not(
     assert lines[0] == "loaded ['layer.weight', 'layer.bias']"
     assert lines[1].startswith('refused' if loader == 'safe' else 'loaded')
     assert marker.exists() == (loader == 'stock')
+
+
+def test_a_loader_is_safe_for_as_long_as_it_is_asked_to(marker, tmp_path):
+    file = tmp_path / 'hostile.pth'
+    torch.save(hostile(marker)['a command in the meta'], file)
+    before = CheckpointLoader._schemes
+    kept = list(before.items())
+    with safe_loader(), safe_loader():
+        assert list(CheckpointLoader._schemes) == list(before), 'the order is that of the search'
+        with pytest.raises(UserError, match='is refused'):
+            CheckpointLoader.load_checkpoint(str(file))
+    assert not marker.exists()
+    assert CheckpointLoader._schemes is before
+    assert list(before.items()) == kept, 'the host loads as it did'
+
+
+def test_the_log_names_the_backend_as_ever(trained, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmengine.runner.checkpoint.print_log', lambda *a, **_: said.append(a[0]))
+    with safe_loader():
+        CheckpointLoader.load_checkpoint(str(trained[1]))
+    assert said == [f'Loads checkpoint by local backend from path: {trained[1]}']
 
 
 DOWNLOADED = """
@@ -419,3 +450,35 @@ def test_a_schedule_that_keeps_a_function_is_read(tmp_path, anneal):
     train(tmp_path, scheduler)
     (state,) = load_checkpoint(str(tmp_path / 'epoch_2.pth'))['param_schedulers']
     assert state['anneal_func'](0.0, 1.0, 0.5) == pytest.approx(0.5)
+
+
+# ----------------------------------------------------------------------------- into a network
+
+
+def network():
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+
+
+def test_weights_are_loaded_and_a_counter_of_batches_may_lack():
+    model, state = network(), network().state_dict()
+    del state['1.num_batches_tracked']
+    load_weights(model, state, 'b.pth is wrong')
+    assert torch.equal(model[0].weight, state['0.weight'])
+
+
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (lambda state: state.pop('0.weight'), r'1 tensors are .* only, e\.g\. 0\.weight'),
+        (
+            lambda state: state.update(x=torch.ones(1), y=torch.ones(1)),
+            r'2 tensors are .* only, e\.g\. x',
+        ),
+        (lambda state: state.update({'1.bias': torch.ones(5)}), r'.*size mismatch for 1\.bias'),
+    ],
+)
+def test_weights_of_another_network_are_refused_with_the_first_of_them(change, reason):
+    state = network().state_dict()
+    change(state)
+    with pytest.raises(UserError, match=rf'^b\.pth is wrong \({reason}'):
+        load_weights(network(), state, 'b.pth is wrong')

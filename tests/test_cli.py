@@ -1,7 +1,6 @@
-"""What the tools share: data that are missing, weights that are dropped, errors that are told."""
+"""What the tools share: what a command line means, and errors that are told."""
 
 import argparse
-import copy
 import json
 import runpy
 import sys
@@ -9,113 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
 from okdhp_mm.cli import (
     add_cfg_options,
     build_runner,
-    check_data,
-    drop_pretrained,
     errors_in_one_sentence,
     merge_options,
 )
 from okdhp_mm.config_file import read_config
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
-
-
-@pytest.fixture
-def config(tmp_path):
-    """A config whose data are all there."""
-    for folder in ('annotations', 'train', 'val'):
-        (tmp_path / folder).mkdir()
-    for name in ('train', 'val', 'boxes'):
-        (tmp_path / 'annotations' / f'{name}.json').write_text(json.dumps({}))
-
-    def loader(split, **extra):
-        return dict(
-            dataset=dict(
-                data_root=f'{tmp_path}/',
-                ann_file=f'annotations/{split}.json',
-                data_prefix=dict(img=f'{split}/'),
-                **extra,
-            )
-        )
-
-    boxes = str(tmp_path / 'annotations' / 'boxes.json')
-    metric = dict(type='CocoMetric', ann_file=str(tmp_path / 'annotations' / 'val.json'))
-    return Config(
-        dict(
-            train_dataloader=loader('train'),
-            val_dataloader=loader('val', bbox_file=boxes),
-            val_evaluator=dict(type='EveryOutputMetric', metric=metric),
-        )
-    )
-
-
-def test_data_that_are_there_pass(config):
-    check_data(config, 'train', 'val', 'test')
-
-
-@pytest.mark.parametrize(
-    ('change', 'path'),
-    [
-        ({'train_dataloader.dataset.ann_file': 'annotations/none.json'}, 'none.json'),
-        ({'train_dataloader.dataset.data_prefix.img': 'pictures/'}, 'pictures/'),
-        ({'train_dataloader.dataset.data_root': '/nowhere/'}, '/nowhere/annotations/train.json'),
-        ({'val_dataloader.dataset.bbox_file': 'detections.json'}, 'detections.json'),
-        ({'val_dataloader.dataset.headbox_file': 'gt.mat'}, 'gt.mat'),
-        ({'val_evaluator.metric.ann_file': '/elsewhere/val.json'}, '/elsewhere/val.json'),
-    ],
-)
-def test_a_missing_file_or_folder_is_named_with_the_option_that_mends_it(config, change, path):
-    config.merge_from_dict(change)
-    (option,) = change
-    with pytest.raises(UserError, match='does not exist') as caught:
-        check_data(config, 'train', 'val')
-    assert path in str(caught.value)
-    assert option in str(caught.value)
-
-
-def test_only_the_asked_splits_are_looked_at(config):
-    config.merge_from_dict({'train_dataloader.dataset.ann_file': 'none.json'})
-    check_data(config, 'val')
-
-
-def test_wrapped_datasets_and_lists_of_metrics_are_looked_into(config):
-    inner = config.train_dataloader.dataset.to_dict()
-    inner['ann_file'] = 'none.json'
-    for wrapper in (dict(datasets=[inner]), dict(dataset=inner)):
-        with pytest.raises(UserError, match='none.json does not exist'):
-            check_data(Config(dict(train_dataloader=dict(dataset=wrapper))), 'train')
-    evaluators = [dict(type='EPE'), dict(type='CocoMetric', ann_file='none.json')]
-    with pytest.raises(UserError, match='none.json does not exist.*val_evaluator.1.ann_file'):
-        check_data(Config(dict(val_evaluator=evaluators)), 'val')
-
-
-def test_remote_data_are_left_to_their_backend(config):
-    config.train_dataloader.dataset.update(data_root='s3://bucket/')
-    check_data(config, 'train')
-
-
-PRETRAINED = dict(type='Pretrained', checkpoint='torchvision://resnet50')
-KAIMING = dict(type='Kaiming', layer='Conv2d')
-
-
-def test_from_scratch_drops_every_pretrained_initialisation_and_no_other():
-    model = ConfigDict(
-        init_cfg=copy.deepcopy(PRETRAINED),
-        backbone=dict(type='A', init_cfg=[KAIMING, PRETRAINED], stem=dict(init_cfg=PRETRAINED)),
-        branches=[dict(backbone=dict(init_cfg=PRETRAINED)), dict(head=dict(init_cfg=KAIMING))],
-        neck=None,
-    )
-    drop_pretrained(model)
-    assert model.to_dict() == dict(
-        backbone=dict(type='A', init_cfg=[KAIMING], stem=dict()),
-        branches=[dict(backbone=dict()), dict(head=dict(init_cfg=KAIMING))],
-        neck=None,
-    )
-
+from okdhp_mm.figures import write_coco
 
 ROOT = Path(__file__).parents[1]
 MPII = str(ROOT / 'configs' / 'okdhp' / 'resnet18_mpii.py')
@@ -136,6 +39,24 @@ def config_of(monkeypatch):
 def test_options_for_data_that_are_not_validated_on_do_no_harm(config_of):
     cfg = config_of('train', MPII, '--no-validate', '--cfg-options', 'val_dataloader.dataset.a=1')
     assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'load_from'),
+    [
+        ([], 'student.pth'),
+        (['--from-scratch'], None),
+        (['--from-scratch', '--resume'], None),
+        (['--from-scratch', '--resume', 'epoch_3.pth'], 'epoch_3.pth'),
+        (['--from-scratch', '--cfg-options', 'load_from=a.pth'], 'a.pth'),
+    ],
+)
+def test_from_scratch_loads_nothing_but_what_it_goes_on_from(
+    config_of, tmp_path, arguments, load_from
+):
+    second = tmp_path / 'second.py'
+    second.write_text(f"_base_ = {MPII!r}\nload_from = 'student.pth'\n")
+    assert config_of('train', str(second), *arguments).load_from == load_from
 
 
 def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of):
@@ -195,27 +116,6 @@ def test_a_metric_for_bad_cases_of_the_users_own_is_kept(config_of, tmp_path):
     assert badcase.metric == dict(type='KeypointMSELoss')
 
 
-def test_a_missing_config_is_told():
-    with pytest.raises(UserError, match='The config nowhere.py does not exist'):
-        read_config('nowhere.py')
-
-
-@pytest.mark.parametrize(
-    ('name', 'text', 'reason'),
-    [
-        ('a.py', 'model = dict(', "'\\(' was never closed"),
-        ('a.py', "_base_ = './nowhere.py'", 'No such file or directory.*nowhere.py'),
-        ('a.py', "custom_imports = dict(imports=['my_method'])", 'my_method.*be on PYTHONPATH'),
-        ('README.md', '# A title', 'Only py/yml/yaml/json'),
-    ],
-)
-def test_a_config_that_cannot_be_read_is_told_with_the_reason(tmp_path, name, text, reason):
-    file = tmp_path / name
-    file.write_text(text)
-    with pytest.raises(UserError, match=f'{name} cannot be read .*{reason}'):
-        read_config(file)
-
-
 def test_a_method_whose_module_is_not_found_is_told(config_of, tmp_path):
     method = tmp_path / 'own.py'
     method.write_text("custom_imports = dict(imports=['my_method'])\nmethod = dict()\n")
@@ -237,10 +137,22 @@ def test_an_option_that_has_no_place_is_told():
         merge_options(Config(dict(evaluator=[dict(ann_file='')])), {'evaluator.ann_file': 'a.json'})
 
 
+@pytest.fixture
+def demo(tmp_path):
+    """The demo's training config, with two drawn persons."""
+    annotations = write_coco(tmp_path, 'train', 2, seed=0)
+    cfg = read_config(ROOT / 'configs' / 'okdhp' / 'demo.py')
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.data_root = f'{annotations.parents[1]}/'
+    return cfg
+
+
 @pytest.mark.parametrize(
     ('option', 'reason'),
     [
         ({'model.branchs': 4}, "unexpected keyword argument 'branchs'"),
+        ({'model.backbone.type': 'mmnone.ViT'}, 'mmnone is not installed: pip install mmnone'),
         ({'model.aggregator.type': 'MeanAgg'}, 'MeanAgg is not in the .* registry'),
         ({'train_cfg.max_epoch': 3}, "unexpected keyword argument 'max_epoch'"),
         ({'optim_wrapper.optimizer.type': 'Adamm'}, "optimizer=.*'Adamm'.* cannot be built"),
@@ -252,15 +164,39 @@ def test_an_option_that_has_no_place_is_told():
         ),
     ],
 )
-def test_a_slip_in_an_option_is_told_with_the_hosts_reason(tmp_path, option, reason):
-    annotations = write_coco(tmp_path, 'train', 2, seed=0)
-    cfg = read_config(ROOT / 'configs' / 'okdhp' / 'demo.py')
-    cfg.work_dir = str(tmp_path / 'run')
-    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
-    cfg.train_dataloader.dataset.data_root = f'{annotations.parents[1]}/'
-    merge_options(cfg, option)
+def test_a_slip_in_an_option_is_told_with_the_hosts_reason(demo, option, reason):
+    merge_options(demo, option)
     with pytest.raises(UserError, match=reason):
-        build_runner(cfg, 'train')
+        build_runner(demo, 'train')
+
+
+def test_annotations_without_a_person_or_cut_off_are_told_with_their_file(demo):
+    dataset = demo.train_dataloader.dataset
+    file = Path(dataset.data_root) / dataset.ann_file
+    whole = file.read_text()
+    file.write_text(whole[:-20])
+    with pytest.raises(UserError, match=f'no complete JSON .* in {file}.$'):
+        build_runner(demo, 'train')
+    file.write_text(json.dumps(json.loads(whole) | dict(annotations=[])))
+    with pytest.raises(UserError, match=f'no person with a box .* in {file}.$'):
+        build_runner(demo, 'train')
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_several_processes_without_a_gpu_are_told(demo, launcher, monkeypatch):
+    monkeypatch.setattr('okdhp_mm.cli.get_device', lambda: 'cpu')
+    demo.launcher = launcher
+    with pytest.raises(UserError, match=f'--launcher {launcher} needs a GPU'):
+        build_runner(demo, 'train')
+
+
+@pytest.mark.parametrize('checkpoint', [dict(state_dict={}), dict(state_dict={}, meta={})])
+def test_weights_are_not_resumed_from(demo, tmp_path, checkpoint):
+    student = str(tmp_path / 'student.pth')
+    torch.save(checkpoint, student)
+    demo.update(resume=True, load_from=student)
+    with pytest.raises(UserError, match='no checkpoint of a training.*load_from=.*student.pth'):
+        build_runner(demo, 'train')
 
 
 def test_a_users_error_ends_the_program_with_its_sentence_and_others_keep_their_traceback():
@@ -269,3 +205,24 @@ def test_a_users_error_ends_the_program_with_its_sentence_and_others_keep_their_
     assert caught.value.code == 'error: the wrong thing; do the right thing.'
     with pytest.raises(ZeroDivisionError), errors_in_one_sentence():
         raise ZeroDivisionError
+
+
+def test_a_path_that_cannot_be_used_ends_the_program_with_its_name(demo, tmp_path):
+    file = tmp_path / 'file'
+    file.touch()
+    demo.work_dir = str(file)
+    uses = {
+        file: lambda: build_runner(demo, 'train'),
+        file / 'out': (file / 'out').mkdir,
+        tmp_path: lambda: tmp_path.write_text(''),
+    }
+    for path, use in uses.items():
+        with pytest.raises(SystemExit, match=f'^error: {path} cannot be used: .*[a-z].$'):
+            with errors_in_one_sentence():
+                use()
+
+
+@pytest.mark.parametrize('bug', [FileNotFoundError(2, 'gone', 'a.txt'), OSError('no file at all')])
+def test_other_errors_of_the_system_keep_their_traceback(bug):
+    with pytest.raises(type(bug)), errors_in_one_sentence():
+        raise bug

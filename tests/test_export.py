@@ -454,7 +454,54 @@ def test_what_cannot_be_cleaned_is_refused_with_its_place(trained, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def without_data_to_test_on(cfg, *splits):
+    cfg = Config(cfg.to_dict())
+    cfg.merge_from_dict(
+        {f'{split}_{part}': None for split in splits for part in ('dataloader', 'evaluator', 'cfg')}
+    )
+    return cfg
+
+
+def test_a_training_that_tests_nothing_gives_a_student_that_is_tested_as_it_was_validated(
+    trained, tmp_path
+):
+    cfg = without_data_to_test_on(trained[0], 'test')
+    student = Config.fromfile(export_student(cfg, trained[2], tmp_path).config)
+    assert student.test_dataloader == cfg.val_dataloader
+    assert student.test_evaluator == student.val_evaluator == cfg.val_evaluator.metric
+    assert student.test_cfg == {}
+    cv2.imwrite(str(tmp_path / 'image.png'), np.zeros((40, 30, 3), np.uint8))
+    inferencer = MMPoseInferencer(
+        pose2d=str(tmp_path / 'student.py'),
+        pose2d_weights=str(tmp_path / 'student.pth'),
+        det_model='whole_image',
+        device='cpu',
+    )
+    (result,) = inferencer(str(tmp_path / 'image.png'))
+    assert len(result['predictions'][0][0]['keypoints']) == 17
+
+
 # ------------------------------------------------------------------------------- bad input
+
+
+def test_without_any_pipeline_to_predict_by_nothing_is_written(trained, tmp_path):
+    cfg = without_data_to_test_on(trained[0], 'val', 'test')
+    with pytest.raises(UserError, match='A student that predicts needs test_dataloader, which'):
+        export_student(cfg, trained[2], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_diverged_branch_is_refused_and_the_others_are_not(trained, tmp_path, value):
+    loaded = torch.load(trained[2], weights_only=False)
+    loaded['state_dict']['head.branches.1.final_layer.bias'][0] = value
+    torch.save(loaded, tmp_path / 'diverged.pth')
+    file = str(tmp_path / 'diverged.pth')
+    wrong = r'diverged\.pth holds NaN or infinity in 1 tensors .* e\.g\. head\.final_layer\.bias: '
+    with pytest.raises(UserError, match=wrong):
+        export_student(trained[0], file, tmp_path / 'second', branch=1)
+    assert not (tmp_path / 'second').exists()
+    export_student(trained[0], file, tmp_path / 'first', branch=0)
 
 
 def test_a_student_that_is_there_is_not_overwritten_without_force(trained, tmp_path):

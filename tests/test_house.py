@@ -70,6 +70,17 @@ def test_models_know_nothing_of_what_stands_above_them(folder):
         assert [name for name in imported(file) if name.startswith(above)] == [], name_of(file)
 
 
+@pytest.mark.parametrize('file', MODULES, ids=name_of)
+def test_the_package_knows_nothing_of_its_command_line(file):
+    assert 'okdhp_mm.cli' not in set(imported(file))
+
+
+def test_only_tools_know_the_demo():
+    for file in MODULES:
+        if (PACKAGE / 'demo') not in file.parents:
+            assert [n for n in imported(file) if n.startswith('okdhp_mm.demo')] == [], name_of(file)
+
+
 @pytest.mark.parametrize('file', TOOLS, ids=name_of)
 def test_a_tool_parses_and_calls(file):
     assert len(file.read_text().splitlines()) <= 90

@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
 
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config, student_state
+from okdhp_mm.figures import write_coco
 from okdhp_mm.loss_gap import loss_gap
 from okdhp_mm.methods import apply_method
 
@@ -56,6 +56,30 @@ def test_learning_by_heart_opens_the_gap(cfg, tmp_path):
     assert trained.ratio > 1.2
 
 
+def test_as_many_persons_as_there_are_weigh_alike_in_a_loss_that_is_a_sum(cfg, tmp_path):
+    """SimCC's, by a student that knows nothing, of some persons and of a few of them."""
+    cfg = student_config(cfg, 0)
+    size = cfg.codec.input_size
+    codec = dict(type='SimCCLabel', input_size=size, sigma=4.0, simcc_split_ratio=2.0)
+    cfg.model.head = dict(
+        type='SimCCHead',
+        in_channels=16,
+        out_channels=17,
+        input_size=size,
+        in_featuremap_size=(16, 24),
+        simcc_split_ratio=2.0,
+        deconv_out_channels=None,
+        loss=dict(type='KLDiscretLoss', use_target_weight=True),
+        decoder=codec,
+    )
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    next(step for step in pipeline if step.type == 'GenerateTarget').encoder = codec
+    cfg.val_dataloader.dataset = cfg.train_dataloader.dataset | dict(indices=3)
+    torch.manual_seed(0)
+    gap = loss_gap(cfg, save(MODELS.build(cfg.model), tmp_path / 'fresh.pth'))
+    assert gap.ratio == pytest.approx(1, abs=0.15)
+
+
 def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
     model = MODELS.build(cfg.model)
     model.init_weights()
@@ -65,7 +89,7 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
     student.load_state_dict(student_state(model.state_dict(), 0))
     found = loss_gap(cfg, branches, persons=5)
     assert found == loss_gap(stock, save(student, tmp_path / 'student.pth'), persons=5)
-    with pytest.raises(UserError, match=r'student\.pth has no backbone'):
+    with pytest.raises(UserError, match=r'student\.pth is not of the network .* e\.g\. backbone'):
         torch.save(dict(state_dict={'head.x': torch.zeros(1)}, meta={}), tmp_path / 'student.pth')
         loss_gap(stock, str(tmp_path / 'student.pth'))
     with pytest.raises(UserError, match=r'other\.pth is not of the network of the config'):
@@ -76,8 +100,35 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
         loss_gap(cfg, str(tmp_path / 'student.pth'))
     combined = cfg.copy()
     combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))
-    with pytest.raises(UserError, match="type='CombinedDataset' combines others"):
+    with pytest.raises(UserError, match=r'train_dataloader\.dataset needs pipeline, '):
         loss_gap(combined, branches)
+
+
+def repeated(data):
+    return dict(type='RepeatDataset', times=2, dataset=data)
+
+
+def concatenated(data):
+    return dict(type='ConcatDataset', datasets=[repeated(data), data])
+
+
+def combined(data):
+    inner = dict(data, pipeline=[])
+    metainfo = dict(from_file='configs/_base_/datasets/coco.py')
+    return dict(type='CombinedDataset', metainfo=metainfo, datasets=[inner], pipeline=data.pipeline)
+
+
+@pytest.mark.parametrize('wrap', [repeated, concatenated, combined])
+def test_data_in_a_wrapper_are_measured_as_without_it(cfg, tmp_path, capsys, wrap):
+    stock = student_config(cfg, 0)
+    file = save(MODELS.build(stock.model), tmp_path / 'fresh.pth')
+    expected = loss_gap(stock, file, persons=5)
+    for split in ('train', 'val'):
+        loader = stock[f'{split}_dataloader']
+        loader.dataset = wrap(loader.dataset)
+    assert loss_gap(stock, file, persons=5) == expected
+    chosen = 'annotations/person_keypoints_train2017.json is measured, the first of 2 data sets.'
+    assert (chosen in capsys.readouterr().out) == (wrap is concatenated)
 
 
 def test_the_averaged_copy_is_measured_where_it_is_what_is_deployed(cfg, tmp_path):

@@ -9,13 +9,14 @@ import pytest
 import torch
 from common import build, shake
 from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
 
 from okdhp_mm import menu
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import without_teacher
+from okdhp_mm.figures import write_coco
 from okdhp_mm.menu import export_menu
 from okdhp_mm.methods import apply_method
+from okdhp_mm.models.aggregators import without_teachers
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3,)))]
@@ -60,6 +61,14 @@ def test_without_test_data_the_score_is_left_empty(trained, tmp_path, capsys):
     assert 'not evaluated' in capsys.readouterr().out
 
 
+def test_a_training_that_tests_nothing_has_a_menu_without_scores(trained, tmp_path, capsys):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    assert [row['coco/AP'] for row in rows(export_menu(cfg, checkpoint, tmp_path))] == ['', '']
+    assert 'not evaluated: The score needs test_dataloader' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('named', [None, 'auto', ['coco/AP', 'coco/AR']], ids=str)
 def test_the_score_is_the_metric_named_first_or_else_found_first(trained, tmp_path, named):
     cfg, checkpoint = trained
@@ -86,15 +95,21 @@ def test_the_config_of_a_resumed_training_needs_no_training_data(trained, tmp_pa
     assert all(0 <= score <= 1 for score in scores)
 
 
-def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tmp_path):
+@pytest.mark.parametrize('named', ['coco/AP', 'auto'])
+def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tmp_path, named):
     cfg = Config(trained[0].to_dict())
+    cfg.default_hooks.checkpoint.save_best = named
     cfg.model.branches = 1
     apply_method(cfg.model, 'fpd')
-    state = shake(build(without_teacher(cfg.model))).state_dict()
+    with without_teachers():
+        state = shake(build(cfg.model)).state_dict()
     torch.save(dict(state_dict=state), tmp_path / 'taught.pth')
     cfg.model.aggregator.update(config='nowhere.py', checkpoint='nowhere.pth')
-    _, (score,) = menu.score_branches(cfg, str(tmp_path / 'taught.pth'), 1, tmp_path)
+    schemes = dict(CheckpointLoader._schemes)
+    metric, (score,) = menu.score_branches(cfg, str(tmp_path / 'taught.pth'), 1, tmp_path)
+    assert metric == 'coco/AP'
     assert 0 <= score <= 1
+    assert CheckpointLoader._schemes == schemes, 'the host loads as it did'
 
 
 @pytest.mark.parametrize('there', ['menu.csv', 'branch1/student.py', 'branch1/student.pth'])

@@ -11,11 +11,11 @@ import argparse
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import (
     add_cfg_options,
-    check_data,
     errors_in_one_sentence,
     merge_options,
     read_config,
 )
+from okdhp_mm.config_file import check_data, data_told
 from okdhp_mm.loss_gap import loss_gap
 
 
@@ -33,7 +33,8 @@ def main() -> None:
         cfg = read_config(args.config)
         merge_options(cfg, args.cfg_options)
         check_data(cfg, 'train', 'val')
-        gap = loss_gap(cfg, args.checkpoint, args.persons)
+        with data_told(cfg, 'train', 'val'):
+            gap = loss_gap(cfg, args.checkpoint, args.persons)
     print(f'loss on persons trained on: {gap.train:.3e}')
     print(f'loss on others:             {gap.val:.3e}, {gap.ratio:.2f} times as large')
     print('Distillation gained much at 1.4, less at 1.2, nothing at 1.1: see docs/benchmarks.md')

@@ -11,13 +11,13 @@ from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import (
     add_runner_arguments,
     build_runner,
-    check_data,
     errors_in_one_sentence,
     load_config,
     merge_options,
 )
-from okdhp_mm.config_file import section
-from okdhp_mm.engine import branch_table
+from okdhp_mm.config_file import check_data, section
+from okdhp_mm.engine import TrainedBranches, branch_table
+from okdhp_mm.models.aggregators import without_teachers
 
 
 class SaveMetrics(Hook):
@@ -70,9 +70,13 @@ def main() -> None:
     args = parse_args()
     with errors_in_one_sentence():
         cfg = config_from(args)
+        example = 'val_dataloader, test_evaluator=val_evaluator and test_cfg=dict()'
+        section(cfg, 'test_dataloader', 'A test', example)
         check_data(cfg, 'test')
         use_safe_loader()
-        runner = build_runner(cfg, 'test')
+        with without_teachers():
+            runner = build_runner(cfg, 'test')
+        runner.register_hook(TrainedBranches(), 'HIGHEST')
         if args.out:
             runner.register_hook(SaveMetrics(args.out), 'LOWEST')
         runner.test()

@@ -1,1 +1,1 @@
-"""The demo: human figures drawn by the package itself, and the pictures that show results."""
+"""The demo: a training on human figures that the package draws, and pictures of its results."""

@@ -8,59 +8,9 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from ..visualization.ink import (
-    FAINT,
-    GAP,
-    PAPER,
-    TEXT_HEIGHT,
-    Colour,
-    dot,
-    line,
-    text_width,
-    write,
-)
-from .figures import KEYPOINTS, SKELETON
-
-_LEFT: Colour = (40, 120, 255)  # orange
-_RIGHT: Colour = (240, 150, 30)  # blue
-_MIDDLE: Colour = (90, 200, 70)  # green
-
-
-def draw_pose(
-    image: np.ndarray,
-    keypoints: np.ndarray,
-    scores: np.ndarray | None = None,
-    *,
-    threshold: float = 0.3,
-    skeleton: Sequence[tuple[int, int]] = SKELETON,
-    keypoint_names: Sequence[str] = KEYPOINTS,
-) -> np.ndarray:
-    """Draws a skeleton over a copy of an image: the person's left orange, right blue.
-
-    Args:
-        image: (H, W, 3) uint8, BGR.
-        keypoints: (K, 2) pixels.
-        scores: (K,), keypoints below `threshold` are left out; None shows all.
-        threshold: the least score that is shown.
-        skeleton: pairs of keypoint indices joined by a line.
-        keypoint_names: K names; the words 'left' and 'right' choose the colour.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
-    """
-    canvas = image.copy()
-    shown = np.ones(len(keypoints), bool) if scores is None else np.asarray(scores) >= threshold
-    thickness = max(2, round(min(image.shape[:2]) / 90))
-    colours = [_side_colour(name) for name in keypoint_names]
-    for a, b in skeleton:
-        if shown[a] and shown[b]:
-            colour = colours[a] if colours[a] == colours[b] else _MIDDLE
-            line(canvas, keypoints[a], keypoints[b], PAPER, thickness + 2)
-            line(canvas, keypoints[a], keypoints[b], colour, thickness)
-    for point, colour in ((keypoints[k], colours[k]) for k in np.flatnonzero(shown)):
-        dot(canvas, point, thickness + 1.5, PAPER)
-        dot(canvas, point, thickness + 0.3, colour)
-    return canvas
+from ..figures import KEYPOINTS, SKELETON
+from ..visualization import draw_pose
+from ..visualization.ink import BLUE, FAINT, GAP, PAPER, TEXT_HEIGHT, text_width, write
 
 
 def prediction_sheet(
@@ -129,7 +79,7 @@ def score_bars(
         end = gutter + round(room * min(score / full, 1.0))
         write(sheet, name, (12, y + 16))
         cv2.rectangle(sheet, (gutter, y), (gutter + room, y + 20), (238, 236, 236), -1)
-        cv2.rectangle(sheet, (gutter, y), (end, y + 20), _RIGHT, -1)
+        cv2.rectangle(sheet, (gutter, y), (end, y + 20), BLUE, -1)
         write(sheet, f'{score:.3f}', (gutter + room + 8, y + 16))
     return sheet
 
@@ -156,10 +106,6 @@ def _captioned(tile: np.ndarray, captions: Sequence[str]) -> np.ndarray:
         middle = round((i + 0.5) * tile.shape[1] / len(captions))
         write(strip, caption, (middle, TEXT_HEIGHT - 7), FAINT, centred=True)
     return np.vstack((tile, strip))
-
-
-def _side_colour(name: str) -> Colour:
-    return _LEFT if 'left' in name else _RIGHT if 'right' in name else _MIDDLE
 
 
 def _zoomed(points: np.ndarray, zoom: float) -> np.ndarray:

@@ -25,9 +25,9 @@ from mmpose.registry import DATASETS
 
 from ..errors import told
 from ..export import Export, export_student, student_config
+from ..figures import KEYPOINTS, write_coco
 from ..structures import ENSEMBLE, branch_name
 from ..visualization import heatmap_strip
-from .figures import KEYPOINTS, write_coco
 from .pictures import prediction_sheet, score_bars
 
 NUM_TRAIN, NUM_VAL = 1000, 200

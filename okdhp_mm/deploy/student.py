@@ -7,7 +7,7 @@ from pathlib import Path
 from mmpose.apis import init_model
 from torch import nn
 
-from ..checkpoint import use_safe_loader
+from ..checkpoint import safe_loader
 from ..errors import UserError
 
 CONFIG, CHECKPOINT = 'student.py', 'student.pth'
@@ -38,5 +38,5 @@ def load_student(folder: Path) -> nn.Module:
         UserError: If there is none.
     """
     files = student_files(folder, CONFIG, CHECKPOINT)
-    use_safe_loader()
-    return init_model(*map(str, files), device='cpu')
+    with safe_loader():
+        return init_model(*map(str, files), device='cpu')

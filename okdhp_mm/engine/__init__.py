@@ -5,11 +5,13 @@ from .layer_decay import BranchLayerDecayOptimWrapperConstructor
 from .progress import DistillProgressHook
 from .report import DistillReportHook
 from .summary import branch_table
+from .trained_branches import TrainedBranches
 
 __all__ = [
     'BranchLayerDecayOptimWrapperConstructor',
     'BranchVisualizationHook',
     'DistillProgressHook',
     'DistillReportHook',
+    'TrainedBranches',
     'branch_table',
 ]

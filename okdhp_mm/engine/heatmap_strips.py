@@ -24,6 +24,7 @@ class BranchVisualizationHook(Hook):
 
     One picture per sample, to every visualisation backend: the same samples in every validation,
     so that TensorBoard shows how they change. The chosen samples are predicted a second time.
+    A teacher that is no ensemble of the branches takes the ensemble's place.
     There is no target where the boxes come from a detector (``bbox_file``).
     Of SimCC's two distributions the picture is their product.
 
@@ -107,6 +108,7 @@ def draw_strips(
             target=target_of(sample, readout),
             keypoint_indices=keypoints,
             keypoint_names=names,
+            ensemble_title='teacher' if model.head.aggregator.only_teaches else 'ensemble',
         )
         for index, (image, sample) in enumerate(
             zip(batch['inputs'], batch['data_samples'], strict=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
 from .averaged import AveragedCopy
-from .fan_out import check_own, fan_out, start_average
+from .fan_out import check_own, fan_out, is_branched, start_average
 from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
 
@@ -139,6 +139,11 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         aggregator = over_default(aggregator, DEFAULT_AGGREGATOR)
         self.head.build_training(aggregator, sizes, last_layers)
         check_ensemble(self.backbone, self.head)
+        if self.head.aggregator.only_teaches and self.test_cfg.get('branch', 0) == ENSEMBLE:
+            raise UserError(
+                f"test_cfg.branch='ensemble' is what {type(self.head.aggregator).__name__} makes, "
+                'which only teaches; deploy a branch by its index.'
+            )
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             self.backbone.requires_grad_(False).eval()
@@ -149,9 +154,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
     def extract_feat(self, inputs: Tensor) -> BranchFeatures:
         """Features of the trunk and of the branches that prediction needs."""
-        if self.test_cfg.get('report', 'all') == 'all':
-            return self.backbone(inputs)
-        return self._deployed_feat(inputs)
+        return self.backbone(inputs) if self.reports_all else self._deployed_feat(inputs)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
         """Losses of a batch; every branch takes part.
@@ -198,6 +201,11 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         return model.forward(inputs, data_samples, mode)
 
     @property
+    def reports_all(self) -> bool:
+        """Whether predictions are made for every output, see ``test_cfg.report``."""
+        return self.test_cfg.get('report', 'all') == 'all'
+
+    @property
     def deployed(self) -> OKDHPTopdownPoseEstimator:
         """This model, or its averaged copy where ``test_cfg.averaged`` is set."""
         if self.averaged is not None and self.test_cfg.get('averaged', False):
@@ -226,8 +234,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             batch_data_samples: The batch's samples.
 
         Returns:
-            The samples, with the deployed output in ``pred_instances`` as usual, and the others,
-            if any, by name in ``pred_outputs``.
+            The samples, with the deployed output in ``pred_instances`` as usual, and the others by
+            name in ``pred_outputs``, if all are reported.
         """
         *others, deployed = batch_pred_instances
         named = [BaseDataElement() for _ in batch_data_samples]
@@ -238,7 +246,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         samples = super().add_pred_to_datasample(
             batch_pred_instances[deployed], batch_pred_fields, batch_data_samples
         )
-        if others:
+        if self.reports_all:
             for sample, outputs in zip(samples, named, strict=True):
                 sample.set_data({'pred_outputs': outputs})
         return samples
@@ -248,7 +256,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         super()._load_state_dict_pre_hook(state_dict, prefix, local_meta, *args, **kwargs)
         if prefix.endswith('averaged.module.'):
             return  # the model that keeps this copy has looked at all
-        if any(name.startswith(f'{prefix}backbone.trunk.') for name in state_dict):
+        if is_branched(state_dict, prefix):
             check_own(self, state_dict, prefix)
         else:
             fan_out(self, state_dict, prefix, self.symmetry_noise)

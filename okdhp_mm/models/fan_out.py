@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -9,6 +11,24 @@ from torch import Tensor, nn
 from ..errors import UserError
 from .student import student_name
 from .symmetry import noisy_copies
+
+
+def is_branched(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
+    """Whether it is a multi-branch model's state, not a stock network's."""
+    return any(name.startswith(f'{prefix}backbone.trunk.') for name in state_dict)
+
+
+def check_branched(state_dict: dict[str, Tensor], source: str) -> None:
+    """Look whether a trained multi-branch model is there: a stock one would be fanned out.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not is_branched(state_dict):
+        raise UserError(
+            f'{source} is no checkpoint of an OKDHP training: it has e.g. '
+            f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
+        )
 
 
 def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> None:
@@ -67,10 +87,12 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
     branches = {owner[0] for owner in owners.values() if owner} - {None}
     print_log(
         f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
-        f'{len(branches)} branches; not used: {", ".join(unused) or "none"}; kept '
-        f'as initialised: {", ".join(new) or "none"} and the aggregator'
+        f'{len(branches)} branches; not used: {_some(unused)}; kept '
+        f'as initialised: {_some(new)}, and the aggregator'
         f'{f"; relative noise of {noise} tells copies apart" if noisy else ""}.',
         logger='current',
+        # Then it is likely to be another network's.
+        level=logging.WARNING if 2 * len(used) < len(stock) else logging.INFO,
     )
 
 
@@ -85,6 +107,11 @@ def start_average(state_dict: dict[str, Tensor], prefix: str) -> None:
     for name, value in list(state_dict.items()):
         state_dict[f'{copy}module.{name.removeprefix(prefix)}'] = value
     state_dict[f'{copy}steps'] = torch.zeros(())
+
+
+def _some(names: list[str]) -> str:
+    more = f' and {len(names) - 3} more' if names[3:] else ''
+    return (', '.join(names[:3]) or 'none') + more
 
 
 def _shape(shapes: dict, name: str) -> str:

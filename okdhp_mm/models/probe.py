@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import UserError, told
 from ..structures import Sizes
 from .taps import find_last_layer
 
@@ -27,10 +28,17 @@ def probe(
         The sizes, and the layer that makes each branch's final heatmaps, if a single one does.
 
     Raises:
-        UserError: If the branches' heatmaps differ in size.
+        UserError: If the network cannot take images of its codec's size, or the branches' heatmaps
+            differ in size from each other's or from those that the codec encodes.
     """
     finals, layers = [], []
-    with empty_image(backbone, head) as image:
+    width, height = head.decoder.input_size
+    images = f'images of {width}x{height}, the input_size of its codec'
+    # Convolutions round odd sizes up, and what is added or flattened no longer fits.
+    with (
+        told(f'The network cannot take {images}', (RuntimeError,)),
+        empty_image(backbone, head) as image,
+    ):
         shared = backbone(image, []).shared
         for m, parts in enumerate(zip(backbone.branches, head.necks, head.branches, strict=True)):
             final, layer = find_last_layer(
@@ -45,9 +53,17 @@ def probe(
             f'The heatmaps of the branches have sizes {sizes} (H, W); they must be equal, for '
             'the ensemble is their weighted sum.'
         )
+    keypoints = finals[0].shape[1]
+    encoded = head.readout.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
+    if sizes[0] != encoded.shape[-2:]:
+        raise UserError(
+            f'The network makes maps of {sizes[0]} (H, W) of {images}, which encodes '
+            f"{tuple(encoded.shape[-2:])}; make the input_size a multiple of the network's stride, "
+            "or change the codec's other sizes."
+        )
     sizes = Sizes(
         branches=len(finals),
-        keypoints=finals[0].shape[1],
+        keypoints=keypoints,
         shared_channels=shared.shape[1],
         penultimate=tuple(layer and layer.in_shape for layer in layers),
         averages=averages,

@@ -131,7 +131,13 @@ class HeatmapReadout(Readout):
         return torch.from_numpy(encoded['heatmaps'])[None]
 
     def targets(self, samples: list[PoseDataSample]) -> Tensor:  # noqa: D102
-        return torch.stack([sample.gt_fields.heatmaps for sample in samples])
+        heatmaps = [sample.gt_fields.heatmaps for sample in samples]
+        if len(shapes := {tuple(maps.shape) for maps in heatmaps}) > 1:
+            raise UserError(
+                f'Persons of one batch have heatmaps of shapes {sorted(shapes)} (K, H, W); '
+                'annotations must all have the keypoints of the metainfo, and one codec.'
+            )
+        return torch.stack(heatmaps)
 
     def criteria(self, num_stages: int) -> tuple[Criterion, ...]:  # noqa: D102
         losses = self.head.loss_module

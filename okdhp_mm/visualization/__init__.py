@@ -1,5 +1,6 @@
-"""Pictures of heatmaps: pure functions from arrays to BGR images, without torch."""
+"""Pictures of heatmaps and poses: pure functions from arrays to BGR images, without torch."""
 
+from .pose import draw_pose
 from .strip import heatmap_strip
 
-__all__ = ['heatmap_strip']
+__all__ = ['draw_pose', 'heatmap_strip']

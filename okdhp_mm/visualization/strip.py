@@ -16,6 +16,7 @@ def heatmap_strip(
     keypoint_indices: Sequence[int],
     keypoint_names: Sequence[str],
     *,
+    ensemble_title: str = 'ensemble',
     width: int = 1000,
 ) -> np.ndarray:
     """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
@@ -31,6 +32,7 @@ def heatmap_strip(
         target: (K, h, w); None leaves its column out.
         keypoint_indices: the keypoints to show.
         keypoint_names: K names.
+        ensemble_title: what to call the ensemble.
         width: of the picture in pixels, about.
 
     Returns:
@@ -40,7 +42,7 @@ def heatmap_strip(
     targets = [] if target is None else [target]
     columns = [*predictions, *targets]
     titles = [f'branch {m}' for m in range(len(branch_heatmaps))]
-    titles += ['ensemble', 'target'][: 1 + len(targets)]
+    titles += [ensemble_title, 'target'][: 1 + len(targets)]
     gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
     cell_width = (width - gutter - GAP * (len(columns) + 1)) // len(columns)
     cell_height = round(cell_width * image.shape[0] / image.shape[1])

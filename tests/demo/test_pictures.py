@@ -5,40 +5,12 @@ import numpy as np
 import pytest
 
 from okdhp_mm.demo import pictures
-from okdhp_mm.demo.figures import draw_figure
+from okdhp_mm.figures import draw_figure
 
 
 @pytest.fixture(scope='module')
 def figures():
     return [draw_figure(np.random.default_rng([2, index])) for index in range(5)]
-
-
-def test_a_pose_is_drawn_over_a_copy():
-    image = np.zeros((100, 100, 3), np.uint8)
-    keypoints = np.stack((np.linspace(10, 90, 17), np.full(17, 50.0)), 1)
-    drawn = pictures.draw_pose(image, keypoints)
-    assert not image.any()
-    assert drawn.any()
-
-
-def test_left_and_right_have_their_own_colours():
-    image = np.zeros((100, 100, 3), np.uint8)
-    keypoints = np.array([[20.0, 20.0], [80.0, 80.0]])
-    names = ('left_wrist', 'right_wrist')
-    drawn = pictures.draw_pose(image, keypoints, skeleton=(), keypoint_names=names)
-    left, right = drawn[20, 20].astype(int), drawn[80, 80].astype(int)
-    assert left[2] > left[0]  # orange: more red than blue
-    assert right[0] > right[2]
-
-
-def test_uncertain_keypoints_and_their_limbs_are_left_out():
-    image = np.zeros((100, 100, 3), np.uint8)
-    keypoints = np.array([[20.0, 50.0], [80.0, 50.0]])
-    style = {'skeleton': ((0, 1),), 'keypoint_names': ('left_a', 'left_b')}
-    both = pictures.draw_pose(image, keypoints, np.array([0.9, 0.9]), **style)
-    one = pictures.draw_pose(image, keypoints, np.array([0.9, 0.1]), **style)
-    assert both[50, 50].any() and both[50, 80].any()
-    assert one[50, 20].any() and not one[50, 50].any() and not one[50, 80].any()
 
 
 def test_sheet_holds_every_figure_in_rows_of_the_given_length(figures):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.demo.run import put_data, run_demo
 from okdhp_mm.errors import UserError
+from okdhp_mm.figures import write_coco
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 

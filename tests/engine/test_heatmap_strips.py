@@ -106,6 +106,16 @@ def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize('only_teaches', [True, False])
+def test_a_teacher_is_not_called_an_ensemble(monkeypatch, only_teaches):
+    model = make_model().eval()
+    model.head.aggregator.only_teaches = only_teaches
+    seen = []
+    monkeypatch.setattr(heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append(shown))
+    draw_strips(model, pseudo_collate([Noise(1)[0]]), [3], ['name'] * 17)
+    assert seen[0]['ensemble_title'] == ('teacher' if only_teaches else 'ensemble')
+
+
 def test_a_box_of_a_detector_has_no_target(monkeypatch):
     model = make_model().eval()
     found, labelled = Noise(2)[0], Noise(2)[1]

@@ -348,10 +348,10 @@ def test_an_unknown_report_is_refused():
 
 @pytest.fixture
 def messages():
-    """What is logged while the test runs."""
+    """What is logged while the test runs, each with its level."""
     told = []
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: told.append(record.getMessage())
+    handler.emit = lambda record: told.append(f'{record.levelname}: {record.getMessage()}')
     logger = MMLogger.get_current_instance()
     logger.addHandler(handler)
     yield told
@@ -416,6 +416,7 @@ def test_a_stock_checkpoint_goes_to_the_trunk_and_to_every_branch(load, name, me
     told = [message for message in messages if 'Stock checkpoint' in message]
     count = len(stock.state_dict())
     assert f'{count} of {count} tensors copied to the trunk and to 3 branches' in told[0]
+    assert told[0].startswith('INFO: ')
 
 
 def test_a_stock_checkpoint_with_other_keypoints_keeps_the_final_layers_as_initialised(
@@ -434,6 +435,17 @@ def test_a_stock_checkpoint_with_other_keypoints_keeps_the_final_layers_as_initi
     told = next(message for message in messages if 'Stock checkpoint' in message)
     assert 'not used: head.final_layer.bias, head.final_layer.weight' in told
     assert 'kept as initialised: head.final_layer.bias, head.final_layer.weight' in told
+
+
+def test_a_stock_checkpoint_of_which_little_fits_warns_in_few_words(load, messages):
+    state = build(stock_model('resnet')).state_dict()
+    load(make_model(), state, strict=False)
+    told = next(message for message in messages if 'Stock checkpoint' in message)
+    used, count = map(int, re.search(r'(\d+) of (\d+) tensors', told).groups())
+    assert 0 < used < count / 2
+    assert told.startswith('WARNING: ')
+    unused = re.search('not used: (.*); kept', told)[1]
+    assert unused.count(', ') == 2 and unused.endswith(f' and {count - used - 3} more')
 
 
 def test_a_checkpoint_with_nothing_in_common_is_refused_with_a_name_from_either_side(load):

@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from common import build, head, hrnet, make_model, okdhp_model, stock_model
+import torch
+from common import build, head, hrnet, make_model, okdhp_model, run, stock_model, student_weights
 from mmengine.config import Config
 
 from okdhp_mm.errors import UserError
@@ -37,10 +38,29 @@ def test_no_branch_is_refused(branches):
 
 
 @pytest.mark.parametrize('branches', [1, [{}]])
-@pytest.mark.parametrize('aggregator', ['FAU', 'MeanAggregator'])
+@pytest.mark.parametrize('aggregator', ['FAU', 'Gate'])
 def test_one_branch_is_no_ensemble(branches, aggregator):
     with pytest.raises(UserError, match=f'branches=1: {aggregator} needs at least 2 branches'):
         make_model(branches=branches, aggregator=dict(type=aggregator))
+
+
+def test_one_branch_that_nobody_teaches_is_the_stock_student():
+    terms = dict(loss_kpt=dict(type='Supervise', of='branches'))
+    model = make_model(
+        branches=1,
+        aggregator=dict(type='MeanAggregator'),
+        distiller=dict(type='Distiller', terms=terms),
+    ).train()
+    stock = build(stock_model()).train()
+    stock.load_state_dict(student_weights(model, 0))
+    losses, expected = run(model, 'loss'), run(stock, 'loss')
+    assert torch.equal(losses['loss_kpt'], expected['loss_kpt'])
+    losses['loss_kpt'].backward()
+    expected['loss_kpt'].backward()
+    gradients = {name: p.grad for name, p in stock.named_parameters()}
+    for name, p in model.named_parameters():
+        assert torch.equal(p.grad, gradients.pop(student_name(name)[1]))
+    assert not gradients
 
 
 def test_a_branch_cannot_change_what_the_branches_share():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import okdhp_mm.visualization
-from okdhp_mm.demo.figures import KEYPOINTS, draw_figure
-from okdhp_mm.visualization import heatmap_strip
+from okdhp_mm.figures import KEYPOINTS, draw_figure
+from okdhp_mm.visualization import heatmap_strip, strip
 from okdhp_mm.visualization.strip import _blend_heatmap
 
 
@@ -59,11 +59,19 @@ def test_strip_marks_the_place_of_the_peak():
     assert near.sum() > 50
 
 
+def test_the_ensembles_column_has_the_title_that_it_is_given(monkeypatch):
+    full, titles = heatmaps_at(8, 6, 1.0), []
+    monkeypatch.setattr(strip, 'write', lambda canvas, text, *_, **__: titles.append(text))
+    image = np.full((64, 48, 3), 128, np.uint8)
+    heatmap_strip(image, full[None], full, full, [0], KEYPOINTS, ensemble_title='teacher')
+    assert titles[:3] == ['branch 0', 'teacher', 'target']
+
+
 def test_empty_heatmaps_can_be_shown():
     image = np.full((64, 48, 3), 128, np.uint8)
     nothing = np.zeros((17, 32, 24), np.float32)
-    strip = heatmap_strip(image, nothing[None], nothing, nothing, [0], KEYPOINTS)
-    assert strip.dtype == np.uint8
+    shown = heatmap_strip(image, nothing[None], nothing, nothing, [0], KEYPOINTS)
+    assert shown.dtype == np.uint8
 
 
 def test_without_a_target_its_column_is_left_out():

@@ -4,7 +4,7 @@ from .attention import PeerAttention
 from .base import Aggregator, WeightedAggregator
 from .best import BestBranch
 from .fau import FAU
-from .frozen import FrozenTeacher
+from .frozen import FrozenTeacher, without_teachers
 from .fusion import FeatureFusion
 from .gate import Gate
 from .mean import MeanAggregator
@@ -19,4 +19,5 @@ __all__ = [
     'MeanAggregator',
     'PeerAttention',
     'WeightedAggregator',
+    'without_teachers',
 ]

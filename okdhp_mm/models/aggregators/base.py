@@ -24,6 +24,8 @@ class Aggregator(BaseModule):
         needs_penultimate: Whether :attr:`BranchOutputs.penultimate` is read; then the constructor
             takes ``branch_channels``, the channels of each.
         makes_mixtures: Whether :attr:`BranchOutputs.mixtures` is filled in.
+        only_teaches: Whether what it fills in is no ensemble of the branches, but only what teaches
+            them: it is neither reported nor deployed.
 
     Raises:
         UserError: If there are too few branches.
@@ -32,6 +34,7 @@ class Aggregator(BaseModule):
     min_branches = 2
     needs_penultimate = False
     makes_mixtures = False
+    only_teaches = False
 
     def __init__(self, in_channels: int, num_branches: int, num_keypoints: int, init_cfg=None):
         super().__init__(init_cfg)

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from mmpose.registry import MODELS
 from torch import nn
 
-from ...checkpoint import load_checkpoint
+from ...checkpoint import load_checkpoint, load_weights
 from ...config_file import read_config
 from ...errors import UserError
 from ...structures import BranchOutputs, Targets
+from ..fan_out import check_branched, is_branched
 from ..readouts import readout_of
 from .base import Aggregator
+
+_absent = ContextVar('absent', default=False)
+
+
+@contextmanager
+def without_teachers() -> Iterator[None]:
+    """Within it, a :class:`FrozenTeacher` is built without its files, which only training needs.
+
+    Its model has the same weights, and cannot be trained.
+    """
+    token = _absent.set(True)
+    try:
+        yield
+    finally:
+        _absent.reset(token)
+
+
+class _Apart(tuple):
+    """What is no part of a module: not saved, not trained, not initialised anew, not copied."""
+
+    def __deepcopy__(self, memo: dict) -> _Apart:
+        return self
 
 
 @MODELS.register_module()
@@ -22,7 +49,8 @@ class FrozenTeacher(Aggregator):
     distils a trained network into a small one; DWPose (Yang et al., 2023,
     https://arxiv.org/abs/2307.15880) a network into its own head. The teacher sees the images as
     the student's data pipeline makes them, without gradients, and is no part of the model's state:
-    it is in no checkpoint, and is read again when a run resumes.
+    it is in no checkpoint, and is read again when a run resumes. It takes part in training only;
+    its own figures are those of its own test.
 
     Args:
         in_channels: Channels C of the shared feature.
@@ -40,6 +68,7 @@ class FrozenTeacher(Aggregator):
     """
 
     min_branches = 1
+    only_teaches = True
 
     def __init__(
         self,
@@ -52,26 +81,33 @@ class FrozenTeacher(Aggregator):
         init_cfg=None,
     ):
         super().__init__(in_channels, num_branches, num_keypoints, init_cfg)
+        self._teacher = _Apart()
+        if _absent.get():
+            return
         if not config or not checkpoint:
             raise UserError(
                 f'FrozenTeacher: config={config!r} and checkpoint={checkpoint!r} must both name '
                 'files; set model.aggregator.config and model.aggregator.checkpoint.'
             )
-        # In a tuple, so that it is no submodule: not saved, not trained, not initialised anew.
-        self._teacher = (read_teacher(config, checkpoint, output),)
-        head = self._teacher[0].head
-        self._readout = getattr(head, 'readout', None) or readout_of(head)
+        network = read_teacher(config, checkpoint, output)
+        readout = getattr(network.head, 'readout', None) or readout_of(network.head)
+        self._teacher = _Apart([network, readout])
 
     def _apply(self, *args, **kwargs):
         """Follow the model to its device."""
-        self._teacher[0]._apply(*args, **kwargs)
+        if self._teacher:
+            self._teacher[0]._apply(*args, **kwargs)
         return super()._apply(*args, **kwargs)
 
     @torch.no_grad()
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """The teacher's heatmaps of the same images."""
-        output = self._teacher[0](outputs.features.images, None, mode='tensor')
-        return outputs.aggregated(self._readout.stages(output)[-1])
+        if not self._teacher and targets is None:
+            # Nobody sees it: for the checks of a model that is being built.
+            return outputs.aggregated(outputs.finals.mean(0))
+        network, readout = self._teacher
+        output = network(outputs.features.images, None, mode='tensor')
+        return outputs.aggregated(readout.stages(output)[-1])
 
 
 def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.Module:
@@ -89,16 +125,10 @@ def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.M
                 'has none; leave it out.'
             )
         model.test_cfg = dict(model.get('test_cfg') or {}, branch=output)
-    teacher = MODELS.build(model)
+    with without_teachers():
+        teacher = MODELS.build(model)
     state = load_checkpoint(checkpoint)['state_dict']
-    needed, given = (
-        {(name, tuple(value.shape)) for name, value in weights.items()}
-        for weights in (teacher.state_dict(), state)
-    )
-    if needed != given:
-        raise UserError(
-            f'FrozenTeacher: {checkpoint} is no checkpoint of {config}: {len(needed ^ given)} '
-            f'tensors or shapes are in one of them only, e.g. {min(needed ^ given)}.'
-        )
-    teacher.load_state_dict(state)
+    if is_branched(teacher.state_dict()):
+        check_branched(state, checkpoint)
+    load_weights(teacher, state, f'FrozenTeacher: {checkpoint} is no checkpoint of {config}')
     return teacher.requires_grad_(False).eval()

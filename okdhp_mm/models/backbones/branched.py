@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Sequence
 from pickle import UnpicklingError
 from typing import Any
@@ -16,7 +17,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from ...errors import UserError
+from ...errors import UserError, told
 from ...structures import BranchFeatures
 from .splits import FAMILIES, find_split, run_steps
 
@@ -227,14 +228,15 @@ def fetch_weights(source: str) -> dict[str, Tensor]:
     Raises:
         UserError: If it cannot be had.
     """
-    try:
+    how_else = (
+        f'Cannot get the pretrained weights {source}: download them where there is a network and '
+        'set model.backbone.init_cfg.checkpoint to the file, or train with --from-scratch'
+    )
+    with told(how_else, (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError)):
+        # Not left to the loader: the safe one's UserError would not tell of the other ways.
+        if '://' not in source and not os.path.isfile(os.path.expanduser(source)):
+            raise FileNotFoundError('there is no such file')
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise UserError(
-            f'Cannot get the pretrained weights {source} ({error}): download them where there is a '
-            'network and set model.backbone.init_cfg.checkpoint to the file, or train with '
-            '--from-scratch.'
-        ) from error
     return checkpoint.get('state_dict', checkpoint)
 
 

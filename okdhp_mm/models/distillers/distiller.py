@@ -17,7 +17,8 @@ class Distiller(nn.Module):
 
     Args:
         terms: Config of each term by the name under which it is logged. mmengine adds up every
-            entry whose name contains 'loss', so each name has to begin with ``loss_``.
+            entry whose name contains 'loss', so each name has to begin with ``loss_``. None leaves
+            a term out, as ``dict(loss_kd=None)`` does with one of a default.
 
     Attributes:
         progress: Share of the training that is over, a scalar buffer that
@@ -30,6 +31,7 @@ class Distiller(nn.Module):
 
     def __init__(self, terms: dict):
         super().__init__()
+        terms = {name: term for name, term in terms.items() if term is not None}
         for name, term in terms.items():
             if 'type' not in term:
                 raise UserError(f'Distiller: the term {name}={dict(term)} has no type.')

@@ -241,9 +241,10 @@ class MultiBranchHead(BaseHead):
         deployed = test_cfg.get('branch', 0)
         if test_cfg.get('report', 'all') == 'deployed':
             return {output_name(deployed): self._finals(feats, deployed)}
-        outputs = self.outputs(feats)
+        outputs = self.branch_outputs(feats)
         named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
-        named[ENSEMBLE] = outputs.ensemble
+        if not self.aggregator.only_teaches:
+            named[ENSEMBLE] = self.aggregator.aggregate(outputs).ensemble
         named[output_name(deployed)] = named.pop(output_name(deployed))
         return named
 

@@ -1,11 +1,15 @@
 """A trained network in the place of the ensemble."""
 
+import copy
+from pathlib import Path
+
 import pytest
 import torch
 from common import batch, build, head, make_model, okdhp_model, run, shake, stock_model
 from mmengine.config import Config
 
 from okdhp_mm.errors import UserError
+from okdhp_mm.models.aggregators import without_teachers
 from okdhp_mm.structures import ENSEMBLE
 
 TERMS = dict(
@@ -58,6 +62,58 @@ def test_it_is_trained_by_nothing_and_saved_nowhere(teacher):
         assert torch.equal(value, before[name]), name
 
 
+def test_it_is_no_output_of_the_run_and_is_not_run_to_predict(teacher):
+    model = student(teacher[1]).eval()
+    model.head.aggregator._teacher[0].forward = None
+    for sample in run(model, 'predict'):
+        assert 'keypoints' in sample.pred_instances
+        assert sample.pred_outputs.keys() == []
+    two = make_model(branches=2, aggregator=teacher[1], distiller=DISTILLER).eval()
+    assert run(two, 'predict')[0].pred_outputs.keys() == ['branch1']
+
+
+def test_it_cannot_be_deployed(teacher):
+    with pytest.raises(UserError, match="branch='ensemble' is what FrozenTeacher makes, which onl"):
+        student(teacher[1], test_cfg=dict(branch=ENSEMBLE))
+
+
+def test_without_teachers_a_model_of_the_same_weights_is_built_and_never_trained(teacher):
+    gone = dict(type='FrozenTeacher', config='nowhere.py')
+    with without_teachers():
+        model = student(gone)
+    model.load_state_dict(student(teacher[1]).state_dict())
+    assert run(model.double().eval(), 'predict')
+    with pytest.raises(ValueError, match='not enough values'):
+        run(model.float().train(), 'loss')
+    with pytest.raises(UserError, match='must both name files'):
+        student(gone)
+
+
+def test_a_students_checkpoint_teaches_without_its_own_teachers_files(tmp_path, teacher):
+    aggregator = teacher[1]
+    (tmp_path / 'born').mkdir()
+    config = okdhp_model(branches=1, aggregator=aggregator, distiller=DISTILLER)
+    born, again = save(tmp_path / 'born', config)
+    for file in ('config', 'checkpoint'):
+        Path(aggregator[file]).unlink()
+    images = torch.randn(2, 3, 64, 64)
+    model = student(again).eval()
+    expected = born(images, None, mode='tensor')
+    assert torch.equal(model.head.outputs(model.backbone(images)).ensemble, expected)
+
+
+def test_copies_of_the_model_share_it(teacher):
+    model = student(teacher[1], averaged=dict(momentum=0.1))
+    kept = []
+    for part in (model, model.averaged.module, copy.deepcopy(model)):
+        aggregator = part.head.aggregator
+        network, readout = aggregator._teacher
+        assert readout.head is network.head
+        kept.append((id(aggregator), id(network)))
+    copies, networks = map(set, zip(*kept, strict=True))
+    assert (len(copies), len(networks)) == (3, 1)
+
+
 def test_it_follows_the_model_to_another_type(teacher):
     model = student(teacher[1]).double()
     assert model.head.aggregator._teacher[0].backbone.conv1.weight.dtype == torch.float64
@@ -101,6 +157,30 @@ def test_another_networks_checkpoint_is_refused(tmp_path, teacher):
     checkpoint = save(other, stock_model('hrnet'))[1]['checkpoint']
     with pytest.raises(UserError, match=r'other/teacher\.pth is no checkpoint of .*teacher\.py'):
         student(teacher[1] | dict(checkpoint=checkpoint))
+
+
+def test_a_checkpoint_of_mmpose_0_is_read_as_mmpose_reads_it(tmp_path):
+    network, aggregator = save(tmp_path, stock_model('resnet'))
+    state = {
+        name.replace('head.', 'keypoint_head.'): value
+        for name, value in network.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+    state |= {f'data_preprocessor.{name}': torch.zeros(3, 1, 1) for name in ('mean', 'std')}
+    torch.save(dict(state_dict=state, meta={}), aggregator['checkpoint'])
+    model = student(aggregator).eval()
+    images = torch.randn(2, 3, 64, 64)
+    taught = model.head.outputs(model.backbone(images)).ensemble
+    assert torch.equal(taught, network(images, None, mode='tensor'))
+
+
+def test_a_stock_checkpoint_is_not_fanned_out_to_a_teacher_with_branches(tmp_path):
+    mean = okdhp_model('resnet', aggregator=dict(type='MeanAggregator'), distiller=DISTILLER)
+    _, aggregator = save(tmp_path, mean)
+    stock = build(stock_model('resnet')).state_dict()
+    torch.save(dict(state_dict=stock, meta={}), aggregator['checkpoint'])
+    with pytest.raises(UserError, match=r'teacher\.pth is no checkpoint of an OKDHP training'):
+        student(aggregator)
 
 
 def test_a_stock_teacher_has_no_output_to_choose(teacher):

@@ -9,6 +9,7 @@ from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 from torch import nn
 
+from okdhp_mm.checkpoint import safe_loader
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones import BranchedBackbone
 
@@ -429,6 +430,25 @@ def test_pretrained_weights_out_of_reach_end_in_a_sentence_with_both_ways_out(so
     assert source in sentence
     assert 'init_cfg.checkpoint' in sentence
     assert '--from-scratch' in sentence
+
+
+@pytest.mark.parametrize('split', ['layer2', 'whole'])
+def test_weights_that_are_refused_are_not_advised_to_be_fetched_again(tmp_path, split):
+    class Hostile:
+        def __reduce__(self):
+            return print, ('it was run',)
+
+    torch.save(dict(state_dict=Hostile()), tmp_path / 'hostile.pth')
+    backbone = branched(resnet(init_cfg=pretrained(tmp_path / 'hostile.pth')), split)
+    with safe_loader(), pytest.raises(UserError, match='is refused') as caught:
+        backbone.init_weights()
+    assert 'download' not in str(caught.value)
+
+
+def test_a_missing_file_has_both_ways_out_by_the_safe_loader_as_well():
+    backbone = branched(resnet(init_cfg=pretrained('nowhere/resnet18.pth')), 'layer2')
+    with safe_loader(), pytest.raises(UserError, match='Cannot get.*--from-scratch'):
+        backbone.init_weights()
 
 
 def test_a_broken_weights_file_ends_in_the_same_sentence(tmp_path):

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from common import make_model
 from mmengine.logging import MMLogger
 from mmpose.models.losses import KeypointMSELoss
 
@@ -63,8 +64,15 @@ def test_a_term_that_mmengine_would_not_add_up_is_refused(name):
 
 
 def test_a_sentence_without_words_is_refused():
-    with pytest.raises(UserError, match='terms is empty'):
-        Distiller({})
+    for terms in ({}, dict(loss_kd=None)):
+        with pytest.raises(UserError, match='terms is empty'):
+            Distiller(terms)
+
+
+def test_none_leaves_a_term_out(example):
+    assert list(Distiller(OKDHP_TERMS | dict(loss_kd=None))(*example)) == ['loss_kpt', 'loss_ens']
+    model = make_model(distiller=dict(terms=dict(loss_kd=None)))
+    assert list(model.head.distiller.terms) == ['loss_kpt', 'loss_ens']
 
 
 def test_a_missing_hook_is_told_once(example, warnings):

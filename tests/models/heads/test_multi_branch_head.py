@@ -95,6 +95,14 @@ def _pck(maps, targets):
     return pose_pck_accuracy(maps.detach().numpy(), targets.numpy(), mask.numpy())[1]
 
 
+def test_a_person_with_other_keypoints_is_refused_with_both_shapes():
+    data = batch()
+    other = batch(keypoints=6)
+    data['data_samples'][0] = other['data_samples'][0]
+    with pytest.raises(UserError, match=r'\(6, .*\), \(17, .*keypoints of the metainfo'):
+        run(make_model().train(), 'loss', data)
+
+
 def test_the_accuracy_can_be_left_out():
     model = make_model(train_cfg=dict(compute_acc=False))
     assert 'acc_pose' not in run(model, 'loss')

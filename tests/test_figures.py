@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from okdhp_mm.demo.figures import (
+from okdhp_mm.figures import (
     KEYPOINTS,
     OWNERS,
     SKELETON,

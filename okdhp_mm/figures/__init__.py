@@ -1,4 +1,4 @@
-"""Articulated human figures, drawn with numpy and OpenCV: a data set for the demo without files.
+"""Articulated human figures, drawn with numpy and OpenCV: a data set without files.
 
 A figure is a skeleton of 3-D joints with joint-angle limits, dressed in rounded parts that are
 painted from far to near. Beside the colours the painter keeps a map of *which part owns each
