@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmpose.registry import HOOKS, METRICS
 
-from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.export import stock_model as stock_of
 from okdhp_mm.models import OKDHPTopdownPoseEstimator
 

@@ -13,7 +13,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmpose.registry import METRICS, MODELS
 from torch import nn
 
-from okdhp_mm import cli
+from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.convert import convert_config
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import check_equal, stock_model, student_config, student_state
@@ -444,7 +444,7 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
     print(f'{Path(name).stem}: split={done.split}, {done.stock_parameters / 1e6:.2f} M, '
           f'training {done.trained_parameters / 1e6:.2f} M')  # fmt: skip
     cfg = Config.fromfile(done.config)
-    cli.drop_pretrained(cfg.model)
+    drop_pretrained(cfg.model)
     check_training_and_export(cfg)
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from common import python
+from common import build, python
 from mmengine.config import Config
 
-from okdhp_mm.demo.figures import write_coco
+from okdhp_mm.export import student_config
+from okdhp_mm.figures import write_coco
+from okdhp_mm.methods import apply_method
+from okdhp_mm.models.aggregators import without_teachers
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,6 +162,28 @@ def test_testing_a_checkpoint_gives_the_figures_of_the_last_validation(averaged,
     assert list((workplace / 'tested').rglob('*.png')) + list((workplace / 'tested').rglob('*.jpg'))
 
 
+def test_a_run_with_a_frozen_teacher_is_tested_without_it(workplace):
+    (workplace / 'taught.py').write_text("_base_ = './plain.py'\ncustom_hooks = []\n")
+    cfg = Config.fromfile(workplace / 'taught.py', import_custom_modules=False)
+    cfg.model.branches = 1
+    apply_method(cfg.model, 'fpd')
+    cfg.model.aggregator.update(config='nowhere.py', checkpoint='nowhere.pth')
+    (workplace / 'taught').mkdir()
+    cfg.dump(workplace / 'taught' / 'taught.py')
+    with without_teachers():
+        state = build(cfg.model).state_dict()
+    torch.save(dict(state_dict=state, meta={}), workplace / 'taught' / 'last.pth')
+    printed = succeed('test', 'taught/taught.py', 'taught/last.pth', '--out', 'taught.json',
+                      '--work-dir', 'taught', cwd=workplace)  # fmt: skip
+    figures = json.loads((workplace / 'taught.json').read_text())
+    assert 'coco/AP' in figures
+    assert not any('/coco' in name for name in figures), 'a single output has the stock names'
+    assert 'needs every branch' not in printed
+    # mmengine writes the config into the work directory, where the training's own is.
+    again = Config.fromfile(workplace / 'taught' / 'taught.py', import_custom_modules=False)
+    assert again.model.aggregator == cfg.model.aggregator
+
+
 def test_the_student_of_an_averaged_run_has_the_averaged_weights_and_says_its_cost(
     averaged, workplace
 ):
@@ -184,6 +209,22 @@ def test_the_student_of_an_averaged_run_has_the_averaged_weights_and_says_its_co
     assert '--force overwrites' in one_sentence(again)
 
 
+def test_a_graph_of_an_earlier_student_does_not_outlive_it(averaged, workplace):
+    folder, _ = averaged
+    graphs = [workplace / 'anew' / name for name in ('student.onnx', 'student_int8.onnx')]
+    export = ('export_student', 'averaged.py', folder / 'epoch_2.pth', 'anew')
+    succeed(*export, cwd=workplace)
+    for graph in graphs:
+        graph.touch()
+    refused = tool(*export, cwd=workplace)
+    assert '--force overwrites' in one_sentence(refused)
+    assert all(graph.exists() for graph in graphs), 'the student is still theirs'
+    printed = succeed(*export, '--force', cwd=workplace)
+    for graph in graphs:
+        assert not graph.exists()
+        assert f'anew/{graph.name} was of an earlier export and is removed.' in printed
+
+
 def test_the_student_is_tested_by_the_same_tool_with_its_branchs_figures(averaged, workplace):
     folder, _ = averaged
     succeed('export_student', 'averaged.py', folder / 'epoch_2.pth', 'second', '--branch', '2',
@@ -196,6 +237,22 @@ def test_the_student_is_tested_by_the_same_tool_with_its_branchs_figures(average
     assert set(metrics) == {name for name in last if name.startswith('coco/')}
     for name, value in metrics.items():
         assert value == pytest.approx(last[f'branch2/{name}'], abs=1e-6)
+
+
+def test_a_stock_checkpoint_is_no_test_of_branches_that_were_never_trained(workplace):
+    student = student_config(Config.fromfile(ROOT / 'configs' / 'okdhp' / 'demo.py'), 0)
+    torch.save(dict(state_dict=build(student.model).state_dict()), workplace / 'stock.pth')
+    for config in ('plain.py', 'averaged.py'):
+        refused = tool('test', config, 'stock.pth', '--work-dir', 'untrained', cwd=workplace)
+        assert 'stock.pth is no checkpoint of an OKDHP training' in one_sentence(refused)
+
+
+def test_a_config_without_test_data_is_told_what_to_add(averaged, workplace):
+    (workplace / 'untested.py').write_text(
+        "_base_ = './averaged.py'\ntest_dataloader = test_evaluator = test_cfg = None\n"
+    )
+    refused = tool('test', 'untested.py', averaged[0] / 'epoch_2.pth', cwd=workplace)
+    assert 'add test_dataloader=val_dataloader, test_evaluator=' in one_sentence(refused)
 
 
 def test_a_killed_training_resumes_as_if_nothing_had_happened(workplace):

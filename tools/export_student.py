@@ -6,7 +6,7 @@ from pathlib import Path
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
 from okdhp_mm.config_file import read_config
-from okdhp_mm.deploy.export import check_export, export_int8, export_onnx
+from okdhp_mm.deploy.export import check_export, export_int8, export_onnx, remove_graphs
 from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
 from okdhp_mm.export import Export, export_student
 from okdhp_mm.menu import export_menu
@@ -67,14 +67,13 @@ def main() -> None:
             tell(export)
             folders = [out_dir]
         for folder in folders:
+            for graph in remove_graphs(folder):
+                print(f'{graph} was of an earlier export and is removed.')
             if args.onnx:
                 print(f'{folder / GRAPH}: {export_onnx(folder, args.decode, args.check_images)}')
             if args.int8:
                 lost = export_int8(folder, args.int8, args.check_images)
                 print(f'{folder / SMALL_GRAPH}: {lost}')
-            for name, renewed in ((GRAPH, args.onnx), (SMALL_GRAPH, args.int8)):
-                if (folder / name).exists() and not renewed:
-                    print(f'{folder / name} is of an earlier export.')
 
 
 def tell(export: Export) -> None:

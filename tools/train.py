@@ -9,13 +9,11 @@ from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import (
     add_runner_arguments,
     build_runner,
-    check_data,
-    drop_pretrained,
     errors_in_one_sentence,
     load_config,
     merge_options,
 )
-from okdhp_mm.config_file import section
+from okdhp_mm.config_file import check_data, drop_pretrained, section
 from okdhp_mm.engine import branch_table
 
 
@@ -63,6 +61,8 @@ def config_from(args: argparse.Namespace):
         section(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
     if args.from_scratch:
         drop_pretrained(cfg.model)
+        if not cfg.get('resume'):
+            cfg.load_from = None
     merge_options(cfg, args.cfg_options)
     if args.no_validate:
         # Last: options can name the data of an evaluation that does not take place.

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from rich.progress import track
 from torch import Tensor, nn
 
-from ..cli import check_data
+from ..config_file import check_data
 from ..errors import UserError
 from .check import BATCH, stock_instances
 from .graph import map_names
@@ -42,7 +42,7 @@ class Loss:
         if self.scores is None:
             return f'{moved}; no metric: {self.why}'
         changes = (f'{name} {a:.4g} -> {b:.4g}' for name, (a, b) in self.scores.items())
-        return f'{", ".join(changes)}; {moved}'
+        return f'{", ".join(changes)}, without flip test; {moved}'
 
 
 class GraphPoses:

@@ -1,4 +1,4 @@
-"""Does an ONNX file give what PyTorch gives? Maps and keypoints, compared on crops."""
+"""Does an ONNX file give what PyTorch gives? Maps, keypoints and scores, compared on crops."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..demo.figures import draw_figure
-from .graph import StudentGraph
+from ..figures import draw_figure
+from .graph import DECODED, StudentGraph
 from .infer import image_files, read_images
 
 TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
 MAP_TOLERANCE = 1e-3
-"""Of the maps' height that they may be off; rounding makes 1e-6 to 1e-5 of it."""
+"""Of the maps' height that they and their peaks may be off; rounding makes 1e-6 to 1e-5 of it."""
 TIES = 0.1
-"""Of the keypoints that may be contested; of untrained networks, whose maps are noise, 0.02 are."""
+"""Of the keypoints; where more are contested the rest says little. Of random weights 0.02 are."""
 BATCH = 8
 DRAWN = 16
 MOST = 200
@@ -38,6 +38,7 @@ class Agreement:
         height: Greatest magnitude of PyTorch's maps, to compare with.
         keypoints: Distances of the keypoints in pixels of the input, (N, K).
         contested: Which keypoints two places contest so closely that rounding decides, (N, K).
+        scores: Greatest difference of the keypoints' scores.
     """
 
     crops: int
@@ -45,6 +46,7 @@ class Agreement:
     height: float
     keypoints: np.ndarray
     contested: np.ndarray
+    scores: float
 
     @property
     def farthest(self) -> float:
@@ -58,16 +60,27 @@ class Agreement:
         Maps that differ by more make ties of their own mistakes.
         """
         return bool(
-            self.maps <= MAP_TOLERANCE * self.height
+            self.maps <= self._tolerance
+            and self.scores <= self._tolerance
             and self.farthest <= TOLERANCE
-            and self.contested.mean() <= TIES
         )
+
+    @property
+    def _tolerance(self) -> float:
+        return MAP_TOLERANCE * self.height
 
     def __str__(self):
         tied = f', without {self.contested.sum()} ties' if self.contested.any() else ''
+        if self.contested.mean() > TIES:
+            tied += (
+                f' of {self.contested.size}, so that this says little of the keypoints: the '
+                'student is hardly trained, or the pictures show no persons (--check-images)'
+            )
+        # Otherwise they say no more than the maps, of which they are the peaks.
+        wrong = f', scores by {self.scores:.2g}' if self.scores > self._tolerance else ''
         return (
             f'{self.crops} crops: maps differ by at most {self.maps:.2g} (peak {self.height:.3g}), '
-            f'{(~self.contested).sum()} keypoints by at most {self.farthest:.2g} px{tied}'
+            f'{(~self.contested).sum()} keypoints by at most {self.farthest:.2g} px{tied}{wrong}'
         )
 
 
@@ -114,15 +127,17 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
     given = [np.concatenate(parts) for parts in zip(*given, strict=True)]
     outputs = dict(zip(names, given, strict=True))
     maps = [outputs[name] for name in graph.map_names]
-    found = outputs['keypoints'] if 'keypoints' in outputs else stock_keypoints(student, maps)
-    reference = stock_keypoints(student, expected)
+    decodes = DECODED[0] in outputs
+    keypoints, scores = map(outputs.get, DECODED) if decodes else stock_poses(student, maps)
+    reference, peaks = stock_poses(student, expected)
     difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
     return Agreement(
         crops=len(crops),
         maps=difference,
         height=max(float(abs(each).max()) for each in expected),
-        keypoints=np.linalg.norm(found - reference, axis=-1),
+        keypoints=np.linalg.norm(keypoints - reference, axis=-1),
         contested=_contested(student, expected, reference, difference),
+        scores=float(abs(scores - peaks).max()),
     )
 
 
@@ -132,9 +147,11 @@ def stock_instances(student: nn.Module, maps: Sequence[np.ndarray]) -> list[Inst
     return student.head.decode(tensors if len(tensors) > 1 else tensors[0])
 
 
-def stock_keypoints(student: nn.Module, maps: Sequence[np.ndarray]) -> np.ndarray:
-    """The keypoints of them, (N, K, 2)."""
-    return np.concatenate([instance.keypoints for instance in stock_instances(student, maps)])
+def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The same in two arrays, (N, K, 2) and (N, K)."""
+    instances = stock_instances(student, maps)
+    keypoints = np.concatenate([instance.keypoints for instance in instances])
+    return keypoints, np.concatenate([instance.keypoint_scores for instance in instances])
 
 
 def _contested(
@@ -147,7 +164,7 @@ def _contested(
         nudged = [
             each + rng.uniform(-2, 2, each.shape).astype(np.float32) * difference for each in maps
         ]
-        moved = np.linalg.norm(stock_keypoints(student, nudged) - keypoints, axis=-1)
+        moved = np.linalg.norm(stock_poses(student, nudged)[0] - keypoints, axis=-1)
         contested |= moved > TOLERANCE
     return contested
 

@@ -42,6 +42,18 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
         graph_decoder(KEYPOINT_CODECS.build(config_branches(cfg.model)[0].head.decoder))
 
 
+def remove_graphs(folder: Path) -> list[Path]:
+    """Remove the graphs of an earlier student, which would be taken for the new one's.
+
+    Returns:
+        What was there.
+    """
+    graphs = [path for name in (GRAPH, SMALL_GRAPH) if (path := folder / name).exists()]
+    for path in graphs:
+        path.unlink()
+    return graphs
+
+
 def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
     """Write ``student.onnx`` beside an exported student, if it gives what PyTorch gives.
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..host import check_torch
 from ..models.readouts import SimCCReadout, readout_of
 from .decode import graph_decoder
 from .deconvolution import without_deconvolutions
@@ -72,7 +75,7 @@ def map_names(student: nn.Module) -> tuple[str, ...]:
 
 
 def check_installed() -> None:
-    """Look whether the packages of ONNX are there.
+    """Look whether the packages of ONNX are there, and a torch whose exporter knows them.
 
     Raises:
         UserError: If one is not.
@@ -80,6 +83,8 @@ def check_installed() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(PACKAGES)}')
+    # Of torch.onnx.export(dynamo=True) with dynamic shapes.
+    check_torch('ONNX', (2, 6))
 
 
 def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
@@ -98,7 +103,7 @@ def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProt
     check_installed()
     graph = StudentGraph(without_deconvolutions(student), decode)
     tapped = _exported(graph)
-    _check_folded(tapped)
+    _warn_unfolded(tapped)
     for node in tapped.graph.node:
         # Where the exporter found the operator: paths and lines of this machine.
         del node.metadata_props[:]
@@ -118,7 +123,9 @@ def metadata(graph: StudentGraph) -> dict[str, str]:
     width, height = map(int, codec.input_size)
     transforms = student.cfg.test_dataloader.dataset.pipeline
     settings = {transform['type']: transform for transform in transforms}
-    channels = 'RGB' if preprocessor.get('bgr_to_rgb') else 'BGR'
+    # Either flag swaps the first channel and the last: pictures are read as BGR.
+    swaps = preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr')
+    channels = 'RGB' if swaps else 'BGR'
     pixels = dict(
         channels=channels,
         mean=preprocessor.get('mean') or [0, 0, 0],
@@ -164,11 +171,14 @@ def _exported(graph: StudentGraph) -> onnx.ModelProto:
         opset_version=OPSET,
         verbose=False,
     )
+    # Once more: only at its end the exporter merges layers that a network applies twice to the same
+    # features (LiteHRNet), and a batch norm is folded only into weights that are used once.
+    program.optimize()
     return program.model_proto
 
 
-def _check_folded(model: onnx.ModelProto) -> None:
-    """Assert that no convolution is followed by a batch norm that it could have taken in."""
+def _warn_unfolded(model: onnx.ModelProto) -> None:
+    """Tell of convolutions that are followed by a batch norm that they could have taken in."""
     users = Counter(name for node in model.graph.node for name in node.input)
     foldable = {
         node.output[0]
@@ -181,4 +191,9 @@ def _check_folded(model: onnx.ModelProto) -> None:
         if node.op_type == 'BatchNormalization' and node.input[0] in foldable
     ]
     if left:
-        raise AssertionError(f'batch norms are not folded into their convolutions: {left[:3]}')
+        print_log(
+            f'{len(left)} batch norms are not folded into their convolutions, e.g. {left[0]}: the '
+            'graph is right, but slower than it could be.',
+            'current',
+            logging.WARNING,
+        )

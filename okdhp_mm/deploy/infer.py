@@ -23,9 +23,9 @@ from mmengine.logging import print_log
 from mmpose.apis import Pose2DInferencer
 from rich.progress import track
 
-from ..checkpoint import use_safe_loader
-from ..demo.pictures import draw_pose
+from ..checkpoint import safe_loader
 from ..errors import UserError, told
+from ..visualization import draw_pose
 from .student import CHECKPOINT, CONFIG, student_files
 
 Boxes = Sequence[Sequence[float]]
@@ -81,8 +81,8 @@ class TorchEngine(Engine):
         with told(f'--device {device} cannot be used here', (RuntimeError, AssertionError)):
             torch.zeros(0, device=device)
         files = student_files(folder, CONFIG, CHECKPOINT)
-        use_safe_loader()
-        self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')
+        with safe_loader():
+            self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')
 
     def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:  # noqa: D102
         thickness = _thickness(image)
@@ -160,8 +160,8 @@ def infer(
             In a video they hold for every frame.
 
     Raises:
-        UserError: If the source is missing or of another kind, nothing in it can be read, or there
-            are boxes for files that are not there.
+        UserError: If the source is missing or of another kind, nothing in it can be read, a picture
+            cannot be written, or there are boxes for files that are not there.
     """
     if not source.exists():
         raise UserError(f'{source} does not exist.')
@@ -232,7 +232,10 @@ def read_images(files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray]]:
     """
     readable = False
     for file in files:
-        image = cv2.imread(str(file))
+        try:
+            image = cv2.imread(str(file))
+        except cv2.error:  # of a codec that is turned off, such as OpenEXR's
+            image = None
         if image is None:
             print_log(f'{file} cannot be read and is skipped', 'current', logging.WARNING)
             continue
@@ -270,9 +273,31 @@ class Sheets:
         """Write what was found in a source."""
         mmengine.dump(found, self.predictions / f'{source.stem}.json', indent=2)
 
-    def picture(self, source: Path) -> str:
-        """Where the picture of a source goes."""
-        return str(self.pictures / source.name)
+    def draw(self, source: Path, picture: np.ndarray) -> None:
+        """Write the picture of a source, as JPEG where OpenCV cannot write the source's own format.
+
+        Raises:
+            UserError: If it cannot be written at all.
+        """
+        file = self.pictures / source.name
+        # A format that is written may still have no colours, such as .pgm.
+        if cv2.haveImageWriter(str(file)) and cv2.imwrite(str(file), picture):
+            return
+        file = file.with_suffix('.jpg')
+        if not cv2.imwrite(str(file), picture):
+            raise UserError(f'{file} cannot be written.')
+
+    def film(self, source: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
+        """Begin the pictures of a video, all in one file.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        file = self.pictures / f'{source.stem}.mp4'
+        writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*'mp4v'), rate, size)
+        if not writer.isOpened():
+            raise UserError(f'{file} cannot be written.')
+        return writer
 
 
 def _infer_images(
@@ -282,7 +307,7 @@ def _infer_images(
     for file, image in track(read_images(files), 'pictures', total=len(files)):
         found, picture = engine(image, boxes.get(file.name))
         sheets.write(file, found)
-        cv2.imwrite(sheets.picture(file), picture)
+        sheets.draw(file, picture)
         written.add(file)
     skipped = tuple(file for file in files if file not in written)
     return Summary(len(written), 'picture', skipped)
@@ -297,10 +322,8 @@ def _infer_video(file: Path, engine: Engine, sheets: Sheets, boxes: Boxes | None
         found, picture = engine(image, boxes)
         frames.append(dict(frame_id=len(frames), instances=found))
         if writer is None:
-            code, size = cv2.VideoWriter_fourcc(*'mp4v'), picture.shape[1::-1]
             rate = video.get(cv2.CAP_PROP_FPS) or FALLBACK_RATE
-            out = Path(sheets.picture(file)).with_suffix('.mp4')
-            writer = cv2.VideoWriter(str(out), code, rate, size)
+            writer = sheets.film(file, rate, picture.shape[1::-1])
         writer.write(picture)
     if writer is None:
         raise UserError(f'{file} is no video that can be read.')

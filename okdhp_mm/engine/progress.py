@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
+from mmengine.model import BaseModule
 from mmpose.registry import HOOKS
 
 from ..errors import UserError
@@ -29,7 +30,7 @@ class DistillProgressHook(Hook):
         """Ask whether the training can work: with batches of this size, features, and rates."""
         model = model_of(runner)
         model.head.distiller.check_batch(runner.train_dataloader.batch_size)
-        if model.freeze_backbone and not runner._has_loaded:
+        if model.freeze_backbone and not (runner._has_loaded or loads_by_itself(model)):
             raise UserError(
                 'model.freeze_backbone=True, but nothing was loaded: the head would learn from '
                 'features that nobody has trained; set load_from=student.pth.'
@@ -45,3 +46,10 @@ class DistillProgressHook(Hook):
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Set the progress to the share of iterations that are over."""
         model_of(runner).head.distiller.set_progress(runner.iter / runner.max_iters)
+
+
+def loads_by_itself(model: BaseModule) -> bool:
+    """Whether a whole model's weights come by its own ``init_cfg``."""
+    entries = model.init_cfg or []
+    entries = [entries] if isinstance(entries, dict) else entries
+    return any(entry['type'] == 'Pretrained' for entry in entries)

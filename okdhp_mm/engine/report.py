@@ -11,9 +11,12 @@ from mmpose.registry import HOOKS
 from torch import Tensor
 
 from ..errors import UserError
+from ..host import check_torch
 from ..structures import branch_name
 from .model import model_of
 
+MOST = 50
+"""Iterations between two reports, unless somebody wants other."""
 SETTLED = 0.1
 """Share of the training after which branches can be compared."""
 
@@ -34,7 +37,8 @@ class DistillReportHook(Hook):
     compiled model makes the reported one uncompiled.
 
     Args:
-        interval: Report every so many iterations.
+        interval: Report every so many iterations; by default every 50, and in a short training
+            every tenth of it.
         keypoints_every: Report the weights of every keypoint with every so many reports.
         min_share: Distillation is said to do nothing where ``kd/share`` is below, with a schedule
             above one half.
@@ -43,29 +47,38 @@ class DistillReportHook(Hook):
         patience: For how many reports in a row either has to hold before it is said, once.
 
     Raises:
-        UserError: If an interval or the patience is not positive.
+        UserError: If an interval or the patience is not positive; before the training, if the model
+            shall be compiled by a torch that cannot leave single steps uncompiled.
     """
 
     priority = 'NORMAL'  # before the LoggerHook
 
     def __init__(
         self,
-        interval: int = 50,
+        interval: int | None = None,
         keypoints_every: int = 20,
         min_share: float = 0.01,
         max_agreement: float = 0.995,
         patience: int = 3,
     ):
-        if min(interval, keypoints_every, patience) < 1:
+        if min(1 if interval is None else interval, keypoints_every, patience) < 1:
             raise UserError(
                 f'DistillReportHook: interval={interval}, keypoints_every={keypoints_every} and '
                 f'patience={patience} must be at least 1.'
             )
         self.interval = interval
-        self.keypoint_interval = interval * keypoints_every
+        self.keypoints_every = keypoints_every
         self.min_share = min_share
         self.max_agreement = max_agreement
         self._idle, self._alike = Alarm(patience), Alarm(patience)
+
+    def before_train(self, runner) -> None:
+        """Ask whether a compiled model can be reported on, and how long the training is."""
+        if self.interval is None:
+            self.interval = max(1, min(MOST, runner.max_iters // 10))
+        if runner.cfg.get('compile'):
+            # Of torch.compiler.set_stance.
+            check_torch('compile=True with a DistillReportHook', (2, 6))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Ask for a report where one is due."""
@@ -90,7 +103,8 @@ class DistillReportHook(Hook):
                 runner.message_hub.update_scalar(f'train/{name}', value)
             else:
                 details[name] = value
-        if report.weights is not None and self.every_n_train_iters(runner, self.keypoint_interval):
+        keypoint_interval = self.interval * self.keypoints_every
+        if report.weights is not None and self.every_n_train_iters(runner, keypoint_interval):
             details |= by_keypoint(report.weights, runner.train_dataloader.dataset)
         if details:
             runner.visualizer.add_scalars(details, step=runner.iter + 1)

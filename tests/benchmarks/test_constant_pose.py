@@ -21,8 +21,8 @@ def pck(tmp_path, monkeypatch, capsys):
     boxes = f'test_dataloader.dataset.headbox_file={tmp_path}/annotations/mpii_gt_val.mat'
     config = ROOT / 'configs' / 'okdhp' / 'resnet18_mpii_128x128.py'
 
-    def run():
-        command = ['constant_pose.py', str(config), '--cfg-options', *data, boxes]
+    def run(*options):
+        command = ['constant_pose.py', str(config), '--cfg-options', *data, boxes, *options]
         monkeypatch.setattr(sys, 'argv', command)
         main()
         lines = dict(line.rsplit(' ', 1) for line in capsys.readouterr().out.splitlines())
@@ -40,3 +40,8 @@ def test_it_is_right_where_all_persons_are_the_same_and_wrong_elsewhere(pck, tmp
             shown = first
         file.write_text(json.dumps([shown] * (1 + len(others))))
     assert pck() == 100
+
+
+def test_an_option_that_has_no_place_is_told(pck):
+    with pytest.raises(SystemExit, match='error: --cfg-options codec.type.x=1 cannot be merged'):
+        pck('codec.type.x=1')

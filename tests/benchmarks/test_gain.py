@@ -15,6 +15,7 @@ import pytest
 import step_time
 import torch
 from drawn_mpii import write_mpii
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.evaluation.metrics import MpiiPCKAccuracy
 from mmpose.registry import DATASETS, MODELS
@@ -34,6 +35,7 @@ from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
 
 VARIANTS = sorted((BENCHMARKS / 'gain' / 'variants').glob('*.py'))
+SPLITS = ('split_layer1', 'split_layer2', 'split_whole')
 TINY = ['train_persons=12', 'selection_persons=4', 'epochs=2', 'batch_size=4', 'input_size=32']
 
 
@@ -176,7 +178,9 @@ def test_a_variant_is_an_arm(file, splits, budget):
         with pytest.raises(UserError, match=r'branches/seed0/config\.py does not exist'):
             MODELS.build(cfg.model)
     else:
-        assert MODELS.build(cfg.model).head.distiller.terms.loss_kd.distils
+        terms = MODELS.build(cfg.model).head.distiller.terms.values()
+        baselines = ('alone_views', *(f'{arm}_branches' for arm in ('views', *SPLITS)))
+        assert any(term.distils for term in terms) != (file.stem in baselines)
 
 
 def test_an_arm_may_register_what_it_is_made_of(splits, budget, tmp_path, monkeypatch):
@@ -484,6 +488,21 @@ def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
     assert taught['initial'] == alone['initial']
 
 
+def test_the_score_of_a_frozen_teacher_is_that_of_its_own_run(tmp_path):
+    found = dict(branch0=dict(PCK=30.0), ensemble=dict(PCK=32.0))
+    training.keep(tmp_path / training.RESULT, dict(test=found))
+
+    def taught_by(**aggregator):
+        return training.taught_by(Config(dict(model=dict(aggregator=aggregator))))
+
+    config = str(tmp_path / training.CONFIG)
+    assert taught_by(config=config, output='ensemble') == dict(ensemble=found['ensemble'])
+    assert taught_by(config=config, output=None) == dict(ensemble=found['branch0'])
+    assert taught_by(config=str(tmp_path / 'elsewhere' / 'config.py')) == {}
+    assert taught_by(type='FAU') == {}
+    assert training.taught_by(Config(dict(model=dict()))) == {}
+
+
 # ---------------------------------------------------------------------------------- figures
 
 
@@ -683,6 +702,16 @@ def test_the_gpus_budget_runs_at_the_size_of_a_toy(benchmark, drawn, tmp_path):
     assert result['parameters'] > 2e7, 'the full network'
     assert (tmp_path / 'gain.md').read_text() in printed
     shutil.rmtree(tmp_path / 'mobilenetv2')  # half a gigabyte of weights
+
+
+@pytest.mark.parametrize('student', ['resnet18', 'mobilenetv2', 'shufflenetv2'])
+def test_a_size_that_a_student_cannot_have_is_told_before_anything_is_done(
+    benchmark, drawn, tmp_path, student
+):
+    settings = ['--students', student, '--set', 'input_size=72']
+    _, end = benchmark('--data', drawn, '--out', tmp_path / 'out', '--arms', 'alone', *settings)
+    assert 'images of 72x72, the input_size of its codec, which encodes (18, 18)' in end
+    assert not (tmp_path / 'out').exists()
 
 
 def test_arms_that_a_student_refuses_are_left_out_unless_they_are_named(benchmark, drawn, tmp_path):

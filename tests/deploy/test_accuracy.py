@@ -7,9 +7,9 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from students import SIZE, write_student
 
-from okdhp_mm.demo.figures import write_coco
 from okdhp_mm.deploy.accuracy import Loss, loss, metric
 from okdhp_mm.deploy.student import load_student
+from okdhp_mm.figures import write_coco
 
 
 @pytest.fixture(scope='module')
@@ -56,6 +56,6 @@ def test_two_graphs_are_compared_by_the_metric(student, decoded):
 def test_a_loss_in_words():
     moved = np.array([[0.0, 1.0, 2.0]])
     assert str(Loss(moved, {'PCK': (33.981, 33.9943)})) == (
-        'PCK 33.98 -> 33.99; on 1 crops half of the keypoints move by at most 1 px, '
-        '95 % by at most 1.9 px'
+        'PCK 33.98 -> 33.99, without flip test; on 1 crops half of the keypoints move by at most '
+        '1 px, 95 % by at most 1.9 px'
     )

@@ -1,5 +1,6 @@
 """The comparison of a graph with PyTorch."""
 
+import re
 import shutil
 
 import numpy as np
@@ -12,6 +13,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install 
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy import check, export  # noqa: E402
+from okdhp_mm.deploy.decode import HeatmapDecoder  # noqa: E402
 from okdhp_mm.deploy.graph import build_onnx  # noqa: E402
 from okdhp_mm.deploy.student import load_student  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
@@ -24,6 +26,7 @@ def test_the_check_tells_the_differences(decoded, simcc):
         assert 0 < found.maps < 1e-4 * found.height
         assert found.farthest < TOLERANCE
         assert found.contested.mean() < 0.1
+        assert found.scores <= found.maps
     assert str(decoded[1]).startswith('5 crops: maps differ by at most')
     assert decoded[1].keypoints.shape == (5, 17)
 
@@ -52,22 +55,52 @@ def test_a_graph_whose_mistakes_look_like_ties_is_found(decoded, pictures):
     assert not found.holds
 
 
+def test_a_decoder_with_other_scores_is_found(decoded, pictures, monkeypatch):
+    decode = HeatmapDecoder.forward
+
+    def doubled(self, maps):
+        keypoints, scores = decode(self, maps)
+        return keypoints, 2 * scores
+
+    monkeypatch.setattr(HeatmapDecoder, 'forward', doubled)
+    student = load_student(decoded[0])
+    _, model = build_onnx(student, decode=True)
+    crops = check.crops_of(student, str(pictures))
+    found = check.agreement(student, model.SerializeToString(), crops)
+    assert found.farthest < TOLERANCE
+    assert not found.holds
+    assert f', scores by {found.scores:.2g}' in str(found)
+
+
 @pytest.mark.parametrize(
     ('change', 'holds'),
     [
         (dict(), True),
         (dict(maps=0.003), False),
         (dict(maps=np.nan), False),
+        (dict(scores=0.003), False),
+        (dict(scores=np.nan), False),
         (dict(keypoints=np.array([[0.06] + 9 * [0]])), False),
         (dict(keypoints=np.array([9 * [0] + [5]])), True),
-        (dict(contested=np.array([8 * [False] + 2 * [True]])), False),
+        (dict(contested=np.array([8 * [False] + 2 * [True]])), True),
     ],
     ids=str,
 )
-def test_an_agreement_holds_within_rounding_and_few_ties(change, holds):
+def test_an_agreement_holds_within_rounding_whatever_the_ties(change, holds):
     last = np.array([9 * [False] + [True]])
     exact = dict(crops=1, maps=1e-5, height=2.0, keypoints=np.zeros((1, 10)), contested=last)
-    assert check.Agreement(**exact | change).holds == holds
+    assert check.Agreement(**dict(exact, scores=1e-5) | change).holds == holds
+
+
+def test_the_graph_of_a_student_that_is_not_trained_is_written_and_its_ties_are_told(tmp_path):
+    folder = write_student(tmp_path)
+    state = torch.load(folder / 'student.pth', weights_only=True)
+    # As after a few iterations: nearly the same everywhere, so that rounding decides.
+    state['state_dict']['head.final_layer.weight'] *= 1e-7
+    torch.save(state, folder / 'student.pth')
+    said = str(export.export_onnx(folder))
+    assert (folder / 'student.onnx').is_file()
+    assert re.search(r', without \d+ ties of 272, so that this says little .*hardly trained', said)
 
 
 def test_a_graph_that_differs_is_not_written(simcc, tmp_path, monkeypatch):
@@ -90,7 +123,7 @@ def test_keypoints_that_rounding_moves_are_contested(decoded):
     maps[:, :, 5, 7] = 0.5  # so that the quarter of a pixel is no tie
     maps[:, :, 4, 5] = maps[:, :, 5, 6] = 0.4
     maps[:, 3, 20, 10] = 1 - 1e-6
-    keypoints = check.stock_keypoints(student, [maps])
+    keypoints, _ = check.stock_poses(student, [maps])
     contested = check._contested(student, [maps], keypoints, 1e-5)
     assert contested[0].nonzero()[0].tolist() == [3]
 

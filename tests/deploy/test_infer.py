@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 from mmpose.apis import MMPoseInferencer
 from students import write_student
 
-from okdhp_mm.demo.figures import draw_figure
 from okdhp_mm.deploy.infer import Engine, TorchEngine, infer, read_boxes
 from okdhp_mm.errors import UserError
+from okdhp_mm.figures import draw_figure
 
 ROOT = Path(__file__).parents[2]
 BOXES = [[5, 10, 80, 150], [20.5, 30, 100, 140]]
@@ -161,7 +162,33 @@ def test_a_single_picture_needs_no_folder(pictures, tmp_path):
     assert read(tmp_path / 'predictions' / '1.json')[0]['keypoints'] == [[1, 2]]
 
 
+@pytest.mark.parametrize('name', ['a.heic', 'a.pgm'], ids=['never', 'not in colours'])
+def test_a_picture_of_a_kind_that_cannot_be_written_becomes_a_jpeg(pictures, tmp_path, name):
+    shutil.copy(pictures / '0.png', tmp_path / name)  # its content says what it is
+    assert infer(tmp_path / name, Centre(), tmp_path).written == 1
+    (written,) = (tmp_path / 'visualizations').iterdir()
+    assert written.name == 'a.jpg'
+    assert cv2.imread(str(written)).shape == cv2.imread(str(pictures / '0.png')).shape
+
+
 # ------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(('source', 'blocked'), [('0.png', '0.jpg'), ('clip.avi', 'clip.mp4')])
+def test_a_picture_or_video_that_cannot_be_written_is_told(
+    pictures, video, tmp_path, source, blocked
+):
+    for name in {source, blocked}:
+        (tmp_path / 'visualizations' / name).mkdir(parents=True)
+    file = video if source == video.name else pictures / source
+    with pytest.raises(UserError, match=f'visualizations/{blocked} cannot be written'):
+        infer(file, Centre(), tmp_path)
+
+
+def test_a_picture_of_a_codec_that_is_turned_off_is_skipped(pictures, tmp_path):
+    (tmp_path / 'a.exr').write_bytes(b'\x76\x2f\x31\x01')
+    shutil.copy(pictures / '0.png', tmp_path)
+    assert str(infer(tmp_path, Centre(), tmp_path / 'out')) == '1 picture, 1 skipped'
 
 
 def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy.export import export_int8  # noqa: E402
 from okdhp_mm.deploy.infer import OnnxEngine  # noqa: E402
-from okdhp_mm.deploy.int8 import before_last_layer, quantised  # noqa: E402
+from okdhp_mm.deploy.int8 import BATCH, before_last_layer, quantised  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 
 
@@ -27,10 +27,22 @@ def small(decoded, pictures):
 
 def kinds_of_convolutions(file):
     """For every convolution, whether its weights come from 8 bits."""
-    model = onnx.load(str(file))
-    makers = {output: node for node in model.graph.node for output in node.output}
-    weights = [node.input[1] for node in model.graph.node if node.op_type == 'Conv']
-    return [name in makers and makers[name].op_type == 'DequantizeLinear' for name in weights]
+    return [node is not None for node in dequantised_weights(onnx.load(str(file)))]
+
+
+def dequantised_weights(model):
+    """For every convolution the node that makes its weights from 8 bits, or None."""
+    makers = {
+        output: node
+        for node in model.graph.node
+        for output in node.output
+        if node.op_type == 'DequantizeLinear'
+    }
+    return [makers.get(node.input[1]) for node in model.graph.node if node.op_type == 'Conv']
+
+
+def constants(model):
+    return {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
 
 
 def test_everything_but_the_last_layer_is_in_8_bits(small):
@@ -39,6 +51,28 @@ def test_everything_but_the_last_layer_is_in_8_bits(small):
     assert kinds.count(False) == 4
     assert kinds.count(True) > 8
     assert not any(kinds_of_convolutions(small[0] / 'student.onnx'))
+
+
+def test_weights_have_a_scale_for_every_channel(small):
+    model = onnx.load(str(small[0] / 'student_int8.onnx'))
+    values = constants(model)
+    for node in filter(None, dequantised_weights(model)):
+        weights, scales = (values[name] for name in node.input[:2])
+        assert scales.shape == weights.shape[:1]
+        assert len(np.unique(scales)) > 1
+
+
+def test_ranges_are_those_of_all_crops(simcc):
+    model = onnx.load(str(simcc[0] / 'student.onnx'))
+    crops = torch.randn(2 * BATCH, 3, *SIZE[::-1])
+    outlier = crops.clone()
+    outlier[-1] *= 10
+    scales = []
+    for each in (crops, outlier):
+        after = quantised(model, ('simcc_x', 'simcc_y'), each)
+        (node,) = (node for node in after.graph.node if node.input[0] == 'input')
+        scales.append(constants(after)[node.input[1]])
+    assert scales[1] > 5 * scales[0]
 
 
 def test_nothing_of_the_decoder_is_in_8_bits(small):

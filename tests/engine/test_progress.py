@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from common import make_model, run
+from common import build, make_model, run, shake, stock_model
 from mmengine.model import MMDistributedDataParallel
 from mmpose.registry import HOOKS
 from torch import nn
@@ -83,6 +83,21 @@ def test_a_frozen_backbone_has_to_have_been_trained(loaded):
     else:
         with pytest.raises(UserError, match='nothing was loaded.*load_from=student.pth'):
             DistillProgressHook().before_train(runner)
+
+
+@pytest.mark.parametrize('init', [dict, lambda **cfg: [cfg, dict(type='Normal', layer='Linear')]])
+def test_a_frozen_backbone_may_be_loaded_by_the_models_own_init_cfg(init, tmp_path):
+    stock = shake(build(stock_model()))
+    torch.save(stock.state_dict(), tmp_path / 'student.pth')
+    pretrained = init(type='Pretrained', checkpoint=str(tmp_path / 'student.pth'))
+    model = make_model(freeze_backbone=True, init_cfg=pretrained)
+    model.init_weights()
+    name = 'conv1.weight'
+    assert torch.equal(model.backbone.trunk.state_dict()[name], stock.backbone.state_dict()[name])
+    runner = runner_of(model, 0)
+    runner.train_dataloader = DataLoader([0] * 4, batch_size=2)
+    runner._has_loaded = False
+    DistillProgressHook().before_train(runner)
 
 
 def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not():

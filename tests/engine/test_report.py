@@ -105,6 +105,19 @@ def test_only_every_so_manieth_step_is_reported(wrap):
     assert 'weights/branch0/16' in runner.visualizer[1][1]
 
 
+@pytest.mark.parametrize(('max_iters', 'interval'), [(4, 1), (20, 2), (499, 49), (10_000, 50)])
+def test_a_short_training_is_reported_on_ten_times(max_iters, interval):
+    hook = DistillReportHook()
+    hook.before_train(runner_of(None, max_iters=max_iters))
+    assert hook.interval == interval
+
+
+def test_an_interval_of_the_users_own_is_kept():
+    hook = DistillReportHook(interval=50)
+    hook.before_train(runner_of(None, max_iters=20))
+    assert hook.interval == 50
+
+
 def test_half_precision_is_reported_as_well():
     model, data = make_model().train(), batch(2)
     shares = []
@@ -118,6 +131,15 @@ def test_half_precision_is_reported_as_well():
         shares += runner.message_hub['train/kd/share']
     assert shares[0] > 0
     assert shares[1:] == pytest.approx([shares[0]] * 2, rel=0.1)
+
+
+def test_a_torch_that_compiles_every_step_is_told_before_the_first(monkeypatch):
+    hook, model = DistillReportHook(), make_model()
+    hook.before_train(runner_of(model, compile=True))
+    monkeypatch.setattr('okdhp_mm.host.version', lambda name: '2.5.1')
+    hook.before_train(runner_of(model, compile=False))
+    with pytest.raises(UserError, match=r'compile.* needs torch >= 2\.6, found 2\.5\.1'):
+        hook.before_train(runner_of(model, compile=True))
 
 
 def test_a_compiled_model_makes_the_reported_step_uncompiled():
