@@ -21,7 +21,8 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
-from okdhp_mm.cli import add_cfg_options, check_data, errors_in_one_sentence, read_config
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.config_file import check_data, read_config
 from okdhp_mm.errors import UserError
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     with errors_in_one_sentence():
         cfg = read_config(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        merge_options(cfg, args.cfg_options)
         init_default_scope('mmpose')
         check_data(cfg, 'train', 'test')
         for name, value in evaluate(cfg, frequent_pose(cfg)).items():

@@ -32,6 +32,7 @@ from gain.arms import (
     all_arms,
     check_arm,
     check_fit,
+    check_size,
     needs_teacher,
     training_config,
 )
@@ -90,7 +91,8 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
     """Every run that there is time for, seed by seed, so that pairs are complete early.
 
     Raises:
-        UserError: If the folder was made with other settings, or something does not exist.
+        UserError: If the folder was made with other settings, something does not exist, or a
+            student does not fit the input size.
     """
     if args.data is None:
         raise UserError('--data is missing: a folder with annotations/mpii_train.json and images/.')
@@ -100,12 +102,14 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
         raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
     for arm in args.arms or []:
         check_arm(arm)
-    keep_settings(args.out, budget, args.data)
-    data = prepare(args.data, args.out / 'data', budget)
     init_default_scope('mmpose')
     use_safe_loader()
     # Each run logs to a file of its own; this is where models are built for other ends.
     MMLogger.get_instance('gain').setLevel('ERROR')
+    for student in args.students:
+        check_size(budget.students[student], budget)
+    keep_settings(args.out, budget, args.data)
+    data = prepare(args.data, args.out / 'data', budget)
     arms = {student: args.arms or fitting_arms(student, budget, data) for student in args.students}
     for seed in args.seeds:
         for student in args.students:

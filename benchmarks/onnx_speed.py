@@ -13,10 +13,10 @@ import statistics
 import tempfile
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
-import onnxruntime
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -25,10 +25,15 @@ from torch import nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
-from okdhp_mm.cli import drop_pretrained
-from okdhp_mm.deploy.graph import build_onnx, map_names
+from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.config_file import drop_pretrained
+from okdhp_mm.deploy.graph import build_onnx, check_installed, map_names
 from okdhp_mm.deploy.int8 import quantised
 from okdhp_mm.export import student_config
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
 
 CONFIGS = ('hrnet_w32_coco', 'mobilenetv2_coco', 'shufflenetv2_coco')
 FOLDER = Path(__file__).parents[1] / 'configs' / 'okdhp'
@@ -46,6 +51,9 @@ def student_of(config: str) -> nn.Module:
 
 def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """A graph on one thread."""
+    # Here, so that the script starts where it is missing, and says so.
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(
@@ -85,10 +93,18 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--decode', action='store_true', help='decode in the graph, too')
     args = parser.parse_args()
+    with errors_in_one_sentence():
+        check_installed()
+        measure(args)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """The table, line by line."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     init_default_scope('mmpose')
-    print(f'torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch 1')
+    versions = (f'{name} {version(name)}' for name in ('torch', 'onnxruntime'))
+    print(f'{", ".join(versions)}, one thread, batch 1')
     print(
         f'{"":20}{"eager":>10}{"graph":>10}{"int8":>10}'
         '   eager / graph and eager / int8, medians of rounds (quartiles)'

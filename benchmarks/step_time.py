@@ -33,7 +33,7 @@ from torch import Tensor, nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
 from mmpose.testing import get_packed_inputs  # isort: skip
-from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.export import stock_model
 from okdhp_mm.models.readouts import readout_of
 from okdhp_mm.models.student import config_branches

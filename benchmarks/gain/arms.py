@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmpose.registry import MODELS
 
-from okdhp_mm.cli import drop_pretrained
+from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config
 from okdhp_mm.methods import apply_method, method_file, method_files
@@ -107,6 +107,16 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
     cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
     cfg.randomness = dict(seed=run.seed)
     return cfg if run.has_branches else student_config(cfg, 0)
+
+
+def check_size(student: Student, budget: Budget) -> None:
+    """Look whether a student fits the budget's input size, before anything is done.
+
+    Raises:
+        UserError: If it does not.
+    """
+    # The stock model alone would not say before its first loss.
+    MODELS.build(branches_config(student, budget).model)
 
 
 def needs_teacher(cfg: Config) -> bool:

@@ -132,7 +132,7 @@ CPU = Budget(
 GPU = Budget(
     students=dict(
         resnet18=Student('resnet18_mpii', dict(split='layer2')),
-        mobilenetv2=Student('mobilenetv2_mpii', dict(split='layer4')),
+        mobilenetv2=Student('mobilenetv2_mpii', dict(split='layer2')),
         shufflenetv2=Student('shufflenetv2_mpii', dict(split='layer1')),
         simcc=Student('simcc_resnet18_mpii', dict(split='layer2')),
         teacher=Student(

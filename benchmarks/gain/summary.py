@@ -18,7 +18,7 @@ def scores(result: dict, metric: str) -> dict[str, float]:
 
     Returns:
         'deployed' (branch 0), 'chosen' (the best branch on the selection persons), 'branches'
-        (their mean) and, with branches, 'ensemble'.
+        (their mean) and, with branches, 'ensemble': theirs, or the frozen teacher.
     """
     branches = [name for name in result['test'] if name != ENSEMBLE]
     chosen = max(branches, key=lambda name: result['selection'][name][metric])

@@ -24,6 +24,7 @@ from torch import Tensor
 from okdhp_mm.engine.model import model_of
 from okdhp_mm.errors import UserError
 from okdhp_mm.loss_gap import loss_gap
+from okdhp_mm.models.heads.multi_branch_head import output_name
 from okdhp_mm.structures import ENSEMBLE, branch_name
 
 from .arms import Run
@@ -185,7 +186,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         parameters=sum(p.numel() for p in model_of(runner).parameters()),
         **witness.facts,
         selection=by_output(selection),
-        test=by_output(test),
+        test=by_output(test) | taught_by(cfg),
         loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
         model=model,
     )
@@ -212,6 +213,14 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
     dataset.type = MpiiDataset.__name__
     del dataset['seed'], dataset['augmentations']
     return loss_gap(cfg, str(weights)).ratio
+
+
+def taught_by(cfg: Config) -> dict[str, dict[str, float]]:
+    """What was found of the frozen teacher of a run, in the place of an ensemble's figures."""
+    aggregator = cfg.model.get('aggregator') or {}
+    config, output = aggregator.get('config'), aggregator.get('output') or 0
+    teacher = finished(Path(config).parent) if config else None
+    return {ENSEMBLE: teacher['test'][output_name(output)]} if teacher else {}
 
 
 def finished(folder: Path) -> dict | None:

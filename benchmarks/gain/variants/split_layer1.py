@@ -1,0 +1,2 @@
+# OKDHP whose branches part earlier.
+method = dict(split='layer1')

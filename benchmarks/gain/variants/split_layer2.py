@@ -1,0 +1,2 @@
+# OKDHP whose branches part after the second stage.
+method = dict(split='layer2')
