@@ -10,13 +10,21 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.runner import CheckpointLoader  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
+LOADERS = dict(CheckpointLoader._schemes)
 
 
 @pytest.fixture(autouse=True)
 def _same_numbers_each_time():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _mmengines_own_loaders(monkeypatch):
+    """Whatever a test, or what it shares with others, runs in this process."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(LOADERS))
 
 
 @pytest.fixture(scope='session')
