@@ -44,7 +44,8 @@ Made by `python -m okdhp_mm.split_table > docs/splits.md`; a test fails when it 
 what comes after it is every branch's own. What is listed is for the size in the last column; other
 sizes may have more or fewer layers, and a wrong name is answered with the right ones.
 `split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
-any backbone, be it listed or not.
+any backbone, be it listed or not. Share little: what the split is worth is
+[measured](benchmarks.md#where-to-part).
 
 | backbones | split points | shown for |
 |---|---|---|
