@@ -28,7 +28,7 @@ def eight_persons(data_root, tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_persons_are_known_by_heart_but_for_a_joint_at_most(eight_persons, tmp_path):
+def test_eight_persons_are_known_by_heart_but_for_two_joints_at_most(eight_persons, tmp_path):
     root, annotations, heads = eight_persons
     cfg = Config.fromfile(CONFIG)
     drop_pretrained(cfg.model)
@@ -51,4 +51,4 @@ def test_eight_persons_are_known_by_heart_but_for_a_joint_at_most(eight_persons,
     runner.train()
     metrics = runner.val_loop.run()
     for name in ('PCK', 'branch1/PCK', 'branch2/PCK', 'ensemble/PCK'):
-        assert metrics[name] > 99, metrics  # of 108 joints
+        assert metrics[name] > 98, metrics  # of 108 joints
