@@ -26,8 +26,7 @@ def check() -> None:
             f'okdhp_mm needs a working mmpose ({error}); `python -m okdhp_mm.doctor` tells what is '
             'missing and the command that mends it.'
         ) from error
-    version = tuple(int(part) for part in mmpose.__version__.split('.')[:2])
-    if not MMPOSE_MINIMUM <= version < MMPOSE_BELOW:
+    if not MMPOSE_MINIMUM <= major_minor(mmpose.__version__) < MMPOSE_BELOW:
         raise ImportError(
             f'okdhp_mm needs mmpose >=1.2,<2, found {mmpose.__version__}: pip install mmpose==1.3.2'
         )
@@ -44,5 +43,10 @@ def check_torch(asking: str, least: tuple[int, int]) -> None:
         UserError: If it is older.
     """
     found = version('torch')
-    if tuple(int(part) for part in found.split('.')[:2]) < least:
+    if major_minor(found) < least:
         raise UserError(f'{asking} needs torch >= {".".join(map(str, least))}, found {found}.')
+
+
+def major_minor(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(part) for part in text.split('.')[:2])

@@ -9,13 +9,8 @@ with branches, whose branch 0 is measured.
 import argparse
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import (
-    add_cfg_options,
-    errors_in_one_sentence,
-    merge_options,
-    read_config,
-)
-from okdhp_mm.config_file import check_data, data_told
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.config_file import check_data, data_told, read_config
 from okdhp_mm.loss_gap import loss_gap
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import BaseModule
 from mmpose.registry import HOOKS
 
 from ..errors import UserError
+from ..models.backbones.branched import pretrained_entries
 from . import layer_decay
 from .model import model_of
 
@@ -30,7 +30,7 @@ class DistillProgressHook(Hook):
         """Ask whether the training can work: with batches of this size, features, and rates."""
         model = model_of(runner)
         model.head.distiller.check_batch(runner.train_dataloader.batch_size)
-        if model.freeze_backbone and not (runner._has_loaded or loads_by_itself(model)):
+        if model.freeze_backbone and not (runner._has_loaded or pretrained_entries(model)):
             raise UserError(
                 'model.freeze_backbone=True, but nothing was loaded: the head would learn from '
                 'features that nobody has trained; set load_from=student.pth.'
@@ -46,10 +46,3 @@ class DistillProgressHook(Hook):
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Set the progress to the share of iterations that are over."""
         model_of(runner).head.distiller.set_progress(runner.iter / runner.max_iters)
-
-
-def loads_by_itself(model: BaseModule) -> bool:
-    """Whether a whole model's weights come by its own ``init_cfg``."""
-    entries = model.init_cfg or []
-    entries = [entries] if isinstance(entries, dict) else entries
-    return any(entry['type'] == 'Pretrained' for entry in entries)

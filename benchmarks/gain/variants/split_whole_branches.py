@@ -1,6 +1,3 @@
 # Branches without distillation that share the whole backbone.
-method = dict(
-    split='whole',
-    aggregator=dict(type='MeanAggregator'),
-    distiller=dict(type='Distiller', terms=dict(loss_kpt=dict(type='Supervise', of='branches'))),
-)
+_base_ = '../../../configs/_base_/methods/branches.py'
+method = dict(split='whole')

@@ -1,6 +1,4 @@
-# Branches without distillation that see the images in other colours each: what `views` has to beat.
-method = dict(
-    views=dict(type='PhotometricViews'),
-    aggregator=dict(type='MeanAggregator'),
-    distiller=dict(type='Distiller', terms=dict(loss_kpt=dict(type='Supervise', of='branches'))),
-)
+# Branches without distillation that see the images in other colours each: what `views_averaged` has
+# to beat.
+_base_ = '../../../configs/_base_/methods/branches.py'
+method = dict(views=dict(type='PhotometricViews'))
