@@ -1,5 +1,6 @@
 """What has to hold of every method: resuming, autocast, two processes, and the stock student."""
 
+import contextlib
 import copy
 import os
 import subprocess
@@ -12,6 +13,8 @@ from common import batch, build, okdhp_model, run, shake
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from runs import runner_of
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from okdhp_mm.export import check_equal, student_config, student_state
 from okdhp_mm.methods import apply_method, method_files
@@ -124,6 +127,41 @@ def test_autocast_trains_every_parameter_to_about_the_same_loss(config, dtype):
     for name, parameter in trainable(model).items():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses every operation that takes or makes a tensor on another device."""
+
+    def __init__(self, device):
+        super().__init__()
+        self.device = device
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **kwargs or {})
+        seen = [t for t in tree_leaves((args, kwargs, made)) if isinstance(t, torch.Tensor)]
+        assert {t.device.type for t in seen} <= {self.device}, func
+        return made
+
+
+def test_a_step_neither_leaves_its_device_nor_waits_for_the_host(config, monkeypatch):
+    """Tensors of the meta device have no values, so that whoever asks for one fails.
+
+    What a GPU would wait for, or fail at, is found without one.
+    """
+    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: contextlib.nullcontext())  # has none
+    config.train_cfg = dict(compute_acc=False)  # the host's, in numpy
+    model = build(config).train()
+    model.init_weights()
+    model.head.distiller.set_progress(0.5)
+    data = model.data_preprocessor(batch(), training=True)
+    model.to('meta')
+    samples = [sample.to('meta') for sample in data['data_samples']]
+    inputs = data['inputs'].to('meta')
+    with OneDevice('meta'):
+        losses = model.loss(inputs, samples)
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+    for name, parameter in trainable(model).items():
+        assert parameter.grad is not None, name
 
 
 def test_the_student_is_stock_and_equals_its_branch_bit_for_bit(config):
