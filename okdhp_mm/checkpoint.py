@@ -105,8 +105,6 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
     try:
         with _weights_only():
             checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
-    except UserError:
-        raise
     except UnpicklingError as error:
         raise _refusal(filename, error) from error
     except Exception as error:  # bytes that are no pickle can raise anything in the unpickler

@@ -115,8 +115,7 @@ def check_mmcv_ops() -> Finding:
     if not getattr(ext, 'IS_STAND_IN', False):
         return Finding(subject, OK, f'compiled ({ext.__file__})')
     # Without the patch, too, if the stand-in lies inside mmcv; then there is nothing to report.
-    in_memory = any(patch.is_active() for patch in compat.PATCHES if patch.name == compat.MMCV_EXT)
-    where = 'by okdhp_mm.compat' if in_memory else f'by {ext.__file__}'
+    where = 'by okdhp_mm.compat' if compat.is_active() else f'by {ext.__file__}'
     detail = f'not compiled, replaced {where}: heatmap models work, a call of an operator fails'
     return Finding(subject, PATCHED, detail, f'only if an operator is needed: {COMPILE_COMMAND}')
 
@@ -243,11 +242,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f'{finding.subject:<{width}}  {finding.status:<7}  {finding.detail}')
         if finding.mend:
             print(f'{"":<{width}}  {"":<7}  -> {finding.mend}')
-    print('patches:')
-    for patch in compat.PATCHES:
-        print(
-            f'  {patch.name}: ' + (f'in use, {patch.reason}' if patch.is_active() else 'not needed')
-        )
+    in_use = f'in use, {compat.REASON}' if compat.is_active() else 'not needed'
+    print(f'patches:\n  {compat.MMCV_EXT}: {in_use}')
     broken = [finding.subject for finding in findings if finding.status == BROKEN]
     print(f'mmpose cannot work: mend {", ".join(broken)}' if broken else 'mmpose can work')
     return 1 if broken else 0

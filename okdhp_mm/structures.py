@@ -41,6 +41,11 @@ def branch_name(index: int) -> str:
     return f'branch{index}'
 
 
+def output_name(output: int | str) -> str:
+    """The name under which a deployed output, an index or 'ensemble', is reported."""
+    return output if output == ENSEMBLE else branch_name(output)
+
+
 def distributions(maps: Tensor, bins: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Cut maps into the distributions that they consist of, (..., H, W) -> n x (..., H, W_n).
 

@@ -11,6 +11,7 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 TOOLS = sorted((ROOT / 'tools').glob('*.py'))
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
 ROOMS = ('backbones', 'heads', 'aggregators', 'losses', 'distillers')
+ABOVE_MODELS = ('cli', 'convert', 'demo', 'deploy', 'export', 'loss_gap', 'menu')
 WORDS_OF_WIRING = {'setattr', 'vars', 'eval', 'exec'}
 
 
@@ -63,9 +64,14 @@ def test_siblings_never_import_siblings(room):
     assert any(name.startswith('okdhp_mm.') for _, name in found), 'imports are resolved'
 
 
+def test_what_stands_above_the_models_is_there():
+    there = {file.relative_to(PACKAGE).parts[0].removesuffix('.py') for file in MODULES}
+    assert set(ABOVE_MODELS) <= there
+
+
 @pytest.mark.parametrize('folder', ['models', 'engine', 'evaluation'])
 def test_models_know_nothing_of_what_stands_above_them(folder):
-    above = tuple(f'okdhp_mm.{name}' for name in ('video', 'demo', 'export', 'deploy', 'cli'))
+    above = tuple(f'okdhp_mm.{name}' for name in ABOVE_MODELS)
     for file in (PACKAGE / folder).rglob('*.py'):
         assert [name for name in imported(file) if name.startswith(above)] == [], name_of(file)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from common import build, images, shake
 
-from okdhp_mm.models.backbones import BranchedBackbone, branched
-from okdhp_mm.models.backbones.splits import FAMILIES
+from okdhp_mm.models.backbones import BranchedBackbone
+from okdhp_mm.models.backbones.splits import FAMILIES, families
 from okdhp_mm.split_table import split_groups, split_page
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def test_the_example_of_a_new_family_works(monkeypatch):
     config = dict(type='RegNet', arch='regnetx_400mf')
     stock = shake(build(config))
     stock.eval()  # which returns nothing in mmpose
-    monkeypatch.setattr(branched, 'FAMILIES', (*FAMILIES, names['RegNetSplit']()))
+    monkeypatch.setattr(families, 'FAMILIES', (*FAMILIES, names['RegNetSplit']()))
     backbone = BranchedBackbone([config, config], 'layer2').eval()
     for part in (backbone.trunk, *backbone.branches):
         part.load_state_dict(

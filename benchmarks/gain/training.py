@@ -24,8 +24,7 @@ from torch import Tensor
 from okdhp_mm.engine.model import model_of
 from okdhp_mm.errors import UserError
 from okdhp_mm.loss_gap import loss_gap
-from okdhp_mm.models.heads.multi_branch_head import output_name
-from okdhp_mm.structures import ENSEMBLE, branch_name
+from okdhp_mm.structures import ENSEMBLE, branch_name, output_name
 
 from .arms import Run
 from .devices import device_name, may_be_paired

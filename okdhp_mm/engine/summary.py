@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ..models.heads.multi_branch_head import output_name
-from ..structures import ENSEMBLE, branch_name
+from ..structures import ENSEMBLE, branch_name, output_name
 from .model import model_of
 
 ADVICE = (

@@ -83,9 +83,7 @@ class EveryOutputMetric(BaseMetric):
 
     def _results(self, name: str, data_batch: Any, data_samples: Sequence[dict]) -> list:
         """One stock result per sample."""
-        if name not in self._metrics:
-            self._metrics[name] = self._build(name)
-        metric = self._metrics[name]
+        metric = self._metric(name)
         metric.process(data_batch, data_samples)
         results, metric.results = metric.results, []
         if len(results) != len(data_samples):
@@ -95,19 +93,21 @@ class EveryOutputMetric(BaseMetric):
             )
         return results
 
-    def _build(self, name: str) -> BaseMetric:
-        config = copy.deepcopy(self._config)
-        if config.get('outfile_prefix'):
-            config['outfile_prefix'] += f'_{name}'  # each output writes its own result file
-        metric = METRICS.build(config)
-        metric.dataset_meta = copy.deepcopy(self._dataset_meta)
-        return metric
+    def _metric(self, name: str) -> BaseMetric:
+        """The stock metric of an output, built when it is first asked for."""
+        if name not in self._metrics:
+            config = copy.deepcopy(self._config)
+            if config.get('outfile_prefix'):
+                config['outfile_prefix'] += f'_{name}'  # each output writes its own result file
+            self._metrics[name] = METRICS.build(config)
+            self._metrics[name].dataset_meta = copy.deepcopy(self._dataset_meta)
+        return self._metrics[name]
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The stock metric of every output, the deployed one first."""
         figures = {}
         for name in results[0] if results else ():
-            metric = self._metrics.get(name) or self._build(name)
+            metric = self._metric(name)
             computed = metric.compute_metrics([result[name] for result in results])
             prefix = '/'.join(part for part in (name, metric.prefix) if part)
             figures |= {f'{prefix}/{k}' if prefix else k: v for k, v in computed.items()}

@@ -54,7 +54,7 @@ class FeatureFusion(Aggregator):
             dict(type='Constant', layer='BatchNorm2d', val=1),
         ),
     ):
-        super().__init__(in_channels, num_branches, num_keypoints, list(init_cfg or ()) or None)
+        super().__init__(in_channels, num_branches, num_keypoints, init_cfg)
         mid_channels = max(branch_channels) if mid_channels is None else mid_channels
         if mid_channels < 1:
             raise UserError(f'FeatureFusion: mid_channels={mid_channels} must be at least 1.')

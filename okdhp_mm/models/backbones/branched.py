@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map
 
 from ...errors import UserError, told
 from ...structures import BranchFeatures
-from .splits import FAMILIES, find_split, run_steps
+from .splits import find_split, run_steps
 
 WHOLE = 'whole'
 SPLIT_GRADIENTS = ('sum', 'mean')
@@ -66,11 +66,11 @@ class BranchedBackbone(BaseModule):
             self.trunk = trunk
             self.branches = ModuleList(nn.Identity() for _ in backbones)
         else:
-            self.split = find_split(FAMILIES, trunk, split)
+            self.split = find_split(trunk, split)
             self.trunk = self.split.cut_trunk(trunk)
             tops = [MODELS.build(copy.deepcopy(backbone)) for backbone in backbones]
             # Each its own: a deeper branch has more steps above the same point.
-            self.splits = [find_split(FAMILIES, top, split) for top in tops]
+            self.splits = [find_split(top, split) for top in tops]
             self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
         parts = (self.trunk, *self.branches)
         # A whole backbone loads its own, as stock: it may have to convert or to resize them.
@@ -208,9 +208,9 @@ def pretrained_entries(part: nn.Module) -> list[ConfigDict]:
 
 
 def init_entries(part: nn.Module) -> list[ConfigDict]:
-    """The entries of a part's ``init_cfg``, which may be none, one or a list."""
+    """The entries of a part's ``init_cfg``, which may be none, one or several."""
     cfgs = getattr(part, 'init_cfg', None) or []
-    return cfgs if isinstance(cfgs, list) else [cfgs]
+    return [cfgs] if isinstance(cfgs, dict) else list(cfgs)
 
 
 def take_pretrained(part: nn.Module) -> ConfigDict | None:

@@ -14,11 +14,6 @@ from torch import Tensor
 from ...errors import UserError
 
 
-def gaussian_ramp_up(progress: Tensor, end: float) -> Tensor:
-    """``exp(-5 (1 - min(t, end) / end)^2)``: 0.0067 at the start, 1 from ``end`` on."""
-    return (-5 * (1 - progress / end).clamp(min=0) ** 2).exp()
-
-
 @TASK_UTILS.register_module()
 @dataclass(frozen=True)
 class GaussianRampUp:
@@ -39,5 +34,5 @@ class GaussianRampUp:
             raise UserError(f'GaussianRampUp: end={self.end} must be a share in (0, 1].')
 
     def __call__(self, progress: Tensor) -> Tensor:
-        """The factor at this progress, a scalar tensor."""
-        return gaussian_ramp_up(progress, self.end)
+        """``exp(-5 (1 - min(t, end) / end)^2)``: 0.0067 at the start, 1 from ``end`` on."""
+        return (-5 * (1 - progress / self.end).clamp(min=0) ** 2).exp()

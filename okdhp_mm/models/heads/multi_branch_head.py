@@ -15,7 +15,15 @@ from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchFeatures, BranchOutputs, Sizes, Targets, branch_name
+from ...structures import (
+    ENSEMBLE,
+    BranchFeatures,
+    BranchOutputs,
+    Sizes,
+    Targets,
+    branch_name,
+    output_name,
+)
 from ..readouts import Readout, readout_of
 from ..taps import Tap
 
@@ -255,11 +263,6 @@ class MultiBranchHead(BaseHead):
         labelled = to_numpy(targets.weights) > 0
         accuracy = self.readout.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
-
-
-def output_name(output: int | str) -> str:
-    """The name under which a deployed output, an index or 'ensemble', is reported."""
-    return output if output == ENSEMBLE else branch_name(output)
 
 
 def check_penultimate(sizes: Sizes, asking: str) -> None:

@@ -40,3 +40,10 @@ def test_every_parameter_learns(outputs):
 def test_no_width_is_refused():
     with pytest.raises(UserError, match='mid_channels=0 must be at least 1'):
         FeatureFusion(C, M, K, branch_channels=(C,) * M, mid_channels=0)
+
+
+def test_one_initialisation_may_stand_without_a_list():
+    config = dict(type='Constant', layer='Conv2d', val=0.5)
+    fusion = FeatureFusion(C, M, K, branch_channels=(C,) * M, init_cfg=config)
+    fusion.init_weights()
+    assert (fusion.fuse[3].weight == 0.5).all()

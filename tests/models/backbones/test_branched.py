@@ -323,6 +323,15 @@ def test_loading_pretrained_weights_equals_what_the_stock_backbone_does(weights_
     )
 
 
+def test_several_initialisations_may_stand_in_a_tuple(weights_file):
+    file, state = weights_file(resnet())
+    zeros = dict(type='Constant', layer='Conv2d', val=0)
+    backbone = branched(resnet(init_cfg=(pretrained(file), zeros)), 'layer2')
+    backbone.init_weights()
+    ours = weights_of(backbone, 1)
+    assert all(torch.equal(ours[name], value) for name, value in state.items())
+
+
 PVT = dict(
     type='PyramidVisionTransformer',
     embed_dims=8,

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones import BranchedBackbone
-from okdhp_mm.models.backbones.splits import FAMILIES, split_points
+from okdhp_mm.models.backbones.splits import split_points
 
 
 def lite_hrnet(module_type='LITE', **extra):
@@ -207,14 +207,14 @@ def test_gradients_are_those_of_the_stock_networks_and_add_up_in_the_trunk(name)
 @pytest.mark.parametrize('name', [n for n in NETWORKS if ' ' not in n])
 def test_the_points_told_are_all_points_there_are(name):
     config, points = NETWORKS[name]
-    told = split_points(FAMILIES, build(config))
+    told = split_points(build(config))
     assert set(points) <= set(told)
     with pytest.raises(UserError, match=', '.join(f"'{point}'" for point in told)):
         branched(config, 'nowhere')
 
 
 def test_a_network_without_a_family_has_no_points():
-    assert split_points(FAMILIES, build(dict(type='AlexNet'))) == []
+    assert split_points(build(dict(type='AlexNet'))) == []
 
 
 FREEZING = {

@@ -1,27 +1,8 @@
 """Where stock backbones can be cut: one file per family."""
 
-from .base import Split, SplitFamily, Step, find_family, find_split, run_steps, split_points
+from .base import Split, SplitFamily, State, Step, run_steps
 from .chain import ChainSplit, Link
-from .cspnext import CSPNeXtSplit
-from .hourglass import HourglassSplit
-from .hrnet import HRNetSplit
-from .litehrnet import LiteHRNetSplit
-from .mobilenet import MobileNetSplit
-from .resnet import ResNetSplit
-from .shufflenet import ShuffleNetSplit
-from .stacked_hourglass import StackedHourglassSplit
-
-FAMILIES: tuple[SplitFamily, ...] = (
-    HRNetSplit(),
-    LiteHRNetSplit(),
-    ResNetSplit(),
-    MobileNetSplit(),
-    ShuffleNetSplit(),
-    CSPNeXtSplit(),
-    HourglassSplit(),
-    StackedHourglassSplit(),
-)
-"""Every family that knows how to be cut. Add yours here; CONTRIBUTING.md shows how."""
+from .families import FAMILIES, find_family, find_split, split_points
 
 __all__ = [
     'FAMILIES',
@@ -29,6 +10,7 @@ __all__ = [
     'Link',
     'Split',
     'SplitFamily',
+    'State',
     'Step',
     'find_family',
     'find_split',

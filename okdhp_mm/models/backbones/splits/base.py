@@ -10,11 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-
-from ....errors import UserError
 
 Part = tuple[str, nn.Module, str]
 """A submodule: its path, its parent and its name there."""
@@ -38,30 +36,48 @@ class Step:
     freezable: int = -1
 
 
+class State(NamedTuple):
+    """What most families hand from step to step.
+
+    Attributes:
+        x: The feature map that the next step gets.
+        outs: Those so far that the stock forward returns.
+    """
+
+    x: Tensor
+    outs: tuple[Tensor, ...] = ()
+
+
 class SplitFamily(ABC):
     """A family of backbones whose forward is a sequence of steps.
 
-    The first step receives the images (B, 3, H, W); between steps runs a state of the family's
-    own choice; :meth:`features` turns the last one into what the stock forward returns.
+    The first step receives the images (B, 3, H, W); between steps runs a :class:`State`, or one of
+    the family's own choice; :meth:`features` turns the last one into what the stock forward
+    returns.
     """
 
     name: str
+    backbones: tuple[type[nn.Module], ...]
+    """The classes with this forward; what inherits the forward is of the family too."""
 
-    @abstractmethod
     def matches(self, backbone: nn.Module) -> bool:
         """Whether the steps below are this backbone's forward."""
+        return any(
+            isinstance(backbone, kind) and type(backbone).forward is kind.forward
+            for kind in self.backbones
+        )
 
     @abstractmethod
     def steps(self, backbone: nn.Module) -> tuple[Step, ...]:
         """The steps, in the order in which the stock forward takes them."""
 
-    @abstractmethod
     def features(self, state: Any) -> tuple[Tensor, ...]:
         """What the stock forward returns, from the state after the last step."""
+        return state.outs
 
-    @abstractmethod
     def shared(self, state: Any) -> Tensor:
         """The feature map with the highest resolution in a state between two steps."""
+        return state.x
 
     def trunk_stages(self, state: Any) -> int:
         """How many leading entries of :meth:`features` are heatmaps and done in this state."""
@@ -92,56 +108,6 @@ def run_steps(steps: Iterable[Step], part: nn.Module, state: Any) -> Any:
     for step in steps:
         state = step.run(part, state)
     return state
-
-
-def find_family(families: Iterable[SplitFamily], backbone: nn.Module) -> SplitFamily | None:
-    """The family that knows a backbone."""
-    return next((family for family in families if family.matches(backbone)), None)
-
-
-def split_points(families: Iterable[SplitFamily], backbone: nn.Module) -> list[str]:
-    """Where a backbone can be cut, besides 'whole'; the last step is no point."""
-    family = find_family(families, backbone)
-    return [step.name for step in family.steps(backbone)[:-1]] if family else []
-
-
-def find_split(families: Iterable[SplitFamily], backbone: nn.Module, point: str) -> Split:
-    """The family of a backbone, cut at the point that the user named.
-
-    Raises:
-        UserError: If no family knows the backbone, the point is not one of the family's, the
-            family does not account for all of the backbone's children, or stages above the
-            point are frozen.
-    """
-    kind = type(backbone).__name__
-    family = find_family(families, backbone)
-    if family is None:
-        known = ', '.join(family.name for family in families)
-        raise UserError(
-            f'split={point!r}: {kind} has no split points (known families: {known}); use '
-            "split='whole', which shares the whole backbone and gives every branch its own head."
-        )
-    steps = family.steps(backbone)
-    points = [step.name for step in steps[:-1]]
-    if point not in points:
-        valid = ', '.join(map(repr, [*points, 'whole']))
-        raise UserError(f'split={point!r} is not a split point of {kind}; valid are {valid}.')
-    claimed = owned_paths(steps)
-    present = {path for path, _, _ in parts(backbone, claimed)}
-    if claimed != present:
-        raise UserError(
-            f'{kind} has children that its split family {family.name} does not account for: '
-            f"{sorted(claimed ^ present)}; use split='whole'."
-        )
-    cut = points.index(point) + 1
-    lower, upper = steps[:cut], steps[cut:]
-    frozen = getattr(backbone, 'frozen_stages', -1)
-    if frozen > lower[-1].freezable:
-        raise UserError(
-            f'frozen_stages={frozen} reaches into the branches of split={point!r}; '
-            f'freeze at most {lower[-1].freezable} or split later.'
-        )
-    return Split(family, lower, upper)
 
 
 def owned_paths(steps: Iterable[Step]) -> set[str]:

@@ -8,14 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .base import SplitFamily, Step
-
-
-class State(NamedTuple):
-    """The feature map so far, and those that the stock forward returns."""
-
-    x: Tensor
-    outs: tuple[Tensor, ...] = ()
+from .base import SplitFamily, State, Step
 
 
 class Link(NamedTuple):
@@ -36,15 +29,6 @@ class Link(NamedTuple):
 class ChainSplit(SplitFamily):
     """Backbones that are chains, whose ``frozen_stages`` counts the steps after the first."""
 
-    backbones: tuple[type[nn.Module], ...]
-    """The classes whose forward is this chain; what inherits the forward is of the family too."""
-
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
-        return any(
-            isinstance(backbone, kind) and type(backbone).forward is kind.forward
-            for kind in self.backbones
-        )
-
     @abstractmethod
     def links(self, backbone: nn.Module) -> list[Link]:
         """The chain, from the images on."""
@@ -58,12 +42,6 @@ class ChainSplit(SplitFamily):
                 for i, link in enumerate(rest, 1)
             ),
         )
-
-    def features(self, state: State) -> tuple[Tensor, ...]:  # noqa: D102
-        return state.outs
-
-    def shared(self, state: State) -> Tensor:  # noqa: D102
-        return state.x
 
 
 def _name(link: Link) -> str:

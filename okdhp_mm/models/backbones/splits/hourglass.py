@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 from mmpose.models.backbones import HourglassNet
-from torch import Tensor, nn
+from torch import Tensor
 
-from .base import SplitFamily, Step
-
-
-class State(NamedTuple):
-    """The features that the next stack gets, and those that the stock forward returns."""
-
-    x: Tensor
-    outs: tuple[Tensor, ...] = ()
+from .base import SplitFamily, State, Step
 
 
 class HourglassSplit(SplitFamily):
@@ -26,9 +18,7 @@ class HourglassSplit(SplitFamily):
     """
 
     name = 'HourglassNet'
-
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
-        return isinstance(backbone, HourglassNet) and type(backbone).forward is HourglassNet.forward
+    backbones = (HourglassNet,)
 
     def steps(self, backbone: HourglassNet) -> tuple[Step, ...]:  # noqa: D102
         stacks = backbone.num_stacks
@@ -49,12 +39,6 @@ class HourglassSplit(SplitFamily):
                 for s in range(stacks)
             ),
         )
-
-    def features(self, state: State) -> tuple[Tensor, ...]:  # noqa: D102
-        return state.outs
-
-    def shared(self, state: State) -> Tensor:  # noqa: D102
-        return state.x
 
 
 def _run_stem(part: HourglassNet, images: Tensor) -> State:

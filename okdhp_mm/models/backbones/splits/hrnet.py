@@ -15,9 +15,7 @@ class HRNetSplit(SplitFamily):
     """HRNet, https://arxiv.org/abs/1902.09212. The features are one map per resolution."""
 
     name = 'HRNet'
-
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
-        return isinstance(backbone, HRNet) and type(backbone).forward is HRNet.forward
+    backbones = (HRNet,)
 
     def steps(self, backbone: HRNet) -> tuple[Step, ...]:  # noqa: D102
         stem = ('conv1', backbone.norm1_name, 'conv2', backbone.norm2_name, 'relu', 'layer1')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mmpose.models.backbones import LiteHRNet
-from torch import Tensor, nn
+from torch import Tensor
 
 from .base import SplitFamily, Step
 
@@ -17,9 +17,7 @@ class LiteHRNetSplit(SplitFamily):
     """Lite-HRNet, https://arxiv.org/abs/2104.06403. It has no ``frozen_stages``."""
 
     name = 'LiteHRNet'
-
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
-        return isinstance(backbone, LiteHRNet) and type(backbone).forward is LiteHRNet.forward
+    backbones = (LiteHRNet,)
 
     def steps(self, backbone: LiteHRNet) -> tuple[Step, ...]:  # noqa: D102
         stages = [

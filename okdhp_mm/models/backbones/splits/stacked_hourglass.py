@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..stacked_hourglass import StackedHourglass
-from .base import SplitFamily, Step
-
-
-class State(NamedTuple):
-    """The features that the next stack gets, and the heatmaps so far."""
-
-    x: Tensor
-    scores: tuple[Tensor, ...] = ()
+from .base import SplitFamily, State, Step
 
 
 class StackedHourglassSplit(SplitFamily):
     """StackedHourglass. The links behind a stack are part of it, so the trunk has them as well."""
 
     name = 'StackedHourglass'
-
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
-        return (
-            isinstance(backbone, StackedHourglass)
-            and type(backbone).forward is StackedHourglass.forward
-        )
+    backbones = (StackedHourglass,)
 
     def steps(self, backbone: StackedHourglass) -> tuple[Step, ...]:  # noqa: D102
         stacks = (
@@ -36,14 +23,8 @@ class StackedHourglassSplit(SplitFamily):
         )
         return (Step('stem', ('stem',), _run_stem), *stacks)
 
-    def features(self, state: State) -> tuple[Tensor, ...]:  # noqa: D102
-        return state.scores
-
-    def shared(self, state: State) -> Tensor:  # noqa: D102
-        return state.x
-
     def trunk_stages(self, state: State) -> int:  # noqa: D102
-        return len(state.scores)
+        return len(state.outs)
 
 
 def _run_stem(part: StackedHourglass, images: Tensor) -> State:
@@ -53,4 +34,4 @@ def _run_stem(part: StackedHourglass, images: Tensor) -> State:
 
 def _run_stack(part: StackedHourglass, state: State, path: str) -> State:
     x, score = part.get_submodule(path)(state.x)
-    return State(x, (*state.scores, score))
+    return State(x, (*state.outs, score))
