@@ -17,14 +17,13 @@ from torch import nn
 from .config_file import read_config
 from .engine import layer_decay
 from .errors import UserError, told
-from .export import ESTIMATOR
+from .export import ESTIMATOR, STOCK_ESTIMATOR, flop_analyzer
 from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
-from .models.backbones.splits import FAMILIES, split_points
-from .split_choice import half_way
+from .models.backbones.splits import find_family, split_points
+from .models.readouts import readout_of
 
-STOCK_ESTIMATOR = 'TopdownPoseEstimator'
 TENSORBOARD = 'TensorboardVisBackend'
 
 
@@ -58,7 +57,7 @@ def convert_config(
     method: str | None = None,
     teacher: Sequence[str] | None = None,
 ) -> Conversion:
-    """Write a training config for a stock config, after building its model once.
+    """Write a training config for a stock config, after building both models once.
 
     Args:
         stock: Path of the stock config, or its name, 'mmpose::...'.
@@ -85,17 +84,19 @@ def convert_config(
     cfg = read_stock(stock if external else os.path.abspath(stock))
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     teacher = [os.path.abspath(file) for file in teacher or ()]
-    trained = build(training_model(cfg, branches, split or WHOLE, method, teacher), stock)
+    model = training_model(cfg, branches, method, teacher)
     network = build(cfg.model, stock)
-    if split is None:
-        split = half_way(network)
-        trained = build(training_model(cfg, branches, split, method, teacher), stock)
+    # Before a split is looked for: a head that no branch can have has none.
+    readout_of(network.head)
+    # The method may have its own split, and its own branches.
+    split = model.get('split') or split or half_way(network)
+    trained = build(model | dict(split=split), stock)
+    branches = len(trained.head.branches)
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
-    branches = len(trained.head.branches)  # the method may have its own
     out.write_text(config_text(cfg, base, branches, split, method, teacher))
-    points = split_points(FAMILIES, network.backbone)
+    points = split_points(network.backbone)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
     return Conversion(out, branches, split, points, *sizes)
 
@@ -129,15 +130,34 @@ def build(model: dict, stock: str) -> nn.Module:
         return MODELS.build(copy.deepcopy(model))
 
 
-def training_model(
-    cfg: Config, branches: int, split: str, method: str | None, teacher: Sequence[str]
-) -> dict:
-    """The stock model, multiplied.
+def half_way(network: nn.Module) -> str:
+    """The split point with about half of the network's multiply-adds below it, or 'whole'.
+
+    Raises:
+        UserError: If the network cannot take images of its codec's size.
+    """
+    family = find_family(network.backbone)
+    if family is None:
+        return WHOLE
+    width, height = network.head.decoder.input_size
+    images = f'images of {width}x{height}, the input_size of its codec'
+    with told(f'The network cannot take {images}', (RuntimeError,)):
+        flops = flop_analyzer(network).by_module()
+    below, shares = 0, {}
+    for step in family.steps(network.backbone):
+        below += sum(flops[f'backbone.{path}'] for path in step.children)
+        shares[step.name] = below / flops['']
+    shares[WHOLE] = shares.pop(step.name)  # after the last step
+    return min(shares, key=lambda point: abs(shares[point] - 0.5))
+
+
+def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequence[str]) -> dict:
+    """The stock model, multiplied; where its branches part is for the method or others to say.
 
     Raises:
         UserError: If the method needs a teacher, or has no use for the given one.
     """
-    model = cfg.model | dict(type=ESTIMATOR, branches=branches, split=split)
+    model = cfg.model | dict(type=ESTIMATOR, branches=branches)
     if method:
         apply_method(model, method)
     aggregator = model.get('aggregator') or {}

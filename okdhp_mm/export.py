@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import init_default_scope
+from mmengine.registry import Registry, init_default_scope
 from mmengine.runner import Runner
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import (
     DATA_SAMPLERS,
     DATASETS,
@@ -46,23 +47,18 @@ from .checkpoint import load_checkpoint
 from .config_file import drop_pretrained, imports_of, section
 from .engine import layer_decay
 from .errors import UserError
+from .models import OKDHPTopdownPoseEstimator
 from .models.aggregators import without_teachers
 from .models.fan_out import check_branched
 from .models.readouts import readout_of
 from .models.student import config_branches, student_name
 from .structures import ENSEMBLE, branch_name
 
-ESTIMATOR = 'OKDHPTopdownPoseEstimator'
+CONFIG, CHECKPOINT = 'student.py', 'student.pth'
+ESTIMATOR, STOCK_ESTIMATOR = OKDHPTopdownPoseEstimator.__name__, TopdownPoseEstimator.__name__
 OWN_MODEL_KEYS = (
-    'branches',
-    'split',
-    'split_gradient',
-    'aggregator',
-    'distiller',
-    'symmetry_noise',
-    'views',
-    'averaged',
-    'freeze_backbone',
+    inspect.signature(OKDHPTopdownPoseEstimator).parameters.keys()
+    - inspect.signature(TopdownPoseEstimator).parameters.keys()
 )
 OWN_TEST_KEYS = ('branch', 'report', 'averaged')
 LOCAL = 'LocalVisBackend'
@@ -137,7 +133,7 @@ def export_student(
             does not fit, is unsafe or holds no numbers, the config names no data to test or
             validate on, or a student is already there.
     """
-    files = Path(out_dir) / 'student.py', Path(out_dir) / 'student.pth'
+    files = Path(out_dir) / CONFIG, Path(out_dir) / CHECKPOINT
     present = [str(file) for file in files if file.exists()]
     if present and not force:
         raise UserError(f'{" and ".join(present)} exist already; --force overwrites them.')
@@ -220,7 +216,7 @@ def stock_model(model: ConfigDict) -> ConfigDict:
     stock = copy.deepcopy(model)
     for key in OWN_MODEL_KEYS:
         stock.pop(key, None)
-    stock['type'] = 'TopdownPoseEstimator'
+    stock['type'] = STOCK_ESTIMATOR
     for key in OWN_TEST_KEYS:
         (stock.get('test_cfg') or {}).pop(key, None)
     # The student brings its weights; it must not download others.
@@ -246,11 +242,11 @@ def student_config(cfg: Config, branch: int) -> Config:
     for key in [key for key, value in student.model.items() if value is None]:
         student.model.pop(key)
     hooks = student.get('default_hooks', {})
-    for name in [name for name, hook in hooks.items() if hook and _is_own(HOOKS, hook['type'])]:
+    for name in [name for name, hook in hooks.items() if hook and _is_ours(hook['type'], HOOKS)]:
         hooks.pop(name)
     if student.get('custom_hooks'):
         student.custom_hooks = [
-            hook for hook in student.custom_hooks if not _is_own(HOOKS, hook['type'])
+            hook for hook in student.custom_hooks if not _is_ours(hook['type'], HOOKS)
         ]
     for key in ('val_evaluator', 'test_evaluator'):
         if student.get(key):
@@ -266,7 +262,7 @@ def student_config(cfg: Config, branch: int) -> Config:
         student.pop(key, None)
     for key in [key for key in student if key not in RUNNER_KEYS]:
         # What only other entries of the config refer to, e.g. a preset.
-        if any(_is_ours(kind) for _, kind in _types(student[key])):
+        if __package__ in _packages(student[key]):
             student.pop(key)
     for path, kind in _types(student.to_dict()):
         if _is_ours(kind) and path != OWN_BACKBONE:
@@ -286,7 +282,7 @@ def student_config(cfg: Config, branch: int) -> Config:
 
 def needs_package(model: ConfigDict) -> bool:
     """Whether a student's model can be built only where this package is installed."""
-    return _is_own(MODELS, model.backbone.type)
+    return _is_ours(model.backbone.type, MODELS)
 
 
 def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
@@ -330,13 +326,21 @@ def check_equal(trained: nn.Module, student: nn.Module, branch: int) -> None:
 
 def complexity(model: nn.Module) -> Complexity:
     """Parameters and multiply-adds at the codec's input size."""
+    parameters = sum(p.numel() for p in model.parameters())
+    return Complexity(parameters=parameters, flops=flop_analyzer(model).total())
+
+
+def flop_analyzer(model: nn.Module) -> FlopAnalyzer:
+    """What counts a stock network's multiply-adds, at the codec's input size.
+
+    The network is put in evaluation mode, and does not decode any more.
+    """
     width, height = model.head.decoder.input_size
     model.eval()
     model.forward = model._forward  # as mmpose's get_flops does: heatmaps without decoding
-    analyzer = FlopAnalyzer(model, (torch.zeros(1, 3, height, width),))
+    analyzer = FlopAnalyzer(model, torch.zeros(1, 3, height, width))
     # Additions and batch norms, which it does not count, are no news.
-    analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    return Complexity(parameters=sum(p.numel() for p in model.parameters()), flops=analyzer.total())
+    return analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
 
 
 def dataset_meta(config: Config, meta: dict) -> dict:
@@ -360,30 +364,21 @@ def _plain(value: Any) -> Any:
 def _stock_evaluator(evaluator: Any) -> Any:
     if isinstance(evaluator, (list, tuple)):
         return [_stock_evaluator(entry) for entry in evaluator]
-    return evaluator['metric'] if _is_own(METRICS, evaluator['type']) else evaluator
+    return evaluator['metric'] if _is_ours(evaluator['type'], METRICS) else evaluator
 
 
-def _found(registry, kind: Any) -> Any:
-    return registry.get(kind) if isinstance(kind, str) else kind
+def _is_ours(kind: Any, *registries: Registry) -> bool:
+    return __package__ in _packages(dict(type=kind), *registries)
 
 
-def _is_own(registry, kind: Any) -> bool:
-    found = _found(registry, kind)
-    return found is not None and _is_own_module(found.__module__)
-
-
-def _packages(value: Any) -> set[str]:
-    """Packages that the types in a part of a config come from."""
-    found = (_found(registry, kind) for _, kind in _types(value) for registry in REGISTRIES)
+def _packages(value: Any, *registries: Registry) -> set[str]:
+    """Packages that the types in a part of a config come from; names are of any registry."""
+    found = (
+        registry.get(kind) if isinstance(kind, str) else kind
+        for _, kind in _types(value)
+        for registry in registries or REGISTRIES
+    )
     return {entry.__module__.split('.')[0] for entry in found if entry is not None}
-
-
-def _is_ours(kind: Any) -> bool:
-    return any(_is_own(registry, kind) for registry in REGISTRIES)
-
-
-def _is_own_module(name: str) -> bool:
-    return name.split('.')[0] == __package__
 
 
 def _types(value: Any, path: str = 'cfg'):

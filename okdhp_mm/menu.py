@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmpose.apis import init_model
 from torch import nn
 
 from .checkpoint import safe_loader
 from .config_file import check_data, section
+from .deploy.student import load_student
 from .engine.summary import main_metric
 from .errors import UserError
 from .export import Export, branch_to_export, export_student
@@ -92,7 +92,7 @@ def score_branches(
     cfg = Config(cfg.to_dict())
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
     cfg.resume = False  # or a resumed training's config would resume it
-    cfg.model.setdefault('test_cfg', {}).update(branch=0, report='all')
+    cfg.model.test_cfg = dict(cfg.model.get('test_cfg') or {}, branch=0, report='all')
     with safe_loader(), without_teachers():
         figures = Runner.from_cfg(cfg).test()
     metric, _ = main_metric(cfg, figures)
@@ -111,9 +111,7 @@ def latencies(exports: Sequence[Export]) -> list[float]:
     On one thread, whose own time others cannot take. The students take turns after one round of
     warm-up, so that what else the machine does slows all of them alike.
     """
-    models = [
-        init_model(str(export.config), str(export.checkpoint), device='cpu') for export in exports
-    ]
+    models = [load_student(export.config.parent) for export in exports]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from .config_file import imports_of, read_config
 from .errors import UserError
-from .models import OKDHPTopdownPoseEstimator
+from .export import ESTIMATOR
 
 PACKAGE = Path(__file__).parent
 FOLDER = Path('configs', '_base_', 'methods')
@@ -60,7 +60,7 @@ def apply_method(model: dict, name: str) -> None:
         UserError: If there is no such method, its file cannot be read or defines none, or the
             model has no branches.
     """
-    if model.get('type') != OKDHPTopdownPoseEstimator.__name__:
+    if model.get('type') != ESTIMATOR:
         raise UserError(
             f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
             'branches; tools/okdhp_config.py makes a training config of a stock one.'

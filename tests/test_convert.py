@@ -14,11 +14,10 @@ from mmpose.registry import METRICS, MODELS
 from torch import nn
 
 from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.convert import convert_config
+from okdhp_mm.convert import convert_config, half_way
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import check_equal, stock_model, student_config, student_state
 from okdhp_mm.models.student import student_name
-from okdhp_mm.split_choice import half_way
 
 ROOT = Path(__file__).parents[1]
 COCO = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
@@ -327,6 +326,30 @@ def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_p
     assert convert_config(stock(ALEXNET), tmp_path / 'alexnet.py').split == 'whole'
 
 
+HOURGLASS = """
+model['backbone'] = dict(
+    type='StackedHourglass', num_stacks=3, num_keypoints=17, feat_channels=16, depth=2)
+model['head'].update(
+    type='CPMHead', in_channels=17, num_stages=3, deconv_out_channels=None, final_layer=None)
+"""
+
+
+def test_a_head_without_parameters_leaves_branches_what_the_split_gives_them(stock, tmp_path):
+    done = convert_config(stock(HOURGLASS), tmp_path / 'own.py', branches=2)
+    assert done.split == 'stack1'
+    check_training_and_export(Config.fromfile(done.config))
+    with pytest.raises(UserError, match='nothing of its own'):
+        convert_config(stock(HOURGLASS), tmp_path / 'whole.py', split='whole')
+
+
+def test_the_split_of_a_method_is_the_one_that_is_told(stock, tmp_path):
+    (tmp_path / 'early.py').write_text("method = dict(split='stem', branches=2)\n")
+    done = convert_config(stock(), tmp_path / 'own.py', method=str(tmp_path / 'early.py'))
+    assert (done.split, done.branches) == ('stem', 2)
+    assert done.config.read_text().startswith('# stock: 2 branches above stem.')
+    assert Config.fromfile(done.config).model.split == 'stem'
+
+
 # -------------------------------------------------------------------------------- refused
 
 
@@ -351,6 +374,14 @@ def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_p
         (
             "codec.update(type='UDPHeatmap', heatmap_type='combined')",
             "heatmap_type='combined'.*use 'gaussian'",
+        ),
+        (
+            "model['head']['in_channels'] = 63",
+            'cannot take images of 64x64, the input_size of its codec .*63 channels',
+        ),
+        (
+            f'{HOURGLASS}\ncodec.update(input_size=(72, 72), heatmap_size=(18, 18))',
+            'the input size 72x72 must be a multiple of 16',
         ),
         ("model['backbone']['type'] = 'ResNest'", 'cannot be built here.*ResNest'),
         ('raise RuntimeError("from the config")', 'cannot be inherited.*from the config'),

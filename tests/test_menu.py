@@ -95,6 +95,14 @@ def test_the_config_of_a_resumed_training_needs_no_training_data(trained, tmp_pa
     assert all(0 <= score <= 1 for score in scores)
 
 
+def test_a_model_that_says_nothing_of_tests_is_scored(trained, tmp_path):
+    cfg, checkpoint = trained
+    cfg = Config(cfg.to_dict())
+    cfg.model.test_cfg = None
+    _, scores = menu.score_branches(cfg, checkpoint, 2, tmp_path)
+    assert all(0 <= score <= 1 for score in scores)
+
+
 @pytest.mark.parametrize('named', ['coco/AP', 'auto'])
 def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tmp_path, named):
     cfg = Config(trained[0].to_dict())
@@ -133,9 +141,9 @@ def test_force_overwrites_what_is_there(trained, tmp_path):
 
 def test_latencies_are_the_fastest_of_rounds_in_which_the_students_take_turns(monkeypatch):
     turns = []
-    monkeypatch.setattr(menu, 'init_model', lambda config, checkpoint, device: config)
+    monkeypatch.setattr(menu, 'load_student', lambda folder: folder.name)
     monkeypatch.setattr(menu, 'seconds', lambda model: turns.append(model) or len(turns) / 1000)
-    exports = [SimpleNamespace(config=name, checkpoint='') for name in 'ab']
+    exports = [SimpleNamespace(config=Path(name, 'student.py')) for name in 'ab']
     assert menu.latencies(exports) == [3, 4], 'the first round warms up'
     assert turns == ['a', 'b'] * (1 + menu.ROUNDS)
 
@@ -147,10 +155,10 @@ def test_a_latency_is_that_of_one_thread_and_not_what_others_take(monkeypatch):
 
     threads, before = [], torch.get_num_threads()
     asleep.head = SimpleNamespace(decoder=SimpleNamespace(input_size=(8, 8)))
-    monkeypatch.setattr(menu, 'init_model', lambda *_, device: asleep)
+    monkeypatch.setattr(menu, 'load_student', lambda _: asleep)
     try:
         torch.set_num_threads(2)
-        (milliseconds,) = menu.latencies([SimpleNamespace(config='', checkpoint='')])
+        (milliseconds,) = menu.latencies([SimpleNamespace(config=Path('student.py'))])
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -60,7 +60,7 @@ def config_from(args: argparse.Namespace):
             badcase.metric = section(cfg, key, '--badcase')
     if args.dump:
         evaluators = section(cfg, 'test_evaluator', '--dump')
-        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
     return cfg
 

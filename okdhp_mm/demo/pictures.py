@@ -12,6 +12,9 @@ from ..figures import KEYPOINTS, SKELETON
 from ..visualization import draw_pose
 from ..visualization.ink import BLUE, FAINT, GAP, PAPER, TEXT_HEIGHT, text_width, write
 
+BARS_WIDTH = 480
+"""Of their picture, in pixels."""
+
 
 def prediction_sheet(
     images: Sequence[np.ndarray],
@@ -22,9 +25,6 @@ def prediction_sheet(
     *,
     columns: int = 4,
     height: int = 220,
-    threshold: float = 0.3,
-    skeleton: Sequence[tuple[int, int]] = SKELETON,
-    keypoint_names: Sequence[str] = KEYPOINTS,
 ) -> np.ndarray:
     """A grid of figures, each as a pair: the truth beside the prediction.
 
@@ -36,14 +36,11 @@ def prediction_sheet(
         scores: N arrays (K,), confidence of the prediction.
         columns: pairs in a row.
         height: of each image on the sheet, in pixels.
-        threshold: the least score that is shown.
-        skeleton: pairs of keypoint indices joined by a line.
-        keypoint_names: K names; the words 'left' and 'right' choose the colour.
 
     Returns:
         The sheet, uint8, BGR.
     """
-    style = {'skeleton': skeleton, 'keypoint_names': keypoint_names}
+    style = {'skeleton': SKELETON, 'keypoint_names': KEYPOINTS}
     pairs = []
     for image, truth, flags, points, confidence in zip(
         images, ground_truth, visibility, keypoints, scores, strict=True
@@ -51,32 +48,27 @@ def prediction_sheet(
         zoom = height / image.shape[0]
         large = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
         left = draw_pose(large, _zoomed(truth, zoom), flags, threshold=1, **style)
-        right = draw_pose(large, _zoomed(points, zoom), confidence, threshold=threshold, **style)
+        right = draw_pose(large, _zoomed(points, zoom), confidence, **style)
         gap = np.full((large.shape[0], 2, 3), PAPER, np.uint8)
         pairs.append(_captioned(np.hstack((left, gap, right)), ('truth', 'prediction')))
     return _grid(pairs, columns)
 
 
-def score_bars(
-    scores: Mapping[str, float], *, width: int = 480, limit: float | None = None
-) -> np.ndarray:
+def score_bars(scores: Mapping[str, float]) -> np.ndarray:
     """Horizontal bars, one per named score.
 
     Args:
-        scores: name -> value of at least 0.
-        width: of the picture in pixels.
-        limit: the value of a full bar; None takes the greatest score.
+        scores: name -> value from 0 to 1.
 
     Returns:
         The picture, uint8, BGR.
     """
-    full = limit or max(scores.values()) or 1.0
     gutter = 24 + max(text_width(name) for name in scores)
-    room = width - gutter - 70
-    sheet = np.full((GAP + 30 * len(scores), width, 3), PAPER, np.uint8)
+    room = BARS_WIDTH - gutter - 70
+    sheet = np.full((GAP + 30 * len(scores), BARS_WIDTH, 3), PAPER, np.uint8)
     for row, (name, score) in enumerate(scores.items()):
         y = GAP + 30 * row
-        end = gutter + round(room * min(score / full, 1.0))
+        end = gutter + round(room * score)
         write(sheet, name, (12, y + 16))
         cv2.rectangle(sheet, (gutter, y), (gutter + room, y + 20), (238, 236, 236), -1)
         cv2.rectangle(sheet, (gutter, y), (end, y + 20), BLUE, -1)

@@ -23,15 +23,17 @@ from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import DATASETS
 
+from ..engine.heatmap_strips import draw_strips
 from ..errors import told
 from ..export import Export, export_student, student_config
 from ..figures import KEYPOINTS, write_coco
 from ..structures import ENSEMBLE, branch_name
-from ..visualization import heatmap_strip
 from .pictures import prediction_sheet, score_bars
 
 NUM_TRAIN, NUM_VAL = 1000, 200
 AP = 'coco/AP'
+PREDICTIONS_SHOWN = 8
+FIGURE_SHOWN = 3
 KEYPOINTS_SHOWN = ('left_wrist', 'right_elbow', 'left_knee')
 
 
@@ -106,7 +108,7 @@ def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
         )
         draw_predictions(cfg, export, out_dir / 'predictions.jpg')
         draw_heatmaps(cfg, model, out_dir / 'heatmaps.jpg')
-        write_image(out_dir / 'scores.png', score_bars(scores, limit=1.0))
+        write_image(out_dir / 'scores.png', score_bars(scores))
     return scores
 
 
@@ -130,7 +132,7 @@ def train(cfg: Config, work_dir: Path, title: str) -> tuple[torch.nn.Module, dic
     return runner.model, progress.metrics
 
 
-def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) -> None:
+def draw_predictions(cfg: Config, export: Export, file: Path) -> None:
     """Run the exported student through mmpose's inferencer and draw what it finds."""
     inferencer = MMPoseInferencer(
         pose2d=str(export.config),
@@ -139,9 +141,9 @@ def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) ->
         device=get_device(),
     )
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
-    infos = [dataset.get_data_info(i) for i in range(count)]
+    infos = [dataset.get_data_info(i) for i in range(PREDICTIONS_SHOWN)]
     images = [cv2.imread(info['img_path']) for info in infos]
-    results = list(inferencer([info['img_path'] for info in infos], batch_size=count))
+    results = list(inferencer([info['img_path'] for info in infos], batch_size=len(infos)))
     found = [result['predictions'][0][0] for result in results]
     sheet = prediction_sheet(
         images,
@@ -153,26 +155,11 @@ def draw_predictions(cfg: Config, export: Export, file: Path, count: int = 8) ->
     write_image(file, sheet)
 
 
-@torch.no_grad()
-def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path, index: int = 3) -> None:
+def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path) -> None:
     """Draw every branch's heatmaps of one figure beside the ensemble's and the target's."""
-    dataset = cfg.val_dataloader.dataset.copy()
-    augmentations = ('RandomFlip', 'RandomBBoxTransform', 'RandomHalfBody')
-    # The training pipeline without its randomness also makes the target.
-    dataset.pipeline = [s for s in cfg.train_pipeline if s['type'] not in augmentations]
-    batch = pseudo_collate([DATASETS.build(dataset)[index]])
-    crop = batch['inputs'][0].permute(1, 2, 0).numpy()
-    model.eval()
-    data = model.data_preprocessor(batch, training=False)
-    outputs = model.head.outputs(model.backbone(data['inputs']))
-    strip = heatmap_strip(
-        crop,
-        branch_heatmaps=outputs.finals[:, 0].cpu().numpy(),
-        ensemble=outputs.ensemble[0].cpu().numpy(),
-        target=batch['data_samples'][0].gt_fields.heatmaps.numpy(),
-        keypoint_indices=[KEYPOINTS.index(name) for name in KEYPOINTS_SHOWN],
-        keypoint_names=KEYPOINTS,
-    )
+    batch = pseudo_collate([DATASETS.build(cfg.val_dataloader.dataset)[FIGURE_SHOWN]])
+    shown = [KEYPOINTS.index(name) for name in KEYPOINTS_SHOWN]
+    (strip,) = draw_strips(model.eval(), batch, shown, KEYPOINTS)
     write_image(file, strip)
 
 

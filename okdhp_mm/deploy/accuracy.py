@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from ..config_file import check_data
 from ..errors import UserError
-from .check import BATCH, stock_instances
-from .graph import map_names
+from .check import Graph
 
 
 @dataclass(frozen=True)
@@ -45,32 +44,6 @@ class Loss:
         return f'{", ".join(changes)}, without flip test; {moved}'
 
 
-class GraphPoses:
-    """Poses by a student's graph, whether it decodes or gives maps for the stock decoder.
-
-    Args:
-        student: The stock estimator that was exported.
-        model: The serialised graph.
-    """
-
-    def __init__(self, student: nn.Module, model: bytes):
-        # Here, so that the tools start where it is missing, and say so.
-        import onnxruntime
-
-        self.student = student
-        self.session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
-        self.names = [output.name for output in self.session.get_outputs()]
-
-    def __call__(self, crops: Tensor) -> list[InstanceData]:
-        """Keypoints (1, K, 2) in pixels of the input and their scores (1, K), of N crops."""
-        arrays = self.session.run(None, {'input': crops.numpy()})
-        outputs = dict(zip(self.names, arrays, strict=True))
-        if 'keypoints' not in outputs:
-            return stock_instances(self.student, [outputs[n] for n in map_names(self.student)])
-        poses = zip(outputs['keypoints'], outputs['scores'], strict=True)
-        return [InstanceData(keypoints=k[None], keypoint_scores=s[None]) for k, s in poses]
-
-
 def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
     """Compare two graphs, on crops and, where the config's test data are there, by its metric.
 
@@ -80,11 +53,8 @@ def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
         other: Another one.
         crops: Normalised inputs, (N, 3, H, W).
     """
-    graphs = [GraphPoses(student, each) for each in (model, other)]
-    places = [
-        np.concatenate([p.keypoints for batch in crops.split(BATCH) for p in graph(batch)])
-        for graph in graphs
-    ]
+    graphs = [Graph(student, each) for each in (model, other)]
+    places = [graph.poses(crops)[0] for graph in graphs]
     moved = np.linalg.norm(places[0] - places[1], axis=-1)
     try:
         check_data(student.cfg, 'test')
@@ -95,7 +65,7 @@ def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
 
 
 @torch.no_grad()
-def metric(student: nn.Module, graph: GraphPoses) -> dict[str, float]:
+def metric(student: nn.Module, graph: Graph) -> dict[str, float]:
     """What a graph achieves on the test data of its student's config, without a flip test.
 
     Args:
@@ -108,6 +78,10 @@ def metric(student: nn.Module, graph: GraphPoses) -> dict[str, float]:
     for batch in track(loader, 'test data'):
         data = student.data_preprocessor(batch, training=False)
         samples = data['data_samples']
-        student.add_pred_to_datasample(graph(data['inputs']), None, samples)
+        found = [
+            InstanceData(keypoints=keypoints[None], keypoint_scores=scores[None])
+            for keypoints, scores in zip(*graph.poses(data['inputs']), strict=True)
+        ]
+        student.add_pred_to_datasample(found, None, samples)
         evaluator.process(samples, batch)
     return evaluator.evaluate(len(loader.dataset))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..figures import draw_figure
-from .graph import DECODED, StudentGraph
+from .graph import DECODED, StudentGraph, map_names
 from .infer import image_files, read_images
 
 TOLERANCE = 0.05
@@ -95,13 +94,55 @@ def crops_of(student: nn.Module, folder: str | None) -> Tensor:
         UserError: If there are no pictures in the folder that can be read.
     """
     pipeline = Compose(student.cfg.test_dataloader.dataset.pipeline)
-    images = _drawn() if folder is None else _read(Path(folder))
+    images = _drawn() if folder is None else read_pictures(Path(folder))
     samples = []
     for image in images:
         height, width = image.shape[:2]
         person = dict(bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1))
         samples.append(pipeline(dict(img=image, **person, **student.dataset_meta)))
     return student.data_preprocessor(pseudo_collate(samples), training=False)['inputs']
+
+
+def read_pictures(folder: Path) -> Iterator[np.ndarray]:
+    """The first 200 pictures in a folder that can be read.
+
+    Raises:
+        UserError: If there are none.
+    """
+    for _, image in read_images(image_files(folder)[:MOST]):
+        yield image
+
+
+class Graph:
+    """A student's graph in onnxruntime.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: The serialised graph.
+    """
+
+    def __init__(self, student: nn.Module, model: bytes):
+        # Here, so that the tools start where it is missing, and say so.
+        import onnxruntime
+
+        self.student = student
+        self.session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def outputs(self, crops: Tensor) -> dict[str, np.ndarray]:
+        """What it gives of N crops, by name."""
+        parts = [self.session.run(None, {'input': b.numpy()}) for b in crops.split(BATCH)]
+        return dict(zip(self.names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+    def decoded(self, outputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The keypoints (N, K, 2) and scores (N, K) among its outputs, or of the maps there."""
+        if DECODED[0] in outputs:
+            return tuple(outputs[name] for name in DECODED)
+        return stock_poses(self.student, [outputs[name] for name in map_names(self.student)])
+
+    def poses(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (N, K, 2) in pixels of the input and their scores (N, K), of N crops."""
+        return self.decoded(self.outputs(crops))
 
 
 @torch.no_grad()
@@ -113,22 +154,12 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
         model: The serialised graph, with the maps among its outputs.
         crops: Normalised inputs, (N, 3, H, W).
     """
-    # Here, so that the tools start where it is missing, and say so.
-    import onnxruntime
-
-    graph = StudentGraph(student, decode=False)
-    session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
-    names = [output.name for output in session.get_outputs()]
-    expected, given = [], []
-    for batch in crops.split(BATCH):
-        expected.append([maps.numpy() for maps in graph.maps(batch)])
-        given.append(session.run(None, {'input': batch.numpy()}))
-    expected = [np.concatenate(parts) for parts in zip(*expected, strict=True)]
-    given = [np.concatenate(parts) for parts in zip(*given, strict=True)]
-    outputs = dict(zip(names, given, strict=True))
-    maps = [outputs[name] for name in graph.map_names]
-    decodes = DECODED[0] in outputs
-    keypoints, scores = map(outputs.get, DECODED) if decodes else stock_poses(student, maps)
+    stock, graph = StudentGraph(student, decode=False), Graph(student, model)
+    parts = zip(*(stock.maps(batch) for batch in crops.split(BATCH)), strict=True)
+    expected = [torch.cat(part).numpy() for part in parts]
+    outputs = graph.outputs(crops)
+    maps = [outputs[name] for name in stock.map_names]
+    keypoints, scores = graph.decoded(outputs)
     reference, peaks = stock_poses(student, expected)
     difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
     return Agreement(
@@ -141,15 +172,10 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
     )
 
 
-def stock_instances(student: nn.Module, maps: Sequence[np.ndarray]) -> list[InstanceData]:
-    """What mmpose's decoder makes of maps: keypoints (1, K, 2) and scores (1, K), N times."""
-    tensors = tuple(torch.from_numpy(each) for each in maps)
-    return student.head.decode(tensors if len(tensors) > 1 else tensors[0])
-
-
 def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The same in two arrays, (N, K, 2) and (N, K)."""
-    instances = stock_instances(student, maps)
+    """What mmpose's decoder makes of maps: keypoints (N, K, 2) and scores (N, K)."""
+    tensors = tuple(torch.from_numpy(each) for each in maps)
+    instances = student.head.decode(tensors if len(tensors) > 1 else tensors[0])
     keypoints = np.concatenate([instance.keypoints for instance in instances])
     return keypoints, np.concatenate([instance.keypoint_scores for instance in instances])
 
@@ -172,8 +198,3 @@ def _contested(
 def _drawn() -> Iterator[np.ndarray]:
     for seed in range(DRAWN):
         yield draw_figure(np.random.default_rng(seed)).image
-
-
-def _read(folder: Path) -> Iterator[np.ndarray]:
-    for _, image in read_images(image_files(folder)[:MOST]):
-        yield image

@@ -25,19 +25,19 @@ class HeatmapDecoder(nn.Module):
     """Heatmaps, (B, K, H, W) -> keypoints (B, K, 2) and scores (B, K).
 
     Args:
-        size: Width and height of the heatmaps.
+        width: Of the heatmaps.
         scale: Pixels of the input image per cell of the heatmaps, for x and y.
         refinement: Heatmaps and the peak's x and y, (B, K) -> how far to move each, (B, K, 2).
     """
 
     def __init__(
         self,
-        size: tuple[int, int],
+        width: int,
         scale: np.ndarray,
         refinement: Callable[[Tensor, Tensor, Tensor], Tensor],
     ):
         super().__init__()
-        self.width = size[0]
+        self.width = width
         self.refinement = refinement
         self.register_buffer('scale', torch.as_tensor(scale, dtype=torch.float32))
 
@@ -127,11 +127,11 @@ def graph_decoder(codec: Any) -> nn.Module:
         return SimCCDecoder(codec.simcc_split_ratio)
     if isinstance(codec, MSRAHeatmap):
         refinement = Dark(codec.blur_kernel_size) if codec.unbiased else quarter_pixel
-        return HeatmapDecoder(codec.heatmap_size, codec.scale_factor, refinement)
+        return HeatmapDecoder(codec.heatmap_size[0], codec.scale_factor, refinement)
     if isinstance(codec, UDPHeatmap) and codec.heatmap_type == 'gaussian':
         size = np.array(codec.heatmap_size)
         scale = np.array(codec.input_size) / (size - 1)
-        return HeatmapDecoder(codec.heatmap_size, scale, UnbiasedDark(codec.blur_kernel_size))
+        return HeatmapDecoder(codec.heatmap_size[0], scale, UnbiasedDark(codec.blur_kernel_size))
     raise UserError(
         f'The codec {type(codec).__name__} with these settings cannot be decoded in the graph; '
         "MSRAHeatmap, UDPHeatmap with heatmap_type='gaussian' and SimCCLabel without use_dark can: "

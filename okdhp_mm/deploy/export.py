@@ -11,10 +11,9 @@ from mmpose.registry import KEYPOINT_CODECS
 from ..export import branch_to_export
 from ..models.student import config_branches
 from .accuracy import Loss, loss
-from .check import MOST, Agreement, agreement, crops_of
+from .check import Agreement, agreement, crops_of, read_pictures
 from .decode import graph_decoder
 from .graph import build_onnx, check_installed, map_names
-from .infer import image_files, read_images
 from .int8 import quantised
 from .student import GRAPH, SMALL_GRAPH, load_student, student_files
 
@@ -34,7 +33,7 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
     check_installed()
     for folder in folders:
         if folder is not None:
-            next(read_images(image_files(Path(folder))[:MOST]))
+            next(read_pictures(Path(folder)))
     branch_to_export(cfg, 0)
     if decode:
         init_default_scope(cfg.get('default_scope', 'mmpose'))

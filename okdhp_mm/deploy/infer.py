@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import mimetypes
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ from rich.progress import track
 
 from ..checkpoint import safe_loader
 from ..errors import UserError, told
+from ..export import CHECKPOINT, CONFIG
 from ..visualization import draw_pose
-from .student import CHECKPOINT, CONFIG, student_files
+from .student import student_files
 
 Boxes = Sequence[Sequence[float]]
 BOXES_EXAMPLE = (
@@ -34,23 +34,13 @@ BOXES_EXAMPLE = (
 )
 FALLBACK_RATE = 25.0
 """Frames per second of a video that does not say."""
+Engine = Callable[[np.ndarray, Boxes | None], tuple[list[dict], np.ndarray]]
+"""What finds and draws the poses in an image, (H, W, 3) uint8, BGR.
 
-
-class Engine(ABC):
-    """What finds and draws poses."""
-
-    @abstractmethod
-    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:
-        """Find the poses in an image.
-
-        Args:
-            image: (H, W, 3) uint8, BGR.
-            boxes: Around persons, x1 y1 x2 y2 each; None takes the whole image for one.
-
-        Returns:
-            Per person the entries of the stock inferencer (``keypoints``, ``keypoint_scores``,
-            ``bbox``, ``bbox_score``), and the picture of them.
-        """
+Its boxes are around persons, x1 y1 x2 y2 each; None takes the whole image for one. It returns per
+person the entries of the stock inferencer (``keypoints``, ``keypoint_scores``, ``bbox``,
+``bbox_score``), and the picture of them.
+"""
 
 
 class BoxInferencer(Pose2DInferencer):
@@ -66,7 +56,7 @@ class BoxInferencer(Pose2DInferencer):
         return [self.pipeline(dict(info, bbox=box, bbox_score=score)) for box in boxes]
 
 
-class TorchEngine(Engine):
+class TorchEngine:
     """The student of a folder in mmpose's own inferencer.
 
     Args:
@@ -84,7 +74,8 @@ class TorchEngine(Engine):
         with safe_loader():
             self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')
 
-    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:  # noqa: D102
+    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:
+        """Find and draw, see :data:`Engine`."""
         thickness = _thickness(image)
         given = dict(bboxes=[boxes]) if boxes else {}
         style = dict(return_vis=True, radius=thickness + 1, thickness=thickness)
@@ -92,7 +83,7 @@ class TorchEngine(Engine):
         return result['predictions'][0], result['visualization'][0][..., ::-1]
 
 
-class OnnxEngine(Engine):
+class OnnxEngine:
     """A student that was exported with its decoder.
 
     Args:
@@ -113,7 +104,8 @@ class OnnxEngine(Engine):
         except ValueError as error:
             raise UserError(str(error)) from None
 
-    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:  # noqa: D102
+    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> tuple[list[dict], np.ndarray]:
+        """Find and draw, see :data:`Engine`."""
         height, width = image.shape[:2]
         boxes = boxes or [[0, 0, width, height]]
         poses = zip(*self.pose(image, boxes), boxes, strict=True)
@@ -165,11 +157,11 @@ def infer(
     """
     if not source.exists():
         raise UserError(f'{source} does not exist.')
-    kind = _kind(source)
-    if source.is_file() and kind not in ('image', 'video'):
+    kind = _kind(source) if source.is_file() else 'folder'
+    if kind not in ('image', 'video', 'folder'):
         raise UserError(f'{source} is neither a picture nor a video nor a folder of pictures.')
-    files = image_files(source) if source.is_dir() else [source]
-    check_names(boxes or {}, source if source.is_dir() else source.parent)
+    files = image_files(source) if kind == 'folder' else [source]
+    check_names(boxes or {}, source if kind == 'folder' else source.parent)
     sheets = Sheets(out_dir, files)
     if kind == 'video':
         return _infer_video(source, engine, sheets, (boxes or {}).get(source.name))

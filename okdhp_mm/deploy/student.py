@@ -9,8 +9,8 @@ from torch import nn
 
 from ..checkpoint import safe_loader
 from ..errors import UserError
+from ..export import CHECKPOINT, CONFIG
 
-CONFIG, CHECKPOINT = 'student.py', 'student.pth'
 GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
 
 

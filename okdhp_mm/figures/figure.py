@@ -14,6 +14,8 @@ from .painter import Painter
 from .scene import paint_background, paint_ground, paint_occluders
 from .skeleton import visibility_of
 
+# Of the image in pixels; its width follows the pose (0.66 to 1 of the height).
+_HEIGHT = 176
 # Figures are painted at twice the size and then shrunk: smooth edges at little cost.
 _OVERSAMPLE = 2
 
@@ -40,21 +42,20 @@ class Figure:
     silhouette: np.ndarray
 
 
-def draw_figure(rng: np.random.Generator, height: int = 176) -> Figure:
+def draw_figure(rng: np.random.Generator) -> Figure:
     """Draws one person doing something somewhere.
 
     Args:
         rng: the only source of chance: equal generators give equal figures.
-        height: of the image in pixels; its width follows the pose (0.66 to 1 of the height).
 
     Returns:
         The picture and its true labels.
     """
     body, look = sample_body(rng), sample_look(rng)
     points, turned_away = body.keypoints()
-    width, project = frame(body, points, height, rng)
+    width, project = frame(body, points, _HEIGHT, rng)
     project = project.enlarged(_OVERSAMPLE)
-    canvas = Canvas(height * _OVERSAMPLE, width * _OVERSAMPLE)
+    canvas = Canvas(_HEIGHT * _OVERSAMPLE, width * _OVERSAMPLE)
     painter = Painter(body, look, Brush(canvas, project, look.light))
 
     paint_background(canvas, rng)
@@ -65,7 +66,7 @@ def draw_figure(rng: np.random.Generator, height: int = 176) -> Figure:
     if rng.random() < 0.25:
         paint_occluders(canvas, rng, painter.joints, project.scale)
 
-    image = cv2.resize(canvas.image, (width, height), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(canvas.image, (width, _HEIGHT), interpolation=cv2.INTER_AREA)
     parts = canvas.parts[::_OVERSAMPLE, ::_OVERSAMPLE].copy()
     # A pixel's number is its middle, hence the half pixel when the picture shrinks.
     keypoints = (project(points)[:, :2] + 0.5) / _OVERSAMPLE - 0.5

@@ -7,6 +7,9 @@ import numpy as np
 
 from .ink import GAP, PAPER, TEXT_HEIGHT, ring, text_width, words, write, write_on_picture
 
+WIDTH = 1000
+"""Of the picture, in pixels."""
+
 
 def heatmap_strip(
     image: np.ndarray,
@@ -17,7 +20,6 @@ def heatmap_strip(
     keypoint_names: Sequence[str],
     *,
     ensemble_title: str = 'ensemble',
-    width: int = 1000,
 ) -> np.ndarray:
     """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
 
@@ -33,7 +35,6 @@ def heatmap_strip(
         keypoint_indices: the keypoints to show.
         keypoint_names: K names.
         ensemble_title: what to call the ensemble.
-        width: of the picture in pixels, about.
 
     Returns:
         The picture, uint8, BGR.
@@ -44,12 +45,12 @@ def heatmap_strip(
     titles = [f'branch {m}' for m in range(len(branch_heatmaps))]
     titles += [ensemble_title, 'target'][: 1 + len(targets)]
     gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
-    cell_width = (width - gutter - GAP * (len(columns) + 1)) // len(columns)
+    cell_width = (WIDTH - gutter - GAP * (len(columns) + 1)) // len(columns)
     cell_height = round(cell_width * image.shape[0] / image.shape[1])
     cell = cv2.resize(image, (cell_width, cell_height), interpolation=cv2.INTER_CUBIC)
 
     sheet_height = TEXT_HEIGHT + GAP + (cell_height + GAP) * len(keypoint_indices)
-    sheet = np.full((sheet_height, width, 3), PAPER, np.uint8)
+    sheet = np.full((sheet_height, WIDTH, 3), PAPER, np.uint8)
     left_edges = [gutter + GAP + (cell_width + GAP) * c for c in range(len(columns))]
     for x, title in zip(left_edges, titles, strict=True):
         write(sheet, title, (x + cell_width // 2, TEXT_HEIGHT - 5), centred=True)

@@ -46,7 +46,7 @@ def test_sheet_shows_truth_left_and_prediction_right(figures):
 
 
 def test_longer_bars_for_higher_scores():
-    sheet = pictures.score_bars({'branch 0': 0.3, 'ensemble': 0.6}, limit=1.0)
+    sheet = pictures.score_bars({'branch 0': 0.3, 'ensemble': 0.6})
     blue = (sheet[..., 0].astype(int) - sheet[..., 2]) > 100
     first, second = blue[:38].any(0).sum(), blue[38:].any(0).sum()
     assert second == pytest.approx(2 * first, abs=2)

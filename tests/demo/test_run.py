@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
+from common import build
 from mmengine.config import Config
 
-from okdhp_mm.demo.run import put_data, run_demo
+from okdhp_mm.demo.run import FIGURE_SHOWN, KEYPOINTS_SHOWN, draw_heatmaps, put_data, run_demo
 from okdhp_mm.errors import UserError
 from okdhp_mm.figures import write_coco
 
@@ -28,6 +30,17 @@ def test_the_default_is_what_the_config_says():
     cfg = Config.fromfile(DEMO)
     put_data(cfg, Path('demo_out') / 'data')
     assert cfg.to_dict() == Config.fromfile(DEMO).to_dict()
+
+
+def test_heatmaps_are_drawn_of_a_figure_that_is_validated(tmp_path):
+    cfg = Config.fromfile(DEMO)
+    put_data(cfg, tmp_path)
+    write_coco(tmp_path, 'val', FIGURE_SHOWN + 1, seed=0)
+    draw_heatmaps(cfg, build(cfg.model), tmp_path / 'heatmaps.png')
+    height, width, _ = cv2.imread(str(tmp_path / 'heatmaps.png')).shape
+    # Branches, ensemble and target side by side, of crops that are half as high again as wide.
+    cell = (width - 100) / (cfg.model.branches + 2)
+    assert height == pytest.approx(len(KEYPOINTS_SHOWN) * 1.5 * cell, rel=0.1)
 
 
 @pytest.mark.parametrize(

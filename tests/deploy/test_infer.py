@@ -12,7 +12,7 @@ import pytest
 from mmpose.apis import MMPoseInferencer
 from students import write_student
 
-from okdhp_mm.deploy.infer import Engine, TorchEngine, infer, read_boxes
+from okdhp_mm.deploy.infer import TorchEngine, infer, read_boxes
 from okdhp_mm.errors import UserError
 from okdhp_mm.figures import draw_figure
 
@@ -54,7 +54,7 @@ def video(tmp_path_factory):
     return file
 
 
-class Centre(Engine):
+class Centre:
     """Finds one keypoint in the middle of every box, and remembers what it was given."""
 
     def __init__(self):
@@ -155,6 +155,11 @@ def test_boxes_are_given_by_file_name(pictures, video, tmp_path):
     engine = Centre()
     assert infer(video, engine, tmp_path / 'video', read_boxes(file)).written == 6
     assert [boxes for _, boxes in engine.seen] == [BOXES[:1]] * 6
+
+
+def test_a_folder_is_no_video_whatever_its_name(pictures, tmp_path):
+    folder = shutil.copytree(pictures, tmp_path / 'clips.mp4')
+    assert str(infer(folder, Centre(), tmp_path / 'out')) == '2 pictures, 1 skipped'
 
 
 def test_a_single_picture_needs_no_folder(pictures, tmp_path):
