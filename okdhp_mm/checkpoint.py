@@ -151,8 +151,12 @@ def _safely(loader: Callable) -> Callable:
 
 
 def load_from_local(filename: str, map_location: str | None = None) -> dict:
-    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``."""
-    return load_checkpoint(filename, map_location)
+    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``.
+
+    To the host, wherever mmengine wants it: weights and moments are copied to the model's device
+    anyway, but Adam's step counters would stay on a GPU, and every step wait for each of them.
+    """
+    return load_checkpoint(filename)
 
 
 def use_safe_loader() -> None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.runner import Runner
+from mmengine.runner import Runner, amp
 
 from .checkpoint import load_checkpoint
 from .config_file import data_told, read_config, section
@@ -92,7 +93,9 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     Raises:
         UserError: If the file or the method cannot be read, or the config trains no branches.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    # Of Open MPI's name for it mmengine makes no LOCAL_RANK, by which it tells GPUs apart.
+    rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', rank)
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
@@ -149,6 +152,9 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
             "--amp or optim_wrapper.type='AmpOptimWrapper' needs a GPU of CUDA, and there is "
             "none; train without, by 'OptimWrapper'."
         )
+    if cfg.get('compile'):
+        # With --amp, mmengine asks for torch's version inside of the step; Dynamo cannot trace it.
+        amp.digit_version = torch.compiler.disable(amp.digit_version)
     if 'train' in loops and cfg.get('resume') and cfg.get('load_from'):
         _check_resumable(cfg.load_from)
     what = f'What {cfg.filename} and the options ask for'

@@ -7,6 +7,8 @@ from pathlib import Path
 # other: five times the processor time was measured. Before torch is imported, and for every
 # process that a test starts.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# The expected numbers are a CPU's. CUDA_VISIBLE_DEVICES=0 runs the tests on a GPU.
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

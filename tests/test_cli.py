@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import amp
 
 from okdhp_mm.cli import (
     add_cfg_options,
@@ -64,6 +66,13 @@ def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of)
     own, dump = config_of('test', MPII, 'a.pth', '--dump', 'all.pkl', *option).test_evaluator
     assert own.metric.ann_file == 'own.json'
     assert dump == dict(type='DumpResults', out_file_path='all.pkl')
+
+
+def test_a_dump_joins_evaluators_in_a_tuple(config_of, tmp_path):
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = {MPII!r}\ntest_evaluator = dict(type='AUC'), dict(type='EPE')\n")
+    cfg = config_of('test', str(own), 'a.pth', '--dump', 'all.pkl')
+    assert [metric['type'] for metric in cfg.test_evaluator] == ['AUC', 'EPE', 'DumpResults']
 
 
 def test_a_test_never_resumes(config_of, tmp_path):
@@ -188,6 +197,27 @@ def test_several_processes_without_a_gpu_are_told(demo, launcher, monkeypatch):
     demo.launcher = launcher
     with pytest.raises(UserError, match=f'--launcher {launcher} needs a GPU'):
         build_runner(demo, 'train')
+
+
+def test_mpis_name_for_the_rank_on_a_machine_counts(config_of, monkeypatch):
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '3')
+    monkeypatch.setattr(os, 'environ', dict(os.environ))
+    config_of('train', MPII, '--launcher', 'mpi')
+    assert os.environ['LOCAL_RANK'] == '3'
+
+
+def test_a_compiled_step_can_be_of_mixed_precision(demo, monkeypatch):
+    monkeypatch.setattr(amp, 'digit_version', amp.digit_version)  # and back again
+    demo.compile = True
+    build_runner(demo, 'train')
+
+    def step(x):
+        with amp.autocast(device_type='cpu', dtype=torch.bfloat16):
+            return x @ x
+
+    assert torch.compile(step, backend='eager')(torch.eye(3)).dtype is torch.bfloat16
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize('checkpoint', [dict(state_dict={}), dict(state_dict={}, meta={})])

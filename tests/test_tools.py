@@ -268,7 +268,7 @@ def test_a_killed_training_resumes_as_if_nothing_had_happened(workplace):
     assert [step['iter'] for step in steps] == [0, 1, 2, 3, 4, 3, 4, 5]
     assert all(step['progress'] == pytest.approx(step['iter'] / 6) for step in steps)
     saved = torch.load(folder / 'epoch_1.pth', weights_only=False)
-    start = torch.load(folder / 'start_3.pth', weights_only=False)
+    start = torch.load(folder / 'start_3.pth', map_location='cpu', weights_only=False)
     assert start['iter'] == saved['meta']['iter'] == 3
     assert_equal(start['model'], saved['state_dict'])
     assert_equal(start['optimizer']['state'], saved['optimizer']['state'])

@@ -175,6 +175,7 @@ def branches_config(student: Student, budget: Budget) -> Config:
                 step.encoder = codec
     # The accuracy of every training batch costs time on the CPU, and knows no bfloat16.
     cfg.model.train_cfg = dict(compute_acc=False)
+    cfg.env_cfg.cudnn_benchmark = True  # all images have the same size
     cfg.model.test_cfg.flip_test = budget.flip_test
     return cfg
 

@@ -33,10 +33,11 @@ from .pairing import digest, initial_state, student_digest
 RESULT = 'result.json'
 BEGUN = 'begun.json'
 CONFIG = 'config.py'
+INITIAL = 'initial.pth'
 WEIGHTS = 'last.pth'
 METRICS = ('PCK', 'AUC')
 TIMED_EVERY = 5
-LAYOUT = torch.channels_last  # faster, on a CPU as on a GPU
+LAYOUT = torch.channels_last  # faster on a CPU; of a GPU it is not measured
 
 
 class Witness(Hook):
@@ -162,7 +163,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         if resumes:
             cfg.resume = True
         else:
-            cfg.load_from = str(folder / 'initial.pth')
+            cfg.load_from = str(folder / INITIAL)
             torch.save(dict(state_dict=initial_state(cfg, run.seed), meta={}), cfg.load_from)
             keep(folder / BEGUN, dict(model=model, epochs=epochs))
         runner = Runner.from_cfg(cfg)
@@ -190,6 +191,8 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         model=model,
     )
     keep(folder / RESULT, result)
+    for file in (folder / INITIAL, *folder.glob('epoch_*.pth')):
+        file.unlink(missing_ok=True)  # half a gigabyte, of a network of full size
     return result
 
 

@@ -14,7 +14,8 @@ def test_the_sides_are_two_networks_of_the_same_kind(config):
     shapes = [{n: v.shape for n, v in net.state_dict().items()} for net in sides.values()]
     assert shapes[0] == shapes[1]
     with torch.no_grad():
-        outputs = [net(images(1, (128, 128)), None, mode='tensor') for net in sides.values()]
+        inputs = images(1, (128, 128)).to(next(student.parameters()).device)
+        outputs = [net(inputs, None, mode='tensor') for net in sides.values()]
     assert outputs[0].shape == outputs[1].shape
     assert not torch.equal(*outputs)  # each its own weights
 

@@ -68,7 +68,9 @@ def diagnose(
         norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
         shares = sum(norms[name] for name in distilling) / sum(norms.values())
         schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
-    with torch.no_grad():
+    # In full precision: half of it rounds errors that are alike to errors that are the same.
+    device = outputs.finals.device.type
+    with torch.no_grad(), torch.autocast(device, enabled=False):
         finals = outputs.finals.detach().float()
         if len(finals) > 1:
             errors = correlations(targets.errors(finals), outputs.bins)

@@ -30,5 +30,5 @@ def spatial_kl(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
     log_output = spatial_log_softmax(output, scale)
     log_target = spatial_log_softmax(target, scale)
     # Written so that every pass over the maps of all branches counts: the teacher's exponential is
-    # taken once for all, the product is never stored, and no sign is flipped map by map.
+    # taken once for all, and no sign is flipped map by map.
     return -torch.linalg.vecdot(log_output - log_target, log_target.exp())

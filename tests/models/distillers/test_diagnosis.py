@@ -124,6 +124,17 @@ def test_copies_agree_and_noise_does_not():
     assert agreement([maps[0], torch.rand_like(maps[0])]) < 0.8
 
 
+def test_half_precision_makes_no_copies_of_what_is_alike():
+    maps = torch.rand(BATCH, KEYPOINTS, HEIGHT, WIDTH)
+    outputs = outputs_of([maps, maps + 0.02 * torch.rand_like(maps)])
+    targets = targets_of(2)
+    exact = diagnose({}, {}, outputs, targets, torch.ones(()))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        half = diagnose({}, {}, outputs, targets, torch.ones(()))
+    assert half.agreement < 1
+    assert half.agreement == exact.agreement
+
+
 def test_peaks_are_measured_in_heatmap_pixels():
     heatmaps = torch.zeros(3, 1, 1, HEIGHT, WIDTH)
     for m, (row, column) in enumerate([(1, 1), (4, 5), (1, 1)]):
