@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but Python 3.10-3.12, gcc, make and pip: they set up .venv first.
+# `make demo` and `make test` need nothing but Python 3.10-3.12 with its headers, gcc, make and pip: they set up .venv first.
 # PYTHON=/path/to/python chooses the interpreter; otherwise tools/setup_env.sh finds one.
 PYTHON ?=
 VENV ?= .venv

@@ -131,7 +131,10 @@ def build(model: dict, stock: str) -> nn.Module:
 
 
 def half_way(network: nn.Module) -> str:
-    """The split point with about half of the network's multiply-adds below it, or 'whole'.
+    """The split point with about half of the backbone's multiply-adds below it, 'whole' if none.
+
+    What the head costs does not count: it is every branch's own anyway, and where it is most of a
+    small network, half of the whole would leave the branches nothing else.
 
     Raises:
         UserError: If the network cannot take images of its codec's size.
@@ -143,12 +146,10 @@ def half_way(network: nn.Module) -> str:
     images = f'images of {width}x{height}, the input_size of its codec'
     with told(f'The network cannot take {images}', (RuntimeError,)):
         flops = flop_analyzer(network).by_module()
-    below, shares = 0, {}
-    for step in family.steps(network.backbone):
-        below += sum(flops[f'backbone.{path}'] for path in step.children)
-        shares[step.name] = below / flops['']
-    shares[WHOLE] = shares.pop(step.name)  # after the last step
-    return min(shares, key=lambda point: abs(shares[point] - 0.5))
+    steps = family.steps(network.backbone)
+    costs = [sum(flops[f'backbone.{path}'] for path in step.children) for step in steps]
+    shares = {step.name: sum(costs[: i + 1]) / sum(costs) for i, step in enumerate(steps[:-1])}
+    return min(shares, key=lambda point: abs(shares[point] - 0.5), default=WHOLE)
 
 
 def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequence[str]) -> dict:

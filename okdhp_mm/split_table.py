@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
-from .models.backbones.splits import FAMILIES, find_family, split_points
+from .models.backbones.splits import find_family, split_points
 
 STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/{}_coco-256x{}.py'
 EXAMPLES: tuple[dict | str, ...] = (
@@ -44,7 +44,7 @@ Made by `python -m okdhp_mm.split_table > docs/splits.md`; a test fails when it 
 what comes after it is every branch's own. What is listed is for the size in the last column; other
 sizes may have more or fewer layers, and a wrong name is answered with the right ones.
 `split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
-any backbone, be it listed or not. Share little: what the split is worth is
+any backbone, listed or not, but for the three named below. Share little: what the split is worth is
 [measured](benchmarks.md#where-to-part).
 
 | backbones | split points | shown for |
@@ -62,8 +62,8 @@ def split_groups() -> dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]:
     groups = defaultdict(list)
     for example in EXAMPLES:
         backbone, size = build(example)
-        family = find_family(FAMILIES, backbone)
-        points = tuple(split_points(FAMILIES, backbone))
+        family = find_family(backbone)
+        points = tuple(split_points(backbone))
         groups[family.name, points].append((type(backbone).__name__, size))
     return groups
 

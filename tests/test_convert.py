@@ -303,20 +303,24 @@ def multiply_adds(network):
     return counts
 
 
-@pytest.mark.parametrize('deconv', [8, 16, 256])
-def test_half_way_has_nearest_to_half_of_the_multiply_adds_below_it(deconv):
+@pytest.mark.parametrize(('depth', 'expected'), [(18, 'layer1'), (50, 'layer2')])
+@pytest.mark.parametrize('deconv', [8, 256])
+def test_half_way_has_nearest_to_half_of_the_backbones_multiply_adds_below_it(
+    depth, expected, deconv
+):
     config = Config.fromstring(TINY, '.py').model
+    config.backbone.depth = depth
+    config.head.in_channels *= 1 if depth == 18 else 4
     config.head.deconv_out_channels = (deconv,) * 3
     counts = multiply_adds(MODELS.build(config))
+    counts = {name: n for name, n in counts.items() if name.startswith('backbone.')}
     shares, below = {}, []
-    for point in ('conv1', 'layer1', 'layer2', 'layer3', 'layer4'):
+    for point in ('conv1', 'layer1', 'layer2', 'layer3'):
         below.append(f'backbone.{point}')
         own = sum(n for name, n in counts.items() if name.startswith(tuple(below)))
         shares[point] = own / sum(counts.values())
     nearest = min(shares, key=lambda point: abs(shares[point] - 0.5))
-    found = half_way(MODELS.build(config))
-    assert found == {'conv1': 'stem', 'layer4': 'whole'}.get(nearest, nearest)
-    assert (found == 'whole') == (deconv == 256), 'a heavy head alone is more than half'
+    assert half_way(MODELS.build(config)) == nearest == expected, 'however heavy the head is'
 
 
 def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_path):

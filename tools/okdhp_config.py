@@ -14,7 +14,8 @@ def main() -> None:
     parser.add_argument('-o', '--out', required=True, help='the training config to write')
     parser.add_argument('--branches', type=int, default=3, help='how many (default: 3)')
     parser.add_argument(
-        '--split', help="where they part, or 'whole' (default: half of the multiply-adds shared)"
+        '--split',
+        help="where they part, or 'whole' (default: half of the backbone's multiply-adds shared)",
     )
     parser.add_argument(
         '--method', help='a name in configs/_base_/methods (default: okdhp), or a file like those'

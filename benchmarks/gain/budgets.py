@@ -72,7 +72,6 @@ CPU = Budget(
         resnet18=Student(
             'resnet18_mpii',
             dict(
-                split='layer2',
                 backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 2, 1)),
                 head=dict(
                     in_channels=128, deconv_out_channels=(64, 32), deconv_kernel_sizes=(4, 4)
@@ -90,7 +89,6 @@ CPU = Budget(
         shufflenetv2=Student(
             'shufflenetv2_mpii',
             dict(
-                split='layer1',
                 backbone=dict(widen_factor=0.5),
                 head=dict(deconv_out_channels=(32, 32, 32)),
             ),
@@ -98,7 +96,6 @@ CPU = Budget(
         simcc=Student(
             'simcc_resnet18_mpii',
             dict(
-                split='layer2',
                 # A quarter of the stride, for so small an image: 8, not 32.
                 backbone=dict(base_channels=16, stem_channels=16, strides=(1, 2, 1, 1)),
                 head=dict(in_channels=128, in_featuremap_size=(32, 32)),
@@ -131,10 +128,10 @@ CPU = Budget(
 
 GPU = Budget(
     students=dict(
-        resnet18=Student('resnet18_mpii', dict(split='layer2')),
-        mobilenetv2=Student('mobilenetv2_mpii', dict(split='layer2')),
-        shufflenetv2=Student('shufflenetv2_mpii', dict(split='layer1')),
-        simcc=Student('simcc_resnet18_mpii', dict(split='layer2')),
+        resnet18=Student('resnet18_mpii'),
+        mobilenetv2=Student('mobilenetv2_mpii'),
+        shufflenetv2=Student('shufflenetv2_mpii'),
+        simcc=Student('simcc_resnet18_mpii'),
         teacher=Student(
             'resnet18_mpii', dict(backbone=dict(depth=50), head=dict(in_channels=2048))
         ),

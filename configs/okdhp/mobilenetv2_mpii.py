@@ -1,10 +1,11 @@
-# MobileNetV2 on MPII, 256x256: a shared encoder, and a full decoder per branch.
+# MobileNetV2 on MPII, 256x256. The branches part after layer2 (docs/benchmarks.md#where-to-part);
+# the paper's share the whole encoder: split='whole'.
 _base_ = (
     'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_mobilenetv2_8xb64-210e_mpii-256x256.py'
 )
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
 
-model = dict(type='OKDHPTopdownPoseEstimator', branches=3, split='whole')
+model = dict(type='OKDHPTopdownPoseEstimator', branches=3, split='layer2')
 default_hooks = dict(
     distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')
 )

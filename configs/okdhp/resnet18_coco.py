@@ -1,12 +1,12 @@
-# ResNet-18 on COCO, 256x192: a shared encoder, and a full decoder per branch (the paper's
-# encoder-decoder case).
+# ResNet-18 on COCO, 256x192. The branches part after layer2 (docs/benchmarks.md#where-to-part);
+# the paper's share the whole encoder: split='whole'.
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py'
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
 
 model = dict(
     type='OKDHPTopdownPoseEstimator',
     branches=3,
-    split='whole',
+    split='layer2',
     backbone=dict(depth=18, init_cfg=dict(checkpoint='torchvision://resnet18')),
     head=dict(in_channels=512),
 )

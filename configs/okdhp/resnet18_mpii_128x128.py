@@ -1,4 +1,4 @@
-# The same at 128x128: a student for weak devices, and quick to try.
+# ResNet-18 on MPII, 128x128: a student for weak devices, and quick to try.
 _base_ = './resnet18_mpii.py'
 
 codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(32, 32), sigma=2)

@@ -1,4 +1,4 @@
-# Three students of one run: a shared ResNet-18 encoder under decoders of three widths.
+# Three students of one run: ResNet-18s that part after layer2, with decoders of three widths.
 _base_ = './resnet18_mpii.py'
 
 model = dict(

@@ -1,12 +1,12 @@
 # ResNet-18 with SimCC on MPII, 256x256, for devices on which a heatmap's deconvolutions are dear:
-# three branches above stage 3, each with its own SimCC head.
+# three branches that part after layer2, each with its own SimCC head.
 _base_ = 'mmpose::body_2d_keypoint/simcc/mpii/simcc_res50_wo-deconv-8xb64-210e_mpii-256x256.py'
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)
 
 model = dict(
     type='OKDHPTopdownPoseEstimator',
     branches=3,
-    split='layer3',
+    split='layer2',
     backbone=dict(depth=18, init_cfg=dict(checkpoint='torchvision://resnet18')),
     head=dict(in_channels=512),
 )
