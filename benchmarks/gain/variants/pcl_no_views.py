@@ -1,0 +1,3 @@
+# PCL whose branches see the same colours.
+_base_ = '../../../configs/_base_/methods/pcl.py'
+method = dict(views=None)
