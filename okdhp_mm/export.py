@@ -308,7 +308,7 @@ def check_finite(state: dict[str, Tensor], source: str) -> None:
     if wrong:
         raise UserError(
             f'The checkpoint {source} holds NaN or infinity in {len(wrong)} tensors of the '
-            f'student, e.g. {wrong[0]}: the training diverged; export an earlier checkpoint.'
+            f'student, e.g. {wrong[0]}: the training diverged; take an earlier checkpoint.'
         )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from .checkpoint import load_checkpoint, load_weights
 from .config_file import section
 from .errors import UserError
-from .export import ESTIMATOR, build_trained, student_config, student_state
+from .export import ESTIMATOR, build_trained, check_finite, student_config, student_state
 
 ONLY_IN_TESTS = ('bbox_file', 'headbox_file')
 
@@ -83,7 +83,7 @@ def load_student(cfg: Config, checkpoint: str) -> nn.Module:
     """The stock network of the config, or the student of branch 0, with a checkpoint's weights.
 
     Raises:
-        UserError: If they are of another network.
+        UserError: If they are of another network, or no numbers.
     """
     model, state = cfg.model, load_checkpoint(checkpoint)['state_dict']
     if model.type == ESTIMATOR:
@@ -92,6 +92,7 @@ def load_student(cfg: Config, checkpoint: str) -> nn.Module:
         model = student_config(cfg, 0).model
     student = MODELS.build(copy.deepcopy(model))
     load_weights(student, state, f'{checkpoint} is not of the network of the config')
+    check_finite(student.state_dict(), checkpoint)
     return student.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
 
 

@@ -160,3 +160,11 @@ def test_a_config_without_persons_is_told(cfg, split):
     cfg = Config({key: value for key, value in cfg.items() if key != f'{split}_dataloader'})
     with pytest.raises(UserError, match=f'needs {split}_dataloader.dataset, which the config has'):
         loss_gap(cfg, 'a.pth')
+
+
+def test_weights_of_a_diverged_training_are_told(cfg, tmp_path):
+    stock = student_config(cfg, 0)
+    model = MODELS.build(stock.model)
+    model.head.final_layer.bias.data[0] = torch.nan
+    with pytest.raises(UserError, match='NaN or infinity in 1 tensors .*final_layer.bias'):
+        loss_gap(stock, save(model, tmp_path / 'diverged.pth'))
