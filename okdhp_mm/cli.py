@@ -93,7 +93,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     Raises:
         UserError: If the file or the method cannot be read, or the config trains no branches.
     """
-    # Of Open MPI's name for it mmengine makes no LOCAL_RANK, by which it tells GPUs apart.
+    # By LOCAL_RANK mmengine tells a machine's GPUs apart; Open MPI has another name for it.
     rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', rank)
     cfg = read_config(args.config)

@@ -37,6 +37,7 @@ def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEA
     here, found = device_name(), kept(file)
     if not found or not may_be_timed(found.get('device'), here):
         init_default_scope('mmpose')
+        torch.backends.cudnn.benchmark = alone.env_cfg.cudnn_benchmark
         sides = dict(branches=training_step(branches), alone=training_step(alone))
         seconds = take_turns(sides, repeats)
         ratios = [a / b for a, b in zip(seconds['branches'], seconds['alone'], strict=True)]

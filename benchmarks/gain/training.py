@@ -34,6 +34,7 @@ RESULT = 'result.json'
 BEGUN = 'begun.json'
 CONFIG = 'config.py'
 INITIAL = 'initial.pth'
+LATEST = 'last_checkpoint'
 WEIGHTS = 'last.pth'
 METRICS = ('PCK', 'AUC')
 TIMED_EVERY = 5
@@ -137,7 +138,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
             epochs or another kind of device.
     """
     model, epochs = json.loads(json.dumps(cfg.model.to_dict())), cfg.train_cfg.max_epochs
-    done, resumes = finished(folder), (folder / 'last_checkpoint').is_file()
+    done, resumes = finished(folder), (folder / LATEST).is_file()
     # A folder may be older than what is kept at the beginning.
     begun = done or (kept(folder / BEGUN) if resumes else None)
     if begun and without_paths(begun['model']) != without_paths(model):
@@ -191,8 +192,9 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         model=model,
     )
     keep(folder / RESULT, result)
-    for file in (folder / INITIAL, *folder.glob('epoch_*.pth')):
-        file.unlink(missing_ok=True)  # half a gigabyte, of a network of full size
+    # Half a gigabyte each, of a network of full size.
+    for file in (folder / INITIAL, folder / LATEST, *folder.glob('epoch_*.pth')):
+        file.unlink(missing_ok=True)
     return result
 
 

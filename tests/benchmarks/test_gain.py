@@ -358,6 +358,8 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs
     result = train(run, splits, budget, tmp_path, deadline=time.monotonic())
     for key in ('test', 'selection', 'batches', 'initial', 'iterations'):
         assert result[key] == runs['okdhp'][key]
+    kept = {file.name for file in (tmp_path / run.folder).glob('*.pth')}
+    assert kept == {training.WEIGHTS}, 'what it went on from takes room'
 
 
 def test_a_run_killed_while_it_is_written_goes_on(splits, budget, runs, tmp_path, monkeypatch):
