@@ -206,6 +206,8 @@ def use_data(cfg: Config, data: Data, budget: Budget, seed: int) -> None:
             persistent_workers=name == 'train' and budget.workers > 0,
         )
         read(loader.dataset, split, data.images)
+    # A batch's images go to a GPU at once, not one by one.
+    cfg.train_dataloader.collate_fn = dict(type='default_collate')
     cfg.train_dataloader.dataset.update(
         type='PairedMpii', seed=seed, augmentations=budget.augmentations
     )
