@@ -15,7 +15,8 @@ class PhotometricViews(nn.Module):
 
     PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147) augments the image of each peer on
     its own. Heatmaps of differently moved images would not lie on each other, so that here views
-    differ in what does not move keypoints; the geometry is that of the pipeline, for all.
+    differ in what does not move keypoints; the geometry is that of the pipeline, for all. With
+    several GPUs, set ``randomness=dict(diff_rank_seed=True)``, or mmengine lets all draw alike.
 
     Args:
         brightness: Largest shift, in deviations of the data set (the images are normalised).
