@@ -76,12 +76,11 @@ def _weights_only() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
-    """Load a local checkpoint with ``weights_only=True``.
+def load_checkpoint(filename: str) -> dict:
+    """Load a local checkpoint with ``weights_only=True``, to the host.
 
     Args:
         filename: Path of the checkpoint.
-        map_location: As in ``torch.load``.
 
     Returns:
         The checkpoint, a dict with at least ``state_dict`` and ``meta``; a bare state dict, as
@@ -104,7 +103,7 @@ def load_checkpoint(filename: str, map_location: str | None = 'cpu') -> dict:
         raise UserError(f'{filename} is a text file that names {named}; give that file.')
     try:
         with _weights_only():
-            checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
+            checkpoint = torch.load(filename, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
         raise _refusal(filename, error) from error
     except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
@@ -142,7 +141,7 @@ def _safely(loader: Callable) -> Callable:
     def load(filename: str, map_location: str | None = None):
         try:
             with _weights_only():
-                return loader(filename, map_location)
+                return loader(filename, 'cpu')
         except UnpicklingError as error:
             raise _refusal(filename, error) from error
 
@@ -151,11 +150,7 @@ def _safely(loader: Callable) -> Callable:
 
 
 def load_from_local(filename: str, map_location: str | None = None) -> dict:
-    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``.
-
-    To the host, wherever mmengine wants it: weights and moments are copied to the model's device
-    anyway, but Adam's step counters would stay on a GPU, and every step wait for each of them.
-    """
+    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``."""
     return load_checkpoint(filename)
 
 
@@ -165,6 +160,10 @@ def use_safe_loader() -> None:
     Local ones are read by :func:`load_checkpoint`; what is downloaded (``https://``,
     ``torchvision://``, ``open-mmlab://`` and all the others) by mmengine's own loaders, which
     unpickle whatever is there, under :func:`_weights_only`.
+
+    All are read to the host, wherever mmengine wants them: weights and moments are copied to the
+    model's device anyway, but Adam's step counters would stay on a GPU, and every step wait for
+    each of them.
 
     For the tools only: a library that changed for good how its host loads files would be a
     nuisance, see :func:`safe_loader`.

@@ -67,15 +67,18 @@ def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
         if isinstance(value, (dict, list, tuple)):
             drop_pretrained(value)
     if isinstance(cfg, dict) and isinstance(cfg.get('init_cfg'), (dict, list, tuple)):
-        entries = (
-            cfg['init_cfg'] if isinstance(cfg['init_cfg'], (list, tuple)) else [cfg['init_cfg']]
-        )
+        entries = init_entries(cfg['init_cfg'])
         kept = [entry for entry in entries if entry.get('type') != 'Pretrained']
         if len(kept) < len(entries):
             # Without an init_cfg of its own, the module falls back to its class's default.
             cfg.pop('init_cfg')
             if kept:
                 cfg['init_cfg'] = kept
+
+
+def init_entries(init_cfg: ConfigDict | list | tuple | None) -> list[ConfigDict]:
+    """The entries of an ``init_cfg``, which may be none, one or several."""
+    return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
 
 
 def check_data(cfg: Config, *splits: str) -> None:

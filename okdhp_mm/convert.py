@@ -22,6 +22,7 @@ from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import find_family, split_points
+from .models.probe import size_told
 from .models.readouts import readout_of
 
 TENSORBOARD = 'TensorboardVisBackend'
@@ -142,9 +143,7 @@ def half_way(network: nn.Module) -> str:
     family = find_family(network.backbone)
     if family is None:
         return WHOLE
-    width, height = network.head.decoder.input_size
-    images = f'images of {width}x{height}, the input_size of its codec'
-    with told(f'The network cannot take {images}', (RuntimeError,)):
+    with size_told(network.head):
         flops = flop_analyzer(network).by_module()
     steps = family.steps(network.backbone)
     costs = [sum(flops[f'backbone.{path}'] for path in step.children) for step in steps]

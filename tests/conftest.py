@@ -12,10 +12,17 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.runner import CheckpointLoader  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 LOADERS = dict(CheckpointLoader._schemes)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _mmposes_scope():
+    """Whatever runner, with a scope of its own, another module has left."""
+    init_default_scope('mmpose')
 
 
 @pytest.fixture(autouse=True)

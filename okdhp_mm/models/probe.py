@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
@@ -32,13 +32,7 @@ def probe(
             differ in size from each other's or from those that the codec encodes.
     """
     finals, layers = [], []
-    width, height = head.decoder.input_size
-    images = f'images of {width}x{height}, the input_size of its codec'
-    # Convolutions round odd sizes up, and what is added or flattened no longer fits.
-    with (
-        told(f'The network cannot take {images}', (RuntimeError,)),
-        empty_image(backbone, head) as image,
-    ):
+    with size_told(head), empty_image(backbone, head) as image:
         shared = backbone(image, []).shared
         for m, parts in enumerate(zip(backbone.branches, head.necks, head.branches, strict=True)):
             final, layer = find_last_layer(
@@ -57,7 +51,7 @@ def probe(
     encoded = head.readout.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
     if sizes[0] != encoded.shape[-2:]:
         raise UserError(
-            f'The network makes maps of {sizes[0]} (H, W) of {images}, which encodes '
+            f'The network makes maps of {sizes[0]} (H, W) of {images_of(head)}, which encodes '
             f"{tuple(encoded.shape[-2:])}; make the input_size a multiple of the network's stride, "
             "or change the codec's other sizes."
         )
@@ -70,6 +64,18 @@ def probe(
         teaching=head.readout.teaching,
     )
     return sizes, [layer and layer.layer for layer in layers]
+
+
+def size_told(head: nn.Module) -> AbstractContextManager:
+    """Tell of a network that cannot take images of its codec's size, see :func:`told`."""
+    # Convolutions round odd sizes up, and what is added or flattened no longer fits.
+    return told(f'The network cannot take {images_of(head)}', (RuntimeError,))
+
+
+def images_of(head: nn.Module) -> str:
+    """Words for what a head's codec makes of an image."""
+    width, height = head.decoder.input_size
+    return f'images of {width}x{height}, the input_size of its codec'
 
 
 def check_ensemble(backbone: nn.Module, head: nn.Module) -> None:

@@ -1,15 +1,5 @@
 # Mostly the mean of the branches, by the MSE.
+_base_ = './mse_half.py'
 method = dict(
-    aggregator=dict(type='MeanAggregator'),
-    distiller=dict(
-        type='Distiller',
-        terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches', loss_weight=0.2),
-            loss_kd=dict(
-                type='Teach',
-                loss=dict(type='KeypointMSELoss', use_target_weight=True),
-                loss_weight=0.8,
-            ),
-        ),
-    ),
+    distiller=dict(terms=dict(loss_kpt=dict(loss_weight=0.2), loss_kd=dict(loss_weight=0.8)))
 )

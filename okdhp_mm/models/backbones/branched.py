@@ -17,6 +17,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from ...config_file import init_entries
 from ...errors import UserError, told
 from ...structures import BranchFeatures
 from .splits import find_split, run_steps
@@ -204,13 +205,8 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
 
 def pretrained_entries(part: nn.Module) -> list[ConfigDict]:
     """The 'Pretrained' entries of a part's ``init_cfg``."""
-    return [cfg for cfg in init_entries(part) if cfg['type'] == 'Pretrained']
-
-
-def init_entries(part: nn.Module) -> list[ConfigDict]:
-    """The entries of a part's ``init_cfg``, which may be none, one or several."""
-    cfgs = getattr(part, 'init_cfg', None) or []
-    return [cfgs] if isinstance(cfgs, dict) else list(cfgs)
+    entries = init_entries(getattr(part, 'init_cfg', None))
+    return [cfg for cfg in entries if cfg['type'] == 'Pretrained']
 
 
 def take_pretrained(part: nn.Module) -> ConfigDict | None:
@@ -218,7 +214,7 @@ def take_pretrained(part: nn.Module) -> ConfigDict | None:
     pretrained = pretrained_entries(part)
     if not pretrained:
         return None
-    part.init_cfg = [cfg for cfg in init_entries(part) if cfg['type'] != 'Pretrained']
+    part.init_cfg = [cfg for cfg in init_entries(part.init_cfg) if cfg['type'] != 'Pretrained']
     return pretrained[-1]
 
 
