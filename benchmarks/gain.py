@@ -3,6 +3,7 @@
     python benchmarks/gain.py --data data/mpii --out work_dirs/gain --budget cpu --seeds 0 1 2
     python benchmarks/gain.py --data data/mpii --out work_dirs/gain --minutes 60   # goes on
     python benchmarks/gain.py --out work_dirs/gain --report                        # what is there
+    python benchmarks/gain.py --data data/mpii --out work_dirs/gain --report --unseen  # see --help
 
 Every run is a user's training: a config of configs/okdhp, a method, mmengine's runner. Runs of one
 seed start from the same weights and see the same augmented persons in the same order, which is
@@ -38,10 +39,11 @@ from gain.arms import (
 )
 from gain.budgets import BUDGETS, Budget, override
 from gain.cost import cost_ratio
-from gain.data import DIGEST, Data, annotations_digest, prepare
+from gain.data import DIGEST, Data, annotations_digest, prepare, prepare_unseen
 from gain.metric import PckhCurve  # noqa: F401  (registers)
 from gain.pairing import check_pairs
 from gain.report import write_report
+from gain.unseen import evaluate_unseen
 
 from gain.training import CONFIG, RESULT, WEIGHTS, finished, train  # isort: skip
 from okdhp_mm.checkpoint import use_safe_loader
@@ -69,6 +71,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--minutes', type=float, default=1e9, help='stop after so long, in order')
     parser.add_argument('--report', action='store_true', help='train nothing, report what is there')
+    parser.add_argument(
+        '--unseen',
+        action='store_true',
+        help='report, in place of the test persons, all training persons that no run has seen',
+    )
     return parser.parse_args()
 
 
@@ -78,13 +85,24 @@ def main() -> None:
     deadline = time.monotonic() + 60 * args.minutes
     matplotlib.use('Agg')
     with errors_in_one_sentence():
+        if args.data is None and (args.unseen or not args.report):
+            raise UserError(
+                '--data is missing: a folder with annotations/mpii_train.json and images/.'
+            )
+        init_default_scope('mmpose')
+        use_safe_loader()
+        # Each run logs to a file of its own; this is where models are built for other ends.
+        MMLogger.get_instance('gain').setLevel('ERROR')
         if not args.report:
             train_all(args, deadline)
         results = found(args.out)
         if not results:
             raise UserError(f'{args.out} holds no finished run.')
         check_pairs(results)
-        print(write_report(results, read_settings(args.out), args.out))
+        stem = args.out / 'gain'
+        if args.unseen:
+            results, stem = on_unseen(results, args.data, args.out), args.out / 'gain_unseen'
+        print(write_report(results, read_settings(args.out), stem))
 
 
 def train_all(args: argparse.Namespace, deadline: float) -> None:
@@ -94,18 +112,12 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
         UserError: If the folder was made with other settings, something does not exist, or a
             student does not fit the input size.
     """
-    if args.data is None:
-        raise UserError('--data is missing: a folder with annotations/mpii_train.json and images/.')
     settings = [*args.set, *([] if args.lr is None else [f'lr={args.lr}'])]
     budget = override(BUDGETS[args.budget], settings)
     if unknown := sorted(set(args.students) - budget.students.keys()):
         raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
     for arm in args.arms or []:
         check_arm(arm)
-    init_default_scope('mmpose')
-    use_safe_loader()
-    # Each run logs to a file of its own; this is where models are built for other ends.
-    MMLogger.get_instance('gain').setLevel('ERROR')
     for student in args.students:
         check_size(budget.students[student], budget)
     keep_settings(args.out, budget, args.data)
@@ -118,6 +130,24 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
                     print('There is no time for more; the same command goes on.', flush=True)
                     return
                 train_one(Run(student, arm, seed), budget, data, args.out, deadline)
+
+
+def on_unseen(results: list[dict], root: Path, out: Path) -> list[dict]:
+    """The same runs with their scores on the persons that no run has seen as their ``test``.
+
+    Raises:
+        UserError: If the data are others than the runs', or everybody was trained on.
+    """
+    settings = read_settings(out)
+    check_data(root, settings, out)
+    train, selection = settings['train_persons'], settings['selection_persons']
+    split = prepare_unseen(root, out / 'data', train, selection)
+    print(f'On {split.persons} persons that no run has seen:', flush=True)
+    folders = [out / Run(r['student'], r['arm'], r['seed']).folder for r in results]
+    return [
+        result | dict(test=evaluate_unseen(folder, split))
+        for result, folder in zip(results, folders, strict=True)
+    ]
 
 
 def fitting_arms(student: str, budget: Budget, data: Data) -> list[str]:
@@ -183,11 +213,7 @@ def keep_settings(out: Path, budget: Budget, data: Path) -> None:
     # A folder may be older than the digest, or than one of the students.
     there = {DIGEST: settings[DIGEST]} | there | dict(students=settings['students'] | known)
     settings['students'] = known | settings['students']
-    if there[DIGEST] != settings[DIGEST]:
-        raise UserError(
-            f'{out} holds runs with other persons than those of --data {data}; choose another '
-            '--out.'
-        )
+    check_data(data, there, out)
     held, wanted = flat({key: there.get(key) for key in settings}), flat(settings)
     for key in wanted | held:
         if held.get(key) != wanted.get(key):
@@ -197,6 +223,20 @@ def keep_settings(out: Path, budget: Budget, data: Path) -> None:
             )
     out.mkdir(parents=True, exist_ok=True)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1))
+
+
+def check_data(root: Path, settings: dict, out: Path) -> None:
+    """Hold the data against those that the runs were trained on.
+
+    Raises:
+        UserError: If they are others.
+    """
+    digest = annotations_digest(root)
+    if settings.get(DIGEST, digest) != digest:  # a folder may be older than the digest
+        raise UserError(
+            f'{out} holds runs with other persons than those of --data {root}; choose another '
+            '--out.'
+        )
 
 
 def flat(settings: dict, prefix: str = '') -> dict[str, Any]:

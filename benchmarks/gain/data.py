@@ -35,12 +35,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The three splits. Nothing is chosen by what ``test`` says."""
+    """The splits. Nothing is chosen by what ``test`` says."""
 
     images: str
     train: Split
     selection: Split
     test: Split
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The training persons, dealt out: no picture is in two of these."""
+
+    train: list[dict]
+    selection: list[dict]
+    unseen: list[dict]
 
 
 def annotation_files(root: Path) -> tuple[Path, Path, Path]:
@@ -85,21 +94,43 @@ def prepare(root: Path, folder: Path, budget: Budget) -> Data:
     """
     train_file, test_file, headboxes = annotation_files(root)
     persons = json.loads(train_file.read_text())
-    train, selection = choose(persons, budget.train_persons, budget.selection_persons)
+    chosen = choose(persons, budget.train_persons, budget.selection_persons)
     tested = json.loads(test_file.read_text())[: budget.test_persons]
     boxes = loadmat(headboxes)['headboxes_src'][..., : len(tested)]
 
     folder.mkdir(parents=True, exist_ok=True)
     return Data(
         images=f'{(root / "images").resolve()}/',
-        train=write(folder / 'train', train),
-        selection=write(folder / 'selection', selection, np.dstack([*map(head_box, selection)])),
+        train=write(folder / 'train', chosen.train),
+        selection=write(folder / 'selection', chosen.selection, head_boxes(chosen.selection)),
         test=write(folder / 'test', tested, boxes),
     )
 
 
-def choose(persons: list[dict], train: int, selection: int) -> tuple[list[dict], list[dict]]:
-    """Persons to train on and persons, of other images, to choose a branch by.
+def prepare_unseen(root: Path, folder: Path, train: int, selection: int) -> Split:
+    """Write the annotations of the training persons that no run has seen in any way.
+
+    Args:
+        root: Data in MPII's layout.
+        folder: Where to write.
+        train: How many persons were trained on.
+        selection: How many were kept apart to choose a branch by.
+
+    Raises:
+        UserError: If a file of the layout is missing, or there are no such persons.
+    """
+    persons = json.loads(annotation_files(root)[0].read_text())
+    unseen = choose(persons, train, selection).unseen
+    if not unseen:
+        raise UserError(
+            f'All persons of {root} were trained on or chosen by; a training with fewer '
+            '--set train_persons=... leaves some unseen.'
+        )
+    return write(folder / 'unseen', unseen, head_boxes(unseen))
+
+
+def choose(persons: list[dict], train: int, selection: int) -> Chosen:
+    """Persons to train on, others to choose a branch by, and all others whose head is known.
 
     Raises:
         UserError: If nobody is left to train on.
@@ -113,15 +144,28 @@ def choose(persons: list[dict], train: int, selection: int) -> tuple[list[dict],
         if len(chosen) == selection:
             break
         last = rank[person['image']]
-        if person['joints_vis'][UPPER_NECK] and person['joints_vis'][HEAD_TOP]:
+        if has_head(person):
             chosen.append(person)
-    rest = [person for person in shuffled if rank[person['image']] > last][:train]
-    if not rest:
+    rest = [person for person in shuffled if rank[person['image']] > last]
+    trained = rest[:train]
+    if not trained:
         raise UserError(
             f'{len(persons)} training persons are too few to keep {selection} of them apart; '
             '--set selection_persons=... changes that.'
         )
-    return rest, chosen
+    last = rank[trained[-1]['image']]
+    unseen = [p for p in rest if rank[p['image']] > last and has_head(p)]
+    return Chosen(trained, chosen, unseen)
+
+
+def has_head(person: dict) -> bool:
+    """Whether the size of a person's head is known."""
+    return bool(person['joints_vis'][UPPER_NECK] and person['joints_vis'][HEAD_TOP])
+
+
+def head_boxes(persons: list[dict]) -> np.ndarray:
+    """The boxes of some persons, (2, 2, n)."""
+    return np.dstack([*map(head_box, persons)])
 
 
 def head_box(person: dict) -> np.ndarray:

@@ -27,8 +27,13 @@ NOTE = (
 )
 
 
-def write_report(results: list[dict], settings: dict, folder: Path) -> str:
-    """Write ``gain.md``, ``gain.json`` and ``gain.png``.
+def write_report(results: list[dict], settings: dict, stem: Path) -> str:
+    """Write it as ``.md``, ``.json`` and ``.png``.
+
+    Args:
+        results: Of all runs.
+        settings: Which they share.
+        stem: The files' path without its end.
 
     Returns:
         The Markdown.
@@ -43,11 +48,11 @@ def write_report(results: list[dict], settings: dict, folder: Path) -> str:
             NOTE,
         ]
     )
-    (folder / 'gain.md').write_text(text + '\n')
-    (folder / 'gain.json').write_text(
+    stem.with_suffix('.md').write_text(text + '\n')
+    stem.with_suffix('.json').write_text(
         json.dumps(dict(settings=settings, summary=tables, runs=results), indent=1)
     )
-    draw(tables, folder / 'gain.png')
+    draw(tables, stem.with_suffix('.png'))
     return text
 
 

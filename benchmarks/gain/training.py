@@ -9,6 +9,7 @@ import os
 import statistics
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from itertools import chain
 from pathlib import Path
@@ -158,6 +159,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
     cfg = Config(cfg.to_dict(), cfg_text=' ', filename=CONFIG, format_python_code=False)
     cfg.work_dir = str(folder)
     cfg.experiment_name = f'{run.student}_{run.arm_name}_{run.seed}_{time.time_ns()}'
+    cfg.visualizer.name = cfg.experiment_name  # those of one name share the first one's folder
     witness = Witness(deadline)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the hosts
@@ -187,7 +189,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         parameters=sum(p.numel() for p in model_of(runner).parameters()),
         **witness.facts,
         selection=by_output(selection),
-        test=by_output(test) | taught_by(cfg),
+        test=by_output(test) | taught_by(cfg, tested),
         loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
         model=model,
     )
@@ -219,12 +221,23 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
     return loss_gap(cfg, str(weights)).ratio
 
 
-def taught_by(cfg: Config) -> dict[str, dict[str, float]]:
-    """What was found of the frozen teacher of a run, in the place of an ensemble's figures."""
+def taught_by(cfg: Config, tested: Callable[[Path], dict | None]) -> dict[str, dict[str, float]]:
+    """What was found of the frozen teacher of a run, in the place of an ensemble's figures.
+
+    Args:
+        cfg: Of the run.
+        tested: Gives the scores of the run in a folder by output.
+    """
     aggregator = cfg.model.get('aggregator') or {}
     config, output = aggregator.get('config'), aggregator.get('output') or 0
-    teacher = finished(Path(config).parent) if config else None
-    return {ENSEMBLE: teacher['test'][output_name(output)]} if teacher else {}
+    teacher = tested(Path(config).parent) if config else None
+    return {ENSEMBLE: teacher[output_name(output)]} if teacher else {}
+
+
+def tested(folder: Path) -> dict[str, dict[str, float]] | None:
+    """What a run scores on the test persons, if it is over."""
+    result = finished(folder)
+    return result and result['test']
 
 
 def finished(folder: Path) -> dict | None:

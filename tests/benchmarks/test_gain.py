@@ -33,6 +33,7 @@ from gain import arms, cost, data, devices, pairing, summary, training  # noqa: 
 from gain.arms import Run, training_config  # noqa: E402
 from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
+from gain.unseen import evaluate_unseen  # noqa: E402
 
 VARIANTS = sorted((BENCHMARKS / 'gain' / 'variants').glob('*.py'))
 SPLITS = ('split_layer1', 'split_layer2', 'split_whole')
@@ -122,12 +123,25 @@ def test_no_person_is_in_two_splits_and_selection_has_heads(splits, drawn):
 def test_persons_of_one_picture_stay_together():
     vis = [1] * 16
     persons = [dict(image=f'{i // 3}.jpg', joints_vis=vis, number=i) for i in range(30)]
-    rest, chosen = data.choose(persons, train=100, selection=4)
-    assert len(chosen) == 4
-    assert not {p['image'] for p in rest} & {p['image'] for p in chosen}
-    assert len(rest) == 24
+    chosen = data.choose(persons, train=100, selection=4)
+    assert len(chosen.selection) == 4
+    assert not {p['image'] for p in chosen.train} & {p['image'] for p in chosen.selection}
+    assert len(chosen.train) == 24
+    assert chosen.unseen == []
     with pytest.raises(UserError, match='too few to keep 30 of them apart'):
         data.choose(persons, train=100, selection=30)
+
+
+def test_unseen_persons_have_heads_and_pictures_of_their_own():
+    persons = [dict(image=f'{i // 3}.jpg', joints_vis=[i % 2] * 16, number=i) for i in range(60)]
+    chosen = data.choose(persons, train=13, selection=4)
+    groups = chosen.train, chosen.selection, chosen.unseen
+    assert [len(group) for group in groups[:2]] == [13, 4]
+    images = [{p['image'] for p in group} for group in groups]
+    assert not images[0] & images[2] and not images[1] & images[2]
+    # Of no other picture, all whose heads are known.
+    others = [p for p in persons if p['image'] not in images[0] | images[1] and p['number'] % 2]
+    assert sorted(p['number'] for p in chosen.unseen) == [p['number'] for p in others] != []
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
@@ -471,7 +485,7 @@ def test_the_cost_is_measured_once_on_a_device(student, splits, budget, tmp_path
 
 
 def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
-    benchmark, drawn, runs, budget, tmp_path
+    benchmark, drawn, runs, splits, budget, tmp_path
 ):
     prepare_results(tmp_path, budget, alone=runs['alone'])
     given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms', 'fpd')
@@ -488,6 +502,11 @@ def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
     assert teacher['parameters'] > 2 * alone['parameters']
     assert taught['test']['ensemble'] == teacher['test']['branch0']
     assert taught['initial'] == alone['initial']
+    again = [
+        evaluate_unseen(tmp_path / folder / 'seed0', splits.test)
+        for folder in ('resnet18/fpd', 'teacher/alone')
+    ]
+    assert again == [taught['test'], teacher['test']]
 
 
 def test_the_score_of_a_frozen_teacher_is_that_of_its_own_run(tmp_path):
@@ -495,14 +514,15 @@ def test_the_score_of_a_frozen_teacher_is_that_of_its_own_run(tmp_path):
     training.keep(tmp_path / training.RESULT, dict(test=found))
 
     def taught_by(**aggregator):
-        return training.taught_by(Config(dict(model=dict(aggregator=aggregator))))
+        cfg = Config(dict(model=dict(aggregator=aggregator)))
+        return training.taught_by(cfg, training.tested)
 
     config = str(tmp_path / training.CONFIG)
     assert taught_by(config=config, output='ensemble') == dict(ensemble=found['ensemble'])
     assert taught_by(config=config, output=None) == dict(ensemble=found['branch0'])
     assert taught_by(config=str(tmp_path / 'elsewhere' / 'config.py')) == {}
     assert taught_by(type='FAU') == {}
-    assert training.taught_by(Config(dict(model=dict()))) == {}
+    assert training.taught_by(Config(dict(model=dict())), training.tested) == {}
 
 
 # ---------------------------------------------------------------------------------- figures
@@ -678,6 +698,41 @@ def test_a_folder_is_of_one_data_and_of_students_that_stay(drawn, budget, tmp_pa
     with pytest.raises(UserError, match=f'holds runs with {name}=8, not 16; choose'):
         keep()
     assert json.loads(file.read_text()) == expected, 'nothing was written'
+
+
+def test_finished_runs_are_reported_on_unseen_persons(benchmark, drawn, tmp_path):
+    given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms')
+    few = ('--set', *TINY, 'train_persons=8', 'epochs=1')
+    assert benchmark(*given, 'alone', 'okdhp', *few)[1] is None
+    table = (tmp_path / 'gain.md').read_text()
+    folder = tmp_path / 'resnet18' / 'okdhp' / 'seed0'
+    files = sorted(path.name for path in folder.iterdir())
+
+    printed, end = benchmark('--data', drawn, '--out', tmp_path, '--report', '--unseen')
+    assert end is None
+    assert printed.startswith('On 4 persons that no run has seen:\n')
+    assert (tmp_path / 'gain_unseen.md').read_text() in printed
+    assert (tmp_path / 'gain.md').read_text() == table
+    scores = json.loads((folder / 'unseen.json').read_text())
+    assert scores.keys() == {'branch0', 'branch1', 'branch2', 'ensemble'}
+    reported = json.loads((tmp_path / 'gain_unseen.json').read_text())['runs']
+    assert scores in [result['test'] for result in reported]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*files, 'unseen.json'])
+
+    (folder / training.WEIGHTS).unlink()  # what is known is not evaluated again
+    assert benchmark('--data', drawn, '--out', tmp_path, '--report', '--unseen') == (printed, None)
+    (folder / 'unseen.json').unlink()
+    _, end = benchmark('--data', drawn, '--out', tmp_path, '--report', '--unseen')
+    assert f'{folder / training.WEIGHTS} does not exist' in end
+
+
+def test_that_nobody_is_unseen_is_told(benchmark, drawn, runs, budget, tmp_path):
+    settings = prepare_results(tmp_path, budget, alone=runs['alone'])
+    unseen = ('--out', tmp_path, '--report', '--unseen')
+    assert '--data is missing' in benchmark(*unseen)[1]
+    assert 'were trained on or chosen by' in benchmark(*unseen, '--data', drawn)[1]
+    (tmp_path / 'settings.json').write_text(json.dumps(settings | {data.DIGEST: 'another'}))
+    assert 'with other persons than those of --data' in benchmark(*unseen, '--data', drawn)[1]
 
 
 def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):

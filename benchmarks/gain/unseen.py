@@ -1,0 +1,68 @@
+"""Finished runs once more, on the training persons that none of them has seen in any way.
+
+A student that learns from a part of the training persons leaves the others unseen: many more than
+the test persons, so that chance decides less, and nobody has looked at their figures while a
+method was made.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from okdhp_mm.errors import UserError
+
+from .arms import read
+from .data import PairedMpii, Split
+from .training import CONFIG, LAYOUT, WEIGHTS, by_output, keep, kept, taught_by
+
+UNSEEN = 'unseen.json'
+
+
+def evaluate_unseen(folder: Path, split: Split) -> dict[str, dict[str, float]]:
+    """What a run's outputs score on unseen persons, also in ``unseen.json``.
+
+    Args:
+        folder: Of a finished run.
+        split: The persons.
+
+    Returns:
+        By output, as a result's ``test``.
+
+    Raises:
+        UserError: If the run's weights are gone.
+    """
+    if found := kept(folder / UNSEEN):
+        return found
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f'{weights} does not exist; remove {folder} and train it again.')
+    cfg = Config.fromfile(folder / CONFIG)
+    cfg.update(load_from=str(weights), resume=False)
+    cfg.experiment_name = cfg.visualizer.name = f'unseen_{time.time_ns()}'
+    loader = cfg.test_dataloader
+    loader.update(num_workers=0, persistent_workers=False)
+    read(loader.dataset, split, loader.dataset.data_prefix.img)
+    # Kept in memory for the next run.
+    loader.dataset.update(type=PairedMpii.__name__, seed=0, augmentations=1)
+    # The runner leaves a log and a config, which are not the training's.
+    with (
+        TemporaryDirectory() as cfg.work_dir,
+        redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter('ignore')  # of the hosts
+        runner = Runner.from_cfg(cfg)
+        runner.model.to(memory_format=LAYOUT)
+        found = by_output(runner.test())
+    found |= taught_by(cfg, partial(evaluate_unseen, split=split))
+    keep(folder / UNSEEN, found)
+    return found
