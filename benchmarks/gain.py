@@ -45,7 +45,7 @@ from gain.pairing import check_pairs
 from gain.report import write_report
 from gain.unseen import evaluate_unseen
 
-from gain.training import CONFIG, RESULT, WEIGHTS, finished, train  # isort: skip
+from gain.training import CONFIG, RESULT, WEIGHTS, finished, taught_by, train  # isort: skip
 from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.errors import UserError
@@ -99,10 +99,11 @@ def main() -> None:
         if not results:
             raise UserError(f'{args.out} holds no finished run.')
         check_pairs(results)
-        stem = args.out / 'gain'
+        settings, stem = read_settings(args.out), args.out / 'gain'
         if args.unseen:
-            results, stem = on_unseen(results, args.data, args.out), args.out / 'gain_unseen'
-        print(write_report(results, read_settings(args.out), stem))
+            results = on_unseen(results, settings, args.data, args.out)
+            stem = args.out / 'gain_unseen'
+        print(write_report(results, settings, stem))
 
 
 def train_all(args: argparse.Namespace, deadline: float) -> None:
@@ -132,20 +133,24 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
                 train_one(Run(student, arm, seed), budget, data, args.out, deadline)
 
 
-def on_unseen(results: list[dict], root: Path, out: Path) -> list[dict]:
+def on_unseen(results: list[dict], settings: dict, root: Path, out: Path) -> list[dict]:
     """The same runs with their scores on the persons that no run has seen as their ``test``.
 
     Raises:
         UserError: If the data are others than the runs', or everybody was trained on.
     """
-    settings = read_settings(out)
     check_data(root, settings, out)
     train, selection = settings['train_persons'], settings['selection_persons']
     split = prepare_unseen(root, out / 'data', train, selection)
     print(f'On {split.persons} persons that no run has seen:', flush=True)
-    folders = [out / Run(r['student'], r['arm'], r['seed']).folder for r in results]
+    folders = [(out / Run(r['student'], r['arm'], r['seed']).folder).resolve() for r in results]
+    scores = {folder: evaluate_unseen(folder, split) for folder in folders}
+
+    def score_of(folder: Path) -> dict | None:
+        return scores.get(folder.resolve())  # a teacher from elsewhere may have seen them
+
     return [
-        result | dict(test=evaluate_unseen(folder, split))
+        result | dict(test=scores[folder] | taught_by(result['model'], score_of))
         for result, folder in zip(results, folders, strict=True)
     ]
 
@@ -207,13 +212,14 @@ def keep_settings(out: Path, budget: Budget, data: Path) -> None:
     Raises:
         UserError: If they differ, or a file of the data is missing.
     """
-    settings = json.loads(json.dumps(budget.settings())) | {DIGEST: annotations_digest(data)}
-    there = read_settings(out) if (out / SETTINGS).is_file() else settings
+    there = read_settings(out) if (out / SETTINGS).is_file() else {}
+    digest = check_data(data, there, out)
+    settings = json.loads(json.dumps(budget.settings())) | {DIGEST: digest}
+    there = there or settings
     known = there['students']
     # A folder may be older than the digest, or than one of the students.
-    there = {DIGEST: settings[DIGEST]} | there | dict(students=settings['students'] | known)
+    there = {DIGEST: digest} | there | dict(students=settings['students'] | known)
     settings['students'] = known | settings['students']
-    check_data(data, there, out)
     held, wanted = flat({key: there.get(key) for key in settings}), flat(settings)
     for key in wanted | held:
         if held.get(key) != wanted.get(key):
@@ -225,11 +231,14 @@ def keep_settings(out: Path, budget: Budget, data: Path) -> None:
     (out / SETTINGS).write_text(json.dumps(settings, indent=1))
 
 
-def check_data(root: Path, settings: dict, out: Path) -> None:
+def check_data(root: Path, settings: dict, out: Path) -> str:
     """Hold the data against those that the runs were trained on.
 
+    Returns:
+        The digest of their annotations.
+
     Raises:
-        UserError: If they are others.
+        UserError: If they are others, or a file is missing.
     """
     digest = annotations_digest(root)
     if settings.get(DIGEST, digest) != digest:  # a folder may be older than the digest
@@ -237,6 +246,7 @@ def check_data(root: Path, settings: dict, out: Path) -> None:
             f'{out} holds runs with other persons than those of --data {root}; choose another '
             '--out.'
         )
+    return digest
 
 
 def flat(settings: dict, prefix: str = '') -> dict[str, Any]:

@@ -98,7 +98,6 @@ def prepare(root: Path, folder: Path, budget: Budget) -> Data:
     tested = json.loads(test_file.read_text())[: budget.test_persons]
     boxes = loadmat(headboxes)['headboxes_src'][..., : len(tested)]
 
-    folder.mkdir(parents=True, exist_ok=True)
     return Data(
         images=f'{(root / "images").resolve()}/',
         train=write(folder / 'train', chosen.train),
@@ -176,6 +175,7 @@ def head_box(person: dict) -> np.ndarray:
 
 def write(stem: Path, persons: list[dict], headboxes: np.ndarray | None = None) -> Split:
     """Write one split."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
     annotations, boxes = stem.with_suffix('.json').resolve(), stem.with_suffix('.mat').resolve()
     annotations.write_text(json.dumps(persons))
     if headboxes is None:

@@ -9,8 +9,8 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from itertools import chain
 from pathlib import Path
 
@@ -161,8 +161,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
     cfg.experiment_name = f'{run.student}_{run.arm_name}_{run.seed}_{time.time_ns()}'
     cfg.visualizer.name = cfg.experiment_name  # those of one name share the first one's folder
     witness = Witness(deadline)
-    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of the hosts
+    with hosts_silent():
         if resumes:
             cfg.resume = True
         else:
@@ -189,7 +188,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         parameters=sum(p.numel() for p in model_of(runner).parameters()),
         **witness.facts,
         selection=by_output(selection),
-        test=by_output(test) | taught_by(cfg, tested),
+        test=by_output(test) | taught_by(model, tested),
         loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
         model=model,
     )
@@ -198,6 +197,14 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
     for file in (folder / INITIAL, folder / LATEST, *folder.glob('epoch_*.pth')):
         file.unlink(missing_ok=True)
     return result
+
+
+@contextmanager
+def hosts_silent() -> Iterator[None]:
+    """Keep the hosts' warnings, and what they print, to themselves."""
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 
 def without_paths(model: dict) -> dict:
@@ -221,14 +228,14 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
     return loss_gap(cfg, str(weights)).ratio
 
 
-def taught_by(cfg: Config, tested: Callable[[Path], dict | None]) -> dict[str, dict[str, float]]:
+def taught_by(model: dict, tested: Callable[[Path], dict | None]) -> dict[str, dict[str, float]]:
     """What was found of the frozen teacher of a run, in the place of an ensemble's figures.
 
     Args:
-        cfg: Of the run.
+        model: Its config.
         tested: Gives the scores of the run in a folder by output.
     """
-    aggregator = cfg.model.get('aggregator') or {}
+    aggregator = model.get('aggregator') or {}
     config, output = aggregator.get('config'), aggregator.get('output') or 0
     teacher = tested(Path(config).parent) if config else None
     return {ENSEMBLE: teacher[output_name(output)]} if teacher else {}

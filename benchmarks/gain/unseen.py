@@ -1,17 +1,12 @@
 """Finished runs once more, on the training persons that none of them has seen in any way.
 
 A student that learns from a part of the training persons leaves the others unseen: many more than
-the test persons, so that chance decides less, and nobody has looked at their figures while a
-method was made.
+the test persons, so that chance decides less.
 """
 
 from __future__ import annotations
 
-import io
 import time
-import warnings
-from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +17,7 @@ from okdhp_mm.errors import UserError
 
 from .arms import read
 from .data import PairedMpii, Split
-from .training import CONFIG, LAYOUT, WEIGHTS, by_output, keep, kept, taught_by
+from .training import CONFIG, LAYOUT, WEIGHTS, by_output, hosts_silent, keep, kept
 
 UNSEEN = 'unseen.json'
 
@@ -35,7 +30,7 @@ def evaluate_unseen(folder: Path, split: Split) -> dict[str, dict[str, float]]:
         split: The persons.
 
     Returns:
-        By output, as a result's ``test``.
+        By output, as a result's ``test``, but without those of a frozen teacher.
 
     Raises:
         UserError: If the run's weights are gone.
@@ -54,15 +49,9 @@ def evaluate_unseen(folder: Path, split: Split) -> dict[str, dict[str, float]]:
     # Kept in memory for the next run.
     loader.dataset.update(type=PairedMpii.__name__, seed=0, augmentations=1)
     # The runner leaves a log and a config, which are not the training's.
-    with (
-        TemporaryDirectory() as cfg.work_dir,
-        redirect_stdout(io.StringIO()),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter('ignore')  # of the hosts
+    with TemporaryDirectory() as cfg.work_dir, hosts_silent():
         runner = Runner.from_cfg(cfg)
         runner.model.to(memory_format=LAYOUT)
         found = by_output(runner.test())
-    found |= taught_by(cfg, partial(evaluate_unseen, split=split))
     keep(folder / UNSEEN, found)
     return found
