@@ -10,7 +10,7 @@ from okdhp_mm.methods import apply_method, method_files
 CONFIGS = Path(__file__).parents[1] / 'configs'
 LEAVES = [file for file in sorted(CONFIGS.glob('[!_]*/*.py')) if file.parent.name != 'okdhp']
 STUDENTS = {'resnet18_mpii', 'mobilenetv2_mpii', 'shufflenetv2_mpii', 'resnet18_coco'}
-OTHER = {'okdhp', 'okdhp_official', 'branches'}
+OTHER = {'okdhp', 'okdhp_official', 'okdhp_colours', 'branches'}
 
 
 def test_every_method_has_a_config_of_every_student():

@@ -65,8 +65,9 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         symmetry_noise: Relative noise on the weights of branches that would start as copies of
             another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
             keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
-        views: Config of a module that gives each branch another view of the training images, such
-            as :class:`~okdhp_mm.models.views.PhotometricViews`; None shows all the same.
+        views: Config of a module that shows each branch, or all, another view of the training
+            images, such as :class:`~okdhp_mm.models.views.PhotometricViews`; None shows all the
+            images as they are.
         averaged: Settings of :class:`~okdhp_mm.models.averaged.AveragedCopy`, e.g.
             ``dict(momentum=0.001)``: keep a copy with averaged weights, which may teach and may be
             deployed; None for no copy.

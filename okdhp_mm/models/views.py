@@ -1,4 +1,4 @@
-"""Another view of the same images for each branch."""
+"""Other views of the same images: for each branch its own, or one for all."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ class PhotometricViews(nn.Module):
         colour: Largest relative change of single channels, in [0, 1).
         hide: Largest side of a rectangle that is replaced by the mean colour, as a share of the
             image's, in [0, 1); its place is anywhere.
+        same: Whether all branches see the same view, so that the trunk runs once as ever: an
+            augmentation of the batch.
 
     Shape:
-        (B, 3, H, W) -> (M, B, 3, H, W).
+        (B, 3, H, W) -> (M, B, 3, H, W), with ``same`` -> (B, 3, H, W).
 
     Raises:
         UserError: If a number is out of its range.
@@ -38,6 +40,7 @@ class PhotometricViews(nn.Module):
         contrast: float = 0.4,
         colour: float = 0.2,
         hide: float = 0.3,
+        same: bool = False,
     ):
         super().__init__()
         shares = dict(contrast=contrast, colour=colour, hide=hide)
@@ -51,16 +54,18 @@ class PhotometricViews(nn.Module):
         self.contrast = contrast
         self.colour = colour
         self.hide = hide
+        self.same = same
 
     @torch.no_grad()
     def forward(self, images: Tensor, num_views: int) -> Tensor:
-        """One view per branch of normalised images."""
-        views = images.expand(num_views, *images.shape)
+        """One view per branch of normalised images, or one for all."""
+        views = images.expand(1 if self.same else num_views, *images.shape)
         mean = views.mean((-3, -2, -1), keepdim=True)
         gain = 1 + self._draw(views, 1, self.contrast)
         tint = 1 + self._draw(views, 3, self.colour)
         views = ((views - mean) * gain + mean) * tint + self._draw(views, 1, self.brightness)
-        return views * ~self._hidden(views)
+        views = views * ~self._hidden(views)
+        return views[0] if self.same else views
 
     @staticmethod
     def _draw(views: Tensor, channels: int, most: float) -> Tensor:

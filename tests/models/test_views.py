@@ -1,4 +1,4 @@
-"""Another view for each branch."""
+"""Another view for each branch, or one for all."""
 
 import pytest
 import torch
@@ -20,6 +20,16 @@ def test_views_and_images_differ_from_each_other():
 def test_without_any_change_every_view_is_the_image():
     views = PhotometricViews(**NOTHING)(IMAGES, 3)
     torch.testing.assert_close(views, IMAGES.expand(3, *IMAGES.shape))
+
+
+def test_one_view_for_all_is_a_batch_like_any_other():
+    torch.manual_seed(0)
+    own = PhotometricViews()(IMAGES, 1)
+    torch.manual_seed(0)
+    view = PhotometricViews(same=True)(IMAGES, 3)
+    assert view.shape == IMAGES.shape
+    torch.testing.assert_close(view, own[0])
+    assert (view != IMAGES).flatten(1).any(-1).all(), 'each image is changed'
 
 
 @pytest.mark.parametrize('change', ['brightness', 'contrast', 'colour'])
@@ -69,8 +79,9 @@ def test_each_branch_sees_its_own_view(split):
     torch.testing.assert_close(together.shared, shared)
 
 
-def test_only_the_training_changes_images():
-    model = make_model('resnet', views=dict(type='PhotometricViews')).eval()
+@pytest.mark.parametrize('same', [False, True])
+def test_only_the_training_changes_images(same):
+    model = make_model('resnet', views=dict(type='PhotometricViews', same=same)).eval()
     first, second = (run(model, 'predict')[0].pred_instances.keypoints for _ in range(2))
     assert (first == second).all()
 

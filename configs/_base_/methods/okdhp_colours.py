@@ -1,0 +1,3 @@
+# OKDHP on images in other colours with a rectangle hidden, the same for all branches: for few labels
+# (docs/benchmarks.md).
+method = dict(views=dict(type='PhotometricViews', same=True))
