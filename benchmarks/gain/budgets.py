@@ -81,7 +81,6 @@ CPU = Budget(
         mobilenetv2=Student(
             'mobilenetv2_mpii',
             dict(
-                split='layer4',
                 backbone=dict(widen_factor=0.25),
                 head=dict(deconv_out_channels=(32, 32, 32)),
             ),

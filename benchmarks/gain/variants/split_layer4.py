@@ -1,2 +1,2 @@
-# OKDHP whose branches part after the second stage.
-method = dict(split='layer2')
+# OKDHP whose branches part late: MobileNetV2's share most of the backbone.
+method = dict(split='layer4')

@@ -1,3 +1,3 @@
-# Branches without distillation that share the first two stages alone.
+# Branches without distillation that share most of MobileNetV2's backbone.
 _base_ = '../../../configs/_base_/methods/branches.py'
-method = dict(split='layer2')
+method = dict(split='layer4')

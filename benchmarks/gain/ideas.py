@@ -1,0 +1,63 @@
+"""Ideas that were measured as arms and are not in the package (docs/benchmarks.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmpose.registry import MODELS, TASK_UTILS
+from torch import Tensor
+
+from okdhp_mm.models.aggregators.base import Aggregator, weighted_sum
+from okdhp_mm.models.distillers.schedules import GaussianRampUp
+from okdhp_mm.models.losses import KLHeatmapLoss
+from okdhp_mm.structures import BranchOutputs, Targets
+
+
+@TASK_UTILS.register_module()
+@dataclass(frozen=True)
+class RampUpAndDown(GaussianRampUp):
+    """The ramp-up, and a straight line down to 0 at the end, as DWPose's distillation has it.
+
+    Args:
+        end: See :class:`~okdhp_mm.models.distillers.schedules.GaussianRampUp`.
+        fall: Share of the training over which the weight falls.
+    """
+
+    fall: float = 0.3
+
+    def __call__(self, progress: Tensor) -> Tensor:
+        return super().__call__(progress) * ((1 - progress) / self.fall).clamp(max=1)
+
+
+@MODELS.register_module()
+class SharpenedKL(KLHeatmapLoss):
+    """The KL divergence from a sharper teacher.
+
+    Args:
+        sharpness: What the teacher's heatmaps are multiplied by before the softmax.
+        settings: Those of the loss.
+    """
+
+    def __init__(self, sharpness: float = 1.5, **settings):
+        super().__init__(**settings)
+        self.sharpness = sharpness
+
+    def forward(
+        self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
+    ) -> Tensor:
+        return super().forward(output, self.sharpness * target, target_weights)
+
+
+@MODELS.register_module()
+class LossWeightedMean(Aggregator):
+    """The mean of the branches, each keypoint's weighted by the inverse of the branch's error."""
+
+    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
+        """Without targets, as in validation, the plain mean."""
+        finals = outputs.finals
+        if targets is None:
+            return outputs.aggregated(finals.mean(0))
+        errors = targets.errors(finals.detach().float()).square().mean((-2, -1))
+        inverse = 1 / errors.clamp(min=1e-8)
+        weights = (inverse / inverse.sum(0)).transpose(0, 1).to(finals.dtype)
+        return outputs.aggregated(weighted_sum(finals, weights), weights)
