@@ -18,7 +18,7 @@ from mmengine.runner import Runner, amp
 from .checkpoint import load_checkpoint
 from .config_file import data_told, read_config, section
 from .errors import UserError, told
-from .methods import all_imports, apply_method
+from .methods import train_by
 
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """What is wrong with a path that a user named; a missing one, ENOENT, may as well be a bug."""
@@ -100,8 +100,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     cfg.launcher = args.launcher
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
     if method is not None:
-        apply_method(cfg.get('model') or {}, method)
-        cfg.custom_imports = dict(imports=all_imports(cfg, method), allow_failed_imports=False)
+        train_by(cfg, method)
         work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:

@@ -77,6 +77,20 @@ def apply_method(model: dict, name: str) -> None:
     model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))
 
 
+def train_by(cfg: Config, name: str) -> None:
+    """Let a training config be trained by a method, in place: its model, and what it imports.
+
+    Args:
+        cfg: Config of a training.
+        name: Name or file of the method.
+
+    Raises:
+        UserError: As :func:`apply_method`.
+    """
+    apply_method(cfg.get('model') or {}, name)
+    cfg.custom_imports = dict(imports=all_imports(cfg, name), allow_failed_imports=False)
+
+
 def all_imports(cfg: Config, method: str | None = None) -> list[str]:
     """This package, and what a config and a method's file want imported by ``custom_imports``."""
     configs = [cfg, *([read_config(method_file(method))] if method else [])]

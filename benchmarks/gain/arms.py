@@ -14,7 +14,7 @@ from mmpose.registry import MODELS
 from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config
-from okdhp_mm.methods import apply_method, method_file, method_files
+from okdhp_mm.methods import method_file, method_files, train_by
 
 from .budgets import Budget, Student
 from .data import Data, Split
@@ -99,7 +99,7 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
     if run.arm == ALONE_SAME_COST:
         epochs = round(epochs * cost_ratio)
     if run.has_branches:
-        apply_method(cfg.model, run.arm)
+        train_by(cfg, run.arm)
     use_data(cfg, data, budget, run.seed)
     use_schedule(cfg, budget, epochs, data.train.persons)
     for key in ('val_evaluator', 'test_evaluator'):

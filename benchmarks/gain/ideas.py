@@ -49,6 +49,18 @@ class SharpenedKL(KLHeatmapLoss):
 
 
 @MODELS.register_module()
+class NarrowedKL(KLHeatmapLoss):
+    """The KL divergence from a teacher whose peaks are as high, but narrower."""
+
+    def forward(
+        self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
+    ) -> Tensor:
+        target = target.clamp(min=0)
+        peak = target.amax((-2, -1), keepdim=True).clamp(min=1e-4)
+        return super().forward(output, target.square() / peak, target_weights)
+
+
+@MODELS.register_module()
 class LossWeightedMean(Aggregator):
     """The mean of the branches, each keypoint's weighted by the inverse of the branch's error."""
 

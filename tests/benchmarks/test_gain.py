@@ -213,6 +213,7 @@ def test_an_arm_may_register_what_it_is_made_of(splits, budget, tmp_path, monkey
     )
     cfg = training_config(Run('resnet18', str(file), 0), budget, splits)
     assert type(MODELS.build(cfg.model).head.aggregator).__name__ == 'OwnMean'
+    assert 'own_aggregator' in cfg.custom_imports.imports, 'for who reads the written config later'
 
 
 # ------------------------------------------------------------------------------------ pairs
