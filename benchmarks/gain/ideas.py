@@ -16,7 +16,7 @@ from okdhp_mm.structures import BranchOutputs, Targets
 @TASK_UTILS.register_module()
 @dataclass(frozen=True)
 class RampUpAndDown(GaussianRampUp):
-    """The ramp-up, and a straight line down to 0 at the end, as DWPose's distillation has it.
+    """The ramp-up, and a straight line down to 0 at the end (DWPose's falls from the start).
 
     Args:
         end: See :class:`~okdhp_mm.models.distillers.schedules.GaussianRampUp`.
@@ -25,7 +25,7 @@ class RampUpAndDown(GaussianRampUp):
 
     fall: float = 0.3
 
-    def __call__(self, progress: Tensor) -> Tensor:
+    def __call__(self, progress: Tensor) -> Tensor:  # noqa: D102
         return super().__call__(progress) * ((1 - progress) / self.fall).clamp(max=1)
 
 
@@ -42,7 +42,7 @@ class SharpenedKL(KLHeatmapLoss):
         super().__init__(**settings)
         self.sharpness = sharpness
 
-    def forward(
+    def forward(  # noqa: D102
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
         return super().forward(output, self.sharpness * target, target_weights)
@@ -52,7 +52,7 @@ class SharpenedKL(KLHeatmapLoss):
 class NarrowedKL(KLHeatmapLoss):
     """The KL divergence from a teacher whose peaks are as high, but narrower."""
 
-    def forward(
+    def forward(  # noqa: D102
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
         target = target.clamp(min=0)
