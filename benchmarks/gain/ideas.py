@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor
 
-from okdhp_mm.models.aggregators.base import Aggregator, weighted_sum
+from okdhp_mm.models.aggregators import BestBranch
 from okdhp_mm.models.distillers.schedules import GaussianRampUp
 from okdhp_mm.models.losses import KLHeatmapLoss
-from okdhp_mm.structures import BranchOutputs, Targets
 
 
 @TASK_UTILS.register_module()
@@ -61,15 +60,9 @@ class NarrowedKL(KLHeatmapLoss):
 
 
 @MODELS.register_module()
-class LossWeightedMean(Aggregator):
+class LossWeightedMean(BestBranch):
     """The mean of the branches, each keypoint's weighted by the inverse of the branch's error."""
 
-    def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """Without targets, as in validation, the plain mean."""
-        finals = outputs.finals
-        if targets is None:
-            return outputs.aggregated(finals.mean(0))
-        errors = targets.errors(finals.detach().float()).square().mean((-2, -1))
+    def weights(self, errors: Tensor) -> Tensor:  # noqa: D102
         inverse = 1 / errors.clamp(min=1e-8)
-        weights = (inverse / inverse.sum(0)).transpose(0, 1).to(finals.dtype)
-        return outputs.aggregated(weighted_sum(finals, weights), weights)
+        return inverse / inverse.sum(0)

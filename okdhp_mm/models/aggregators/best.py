@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from mmpose.registry import MODELS
+from torch import Tensor
 
 from ...structures import BranchOutputs, Targets
 from .base import Aggregator, weighted_sum
@@ -25,6 +26,9 @@ class BestBranch(Aggregator):
         if targets is None:
             return outputs.aggregated(finals.mean(0))
         errors = targets.errors(finals.detach().float()).square().mean((-2, -1))
-        best = F.one_hot(errors.argmin(0), len(finals))
-        weights = best.movedim(-1, 1).to(finals.dtype)
+        weights = self.weights(errors).transpose(0, 1).to(finals.dtype)
         return outputs.aggregated(weighted_sum(finals, weights), weights)
+
+    def weights(self, errors: Tensor) -> Tensor:
+        """Weights of the branches by their mean squared errors, both (M, B, K)."""
+        return F.one_hot(errors.argmin(0), len(errors)).movedim(-1, 0)
