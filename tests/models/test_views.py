@@ -1,8 +1,10 @@
 """Another view for each branch, or one for all."""
 
+import copy
+
 import pytest
 import torch
-from common import make_model, run
+from common import batch, make_model, run
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.views import PhotometricViews
@@ -77,6 +79,19 @@ def test_each_branch_sees_its_own_view(split):
         torch.testing.assert_close(together.branches[m][-1], alone.branches[m][-1])
     shared = sum(model.backbone(view, []).shared for view in views) / 3
     torch.testing.assert_close(together.shared, shared)
+
+
+@pytest.mark.parametrize(('same', 'leading'), [(False, (3, 2)), (True, (2,))])
+def test_the_training_learns_from_the_views(same, leading):
+    model = make_model('resnet', views=dict(type='PhotometricViews', same=same))
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
+    data = batch()
+    run(model, 'loss', data)
+    plain = model.data_preprocessor(copy.deepcopy(data), training=True)['inputs']
+    (views,) = seen
+    assert views.shape == (*leading, *plain.shape[1:])
+    assert (views != plain).flatten(-3).any(-1).all(), 'each image is changed'
 
 
 @pytest.mark.parametrize('same', [False, True])
