@@ -19,7 +19,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from .allowlist import restricted_load
-from .errors import UserError, told
+from .errors import UserError, as_user_error
 
 _METHODS = {
     HistoryBuffer: ('min', 'max', 'mean', 'current'),
@@ -200,7 +200,7 @@ def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: s
         UserError: If they are.
     """
     # torch refuses tensors of another shape by itself.
-    with told(complaint, (RuntimeError,)):
+    with as_user_error(complaint, RuntimeError):
         missing, unexpected = network.load_state_dict(state_dict, strict=False)
     missing = [name for name in missing if not name.endswith('num_batches_tracked')]
     if wrong := [*missing, *unexpected]:

@@ -1,4 +1,4 @@
-"""What the command line tools share: arguments, their meaning, and how errors are told."""
+"""Arguments of the command line tools, what they mean, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from mmengine.config import Config, DictAction
@@ -17,7 +19,7 @@ from mmengine.runner import Runner, amp
 
 from .checkpoint import load_checkpoint
 from .config_file import data_told, read_config, section
-from .errors import UserError, told
+from .errors import CodeError, UserError, as_user_error, reason_of
 from .methods import train_by
 
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -26,18 +28,28 @@ UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM
 
 @contextmanager
 def errors_in_one_sentence() -> Iterator[None]:
-    """End the program with the sentence of a :class:`UserError`, without a traceback.
+    """End the program with the sentence of a :class:`UserError`.
 
-    Paths that cannot be read or written are told likewise.
+    The traceback follows if the cause may be a bug, and always if ``OKDHP_DEBUG`` is set. Paths
+    that cannot be read or written are reported in the same way.
     """
     try:
         yield
     except UserError as error:
-        sys.exit(f'error: {error}')
+        cause = error.__cause__ if isinstance(error, CodeError) else None
+        end_with(str(error), error, cause)
     except OSError as error:
         if error.errno not in UNUSABLE or error.filename is None:
             raise
-        sys.exit(f'error: {error.filename} cannot be used: {error.strerror}.')
+        end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
+
+
+def end_with(sentence: str, error: Exception, cause: BaseException | None) -> NoReturn:
+    """End the program with a sentence, and the traceback of the cause or, to debug, of all."""
+    if os.environ.get('OKDHP_DEBUG', '0') not in ('', '0'):
+        cause = error
+    trace = ''.join(traceback.format_exception(cause)) if cause else ''
+    sys.exit(f'error: {sentence}' + (f'\n\n{trace}' if trace else ''))
 
 
 class Options(DictAction):
@@ -121,8 +133,13 @@ def merge_options(cfg: Config, options: dict | None) -> None:
         UserError: If an option goes into something that has no such place.
     """
     for key, value in (options or {}).items():
-        with told(f'--cfg-options {key}={value} cannot be merged into the config'):
+        try:
             cfg.merge_from_dict({key: value})
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f'--cfg-options {key}={value} cannot be merged into the config '
+                f'({reason_of(error)}).'
+            ) from error
 
 
 def build_runner(cfg: Config, *loops: str) -> Runner:
@@ -157,7 +174,7 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     if 'train' in loops and cfg.get('resume') and cfg.get('load_from'):
         _check_resumable(cfg.load_from)
     what = f'What {cfg.filename} and the options ask for'
-    with told(f'{what} cannot be built', (KeyError, TypeError)):
+    with as_user_error(f'{what} cannot be built', KeyError, TypeError):
         runner = Runner.from_cfg(cfg)
         built = dict(
             train=lambda: runner.train_loop,
@@ -170,7 +187,9 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     if 'train' in loops:
         # Of an optimiser that there is not, mmengine says only that None is not callable.
         optimizer = wrapper.get('optimizer')
-        with told(f'optim_wrapper.optimizer={optimizer} cannot be built', (KeyError, TypeError)):
+        with as_user_error(
+            f'optim_wrapper.optimizer={optimizer} cannot be built', KeyError, TypeError
+        ):
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner
 

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from .errors import UserError, told
+from .errors import UserError, as_user_error, own_line
 
 
 def read_config(filename: str | Path) -> Config:
@@ -23,15 +23,18 @@ def read_config(filename: str | Path) -> Config:
     """
     if not os.path.isfile(filename):
         raise UserError(f'The config {filename} does not exist.')
-    with told(f'The config {filename} cannot be read'):
+    # A config is a program, which can raise anything.
+    with as_user_error(f'The config {filename} cannot be read', Exception):
         try:
             return Config.fromfile(filename)
         except ImportError as error:
+            if own_line(error):
+                raise
             # mmengine goes on with all of sys.path, at length.
             missing = str(error).partition(', the current sys.path')[0]
             raise UserError(
                 f'The config {filename} cannot be read ({missing}); the folder of a module of your '
-                'own must be on PYTHONPATH.'
+                'own must be on PYTHONPATH, and a package must be installed (pip install NAME).'
             ) from error
 
 

@@ -16,13 +16,13 @@ from torch import nn
 
 from .config_file import read_config
 from .engine import layer_decay
-from .errors import UserError, told
+from .errors import UserError, as_user_error
 from .export import ESTIMATOR, STOCK_ESTIMATOR, flop_analyzer
 from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import find_family, split_points
-from .models.probe import size_told
+from .models.probe import size_as_user_error
 from .models.readouts import readout_of
 
 TENSORBOARD = 'TensorboardVisBackend'
@@ -108,7 +108,8 @@ def read_stock(stock: str) -> Config:
     Raises:
         UserError: If it cannot be read, cannot be inherited, or is not of a top-down estimator.
     """
-    with told(f'{stock} cannot be inherited as a config'):
+    # A config is a program, which can raise anything.
+    with as_user_error(f'{stock} cannot be inherited as a config', Exception):
         cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
     kind = (cfg.get('model') or {}).get('type')
     if kind == ESTIMATOR:
@@ -127,7 +128,8 @@ def build(model: dict, stock: str) -> nn.Module:
     Raises:
         UserError: If it cannot be built.
     """
-    with told(f'The model of {stock} cannot be built here'):
+    kinds = (AssertionError, ImportError, LookupError, OSError, TypeError, ValueError)
+    with as_user_error(f'The model of {stock} cannot be built here', *kinds):
         return MODELS.build(copy.deepcopy(model))
 
 
@@ -143,7 +145,7 @@ def half_way(network: nn.Module) -> str:
     family = find_family(network.backbone)
     if family is None:
         return WHOLE
-    with size_told(network.head):
+    with size_as_user_error(network.head):
         flops = flop_analyzer(network).by_module()
     steps = family.steps(network.backbone)
     costs = [sum(flops[f'backbone.{path}'] for path in step.children) for step in steps]

@@ -24,7 +24,7 @@ from mmpose.apis import MMPoseInferencer
 from mmpose.registry import DATASETS
 
 from ..engine.heatmap_strips import draw_strips
-from ..errors import told
+from ..errors import as_user_error
 from ..export import Export, export_student, student_config
 from ..figures import KEYPOINTS, write_coco
 from ..structures import ENSEMBLE, branch_name
@@ -93,7 +93,7 @@ def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
         (cfg.train_dataloader.dataset, 'train', NUM_TRAIN),
         (cfg.val_dataloader.dataset, 'val', NUM_VAL),
     ):
-        with told(f'The figures cannot be written to {dataset.data_root}', (OSError,)):
+        with as_user_error(f'The figures cannot be written to {dataset.data_root}', OSError):
             write_coco(dataset.data_root, split, number, seed=0)
 
     model, figures = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')

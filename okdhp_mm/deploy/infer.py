@@ -23,7 +23,7 @@ from mmpose.apis import Pose2DInferencer
 from rich.progress import track
 
 from ..checkpoint import safe_loader
-from ..errors import UserError, told
+from ..errors import UserError, as_user_error
 from ..export import CHECKPOINT, CONFIG
 from ..visualization import draw_pose
 from .student import student_files
@@ -68,7 +68,7 @@ class TorchEngine:
     """
 
     def __init__(self, folder: Path, device: str | None = None):
-        with told(f'--device {device} cannot be used here', (RuntimeError, AssertionError)):
+        with as_user_error(f'--device {device} cannot be used here', RuntimeError, AssertionError):
             torch.zeros(0, device=device)
         files = student_files(folder, CONFIG, CHECKPOINT)
         with safe_loader():

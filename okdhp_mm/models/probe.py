@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError, told
+from ..errors import UserError, as_user_error
 from ..structures import Sizes
 from .taps import find_last_layer
 
@@ -32,7 +32,7 @@ def probe(
             differ in size from each other's or from those that the codec encodes.
     """
     finals, layers = [], []
-    with size_told(head), empty_image(backbone, head) as image:
+    with size_as_user_error(head), empty_image(backbone, head) as image:
         shared = backbone(image, []).shared
         for m, parts in enumerate(zip(backbone.branches, head.necks, head.branches, strict=True)):
             final, layer = find_last_layer(
@@ -66,10 +66,10 @@ def probe(
     return sizes, [layer and layer.layer for layer in layers]
 
 
-def size_told(head: nn.Module) -> AbstractContextManager:
-    """Tell of a network that cannot take images of its codec's size, see :func:`told`."""
+def size_as_user_error(head: nn.Module) -> AbstractContextManager:
+    """Raise a :class:`UserError` for a network that cannot take images of its codec's size."""
     # Convolutions round odd sizes up, and what is added or flattened no longer fits.
-    return told(f'The network cannot take {images_of(head)}', (RuntimeError,))
+    return as_user_error(f'The network cannot take {images_of(head)}', RuntimeError)
 
 
 def images_of(head: nn.Module) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from ...config_file import init_entries
-from ...errors import UserError, told
+from ...errors import UserError, as_user_error
 from ...structures import BranchFeatures
 from .splits import find_split, run_steps
 
@@ -228,11 +228,15 @@ def fetch_weights(source: str) -> dict[str, Tensor]:
         f'Cannot get the pretrained weights {source}: download them where there is a network and '
         'set model.backbone.init_cfg.checkpoint to the file, or train with --from-scratch'
     )
-    with told(how_else, (OSError, KeyError, RuntimeError, ValueError, EOFError, UnpicklingError)):
+    kinds = (OSError, LookupError, RuntimeError, ValueError, EOFError, UnpicklingError)
+    with as_user_error(how_else, *kinds):
         # Not left to the loader: the safe one's UserError would not tell of the other ways.
         if '://' not in source and not os.path.isfile(os.path.expanduser(source)):
             raise FileNotFoundError('there is no such file')
-        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+        try:
+            checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+        except KeyError as error:
+            raise LookupError(f'there is no model {error}') from error
     return checkpoint.get('state_dict', checkpoint)
 
 

@@ -1,0 +1,215 @@
+"""Mistakes of users end in one sentence, and bugs in code keep their traceback."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmpose.registry import MODELS
+
+from okdhp_mm.cli import build_runner, errors_in_one_sentence, merge_options
+from okdhp_mm.config_file import read_config
+from okdhp_mm.convert import build, read_stock
+from okdhp_mm.errors import CodeError, UserError, as_user_error, is_own
+from okdhp_mm.figures import write_coco
+
+DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
+
+
+@pytest.fixture(autouse=True)
+def no_debug(monkeypatch):
+    monkeypatch.delenv('OKDHP_DEBUG', raising=False)
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """The demo's training config, with two drawn persons."""
+    annotations = write_coco(tmp_path, 'train', 2, seed=0)
+    cfg = read_config(DEMO)
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.data_root = f'{annotations.parents[1]}/'
+    return cfg
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module of a contributor, which configs can import."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(MODELS.module_dict)
+
+    def write(text, name='own_module'):
+        (tmp_path / f'{name}.py').write_text(text)
+        return str(tmp_path / f'{name}.py')
+
+    yield write
+    for name in set(MODELS.module_dict) - before:
+        del MODELS.module_dict[name]
+    sys.modules.pop('own_module', None)
+
+
+def printed(use):
+    """Return what a tool prints when `use` fails."""
+    with pytest.raises(SystemExit) as caught, errors_in_one_sentence():
+        use()
+    return caught.value.code
+
+
+AGGREGATOR = """from mmpose.registry import MODELS
+from okdhp_mm.models.aggregators import MeanAggregator
+
+
+@MODELS.register_module()
+class Own(MeanAggregator):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        {bug}
+"""
+
+
+@pytest.mark.parametrize(
+    ('bug', 'kind'),
+    [
+        ("{}['missing']", 'KeyError'),
+        ('1 + None', 'TypeError'),
+        ('len()', 'TypeError'),
+        ("raise KeyError('of my own')", 'KeyError'),
+        ("dict(a=1, **{'a': 2})", 'TypeError'),
+    ],
+)
+def test_a_bug_in_a_contributors_part_shows_its_traceback(demo, module, bug, kind):
+    file = module(AGGREGATOR.format(bug=bug))
+    demo.custom_imports = dict(imports=['own_module'], allow_failed_imports=False)
+    Config(demo.to_dict()).dump(Path(file).with_name('own.py'))
+    cfg = read_config(Path(file).with_name('own.py'))
+    merge_options(cfg, {'model.aggregator': dict(type='Own')})
+    text = printed(lambda: build_runner(cfg, 'train'))
+    sentence, _, trace = text.partition('\n\n')
+    assert sentence.startswith('error: ')
+    assert f'cannot be built ({kind} in {file}, line 9: ' in sentence
+    assert trace.startswith('Traceback')
+    assert f'line 9, in __init__\n    {bug}' in trace
+
+
+@pytest.mark.parametrize(
+    ('bug', 'kind', 'line'),
+    [
+        ('a = 1\nb = num_joints\n', 'NameError', 2),
+        ('\n\na = dict(b=[1])\na["b"][3]\n', 'IndexError', 4),
+        ('a = 1 / 0', 'ZeroDivisionError', 1),
+        ("raise RuntimeError('no')", 'RuntimeError', 1),
+        ("open('not_there.txt')", 'FileNotFoundError', 1),
+    ],
+)
+@pytest.mark.parametrize('inherited', [False, True])
+def test_a_bug_in_a_config_is_shown_with_its_line(tmp_path, bug, kind, line, inherited):
+    (tmp_path / 'bug.py').write_text(bug)
+    (tmp_path / 'own.py').write_text("_base_ = './bug.py'\n")
+    file = tmp_path / ('own.py' if inherited else 'bug.py')
+    text = printed(lambda: read_config(file))
+    assert f'{file} cannot be read ({kind} in {tmp_path}/bug.py, line {line}: ' in text
+    assert 'Traceback' in text
+    with pytest.raises(CodeError, match=f'{kind} in {tmp_path}/bug.py, line {line}: '):
+        read_stock(str(file))
+
+
+@pytest.mark.parametrize(
+    ('bug', 'kind'),
+    [
+        ('from json import nothing', 'ImportError'),
+        ('import not_installed', 'ModuleNotFoundError'),
+        ('nothing', 'NameError'),
+    ],
+)
+def test_a_bug_in_an_imported_module_is_shown_with_its_line(module, tmp_path, bug, kind):
+    file = module(f'\n{bug}\n')
+    (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['own_module'])")
+    text = printed(lambda: read_config(tmp_path / 'own.py'))
+    assert f'own.py cannot be read ({kind} in {file}, line 2: ' in text
+    assert 'Traceback' in text
+    assert ('pip install not_installed' in text) == ('not_installed' in bug)
+
+
+def test_a_bug_in_a_contributors_backbone_is_shown_by_the_converter(module):
+    file = module('def own(bug):\n    return eval(bug)\n')
+    from own_module import own
+
+    MODELS.register_module(name='Own')(own)
+    text = printed(lambda: build(dict(type='Own', bug='{}[1]'), 'stock.py'))
+    assert f'KeyError in {file}, line 2: 1' in text
+    assert 'Traceback' in text
+    with pytest.raises(AttributeError), errors_in_one_sentence():
+        build(dict(type='Own', bug='bug.nothing'), 'stock.py')
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        {'model.aggregator.type': 'MeanAgg'},
+        {'model.branchs': 4},
+        {'train_cfg.max_epoch': 3},
+        {'optim_wrapper.optimizer.type': 'Adamm'},
+        {'optim_wrapper.optimizer.learning_rate': 1.0},
+        {'model.backbone.type': 'mmnone.ViT'},
+        {'train_dataloader.dataset.type': 'CocoData'},
+        {'visualizer': dict(name='other', vis_backends=[dict(type='NoBackend')])},
+        {'default_hooks.timer': dict(type='NoHook')},
+    ],
+)
+def test_a_users_mistake_shows_no_traceback(demo, option):
+    merge_options(demo, option)
+    text = printed(lambda: build_runner(demo, 'train'))
+    assert re.fullmatch('error: [^\n]* cannot be built [^\n]*', text)
+
+
+def test_a_host_that_stumbles_over_a_config_shows_its_traceback(demo):
+    del demo.train_dataloader['dataset']
+    text = printed(lambda: build_runner(demo, 'train'))
+    assert text.startswith('error: ')
+    assert 'Traceback' in text
+
+
+@pytest.mark.parametrize(
+    ('options', 'key'),
+    [
+        (dict(a=[dict(b=1)]), 'a.b'),
+        (dict(a=[dict(b=1)]), 'a.3.b'),
+        (dict(a=1), 'a.b'),
+        (dict(a='text'), 'a.b.c'),
+    ],
+)
+def test_an_option_without_a_place_shows_no_traceback(options, key):
+    text = printed(lambda: merge_options(Config(options), {key: 1}))
+    assert re.fullmatch('error: --cfg-options [^\n]* cannot be merged [^\n]*', text)
+
+
+@pytest.mark.parametrize('value', ['1', 'yes'])
+def test_debugging_always_shows_the_traceback(value, monkeypatch, tmp_path):
+    monkeypatch.setenv('OKDHP_DEBUG', value)
+    for use in (lambda: read_config('nowhere.py'), lambda: tmp_path.write_text('')):
+        sentence, _, trace = printed(use).partition('\n\n')
+        assert sentence.startswith('error: ')
+        assert trace.startswith('Traceback')
+
+
+def test_a_kind_that_is_not_named_passes_unchanged():
+    with pytest.raises(OSError, match='^gone$'), as_user_error('no', KeyError, TypeError):
+        raise OSError('gone')
+    with pytest.raises(UserError, match='^mine$') as caught, as_user_error('no', ValueError):
+        raise UserError('mine')
+    assert not isinstance(caught.value, CodeError)
+
+
+def test_installed_files_and_those_of_this_package_are_not_the_users_own():
+    import argparse
+
+    import mmengine
+    import torch
+
+    import okdhp_mm
+
+    for part in (argparse, mmengine, torch, okdhp_mm):
+        assert not is_own(part.__file__)
+    assert is_own(__file__)
+    assert is_own('configs/own.py')
