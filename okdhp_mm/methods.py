@@ -50,14 +50,12 @@ def method_file(name: str) -> Path:
 def apply_method(model: dict, name: str) -> None:
     """Let a training config's model be trained by a method, in place.
 
-    The method replaces what the model had; nothing of another method is left.
-
     Args:
         model: Config of a multi-branch model.
         name: Name or file of the method.
 
     Raises:
-        UserError: If there is no such method, its file cannot be read or defines none, or the
+        UserError: If the method does not exist, its file cannot be read or defines none, or the
             model has no branches.
     """
     if model.get('type') != ESTIMATOR:
@@ -68,6 +66,16 @@ def apply_method(model: dict, name: str) -> None:
     method = read_config(method_file(name)).get('method')
     if method is None:
         raise UserError(f'{name} defines no method = dict(...).')
+    set_method(model, method)
+
+
+def set_method(model: dict, method: dict) -> None:
+    """Replace what a training config's model says about its method, in place.
+
+    Args:
+        model: Config of a multi-branch model.
+        method: What the method sets in it; nothing of another method is left.
+    """
     for key in OWNED:
         model.pop(key, None)
     test_cfg = dict(model.get('test_cfg') or {})

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from scipy.io import savemat
 
-from okdhp_mm.figures import write_coco
+from okdhp_mm.datasets.synthetic import write_coco
 
 # COCO's keypoints from which MPII's are made, by their mean.
 SOURCES = [

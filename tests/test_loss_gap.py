@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
 
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config, student_state
-from okdhp_mm.figures import write_coco
 from okdhp_mm.loss_gap import loss_gap
 from okdhp_mm.methods import apply_method
 

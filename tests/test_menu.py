@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from okdhp_mm import menu
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
-from okdhp_mm.figures import write_coco
 from okdhp_mm.menu import export_menu
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.aggregators import without_teachers

@@ -11,8 +11,8 @@ import torch
 from common import build, python
 from mmengine.config import Config
 
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.export import student_config
-from okdhp_mm.figures import write_coco
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.aggregators import without_teachers
 

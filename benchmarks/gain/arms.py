@@ -14,10 +14,11 @@ from mmpose.registry import MODELS
 from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_config
-from okdhp_mm.methods import method_file, method_files, train_by
+from okdhp_mm.methods import all_imports, method_file, method_files, set_method, train_by
 
 from .budgets import Budget, Student
 from .data import Data, Split
+from .variants import VARIANTS, variant_method
 
 ALONE, ALONE_SAME_COST = 'alone', 'alone_same_cost'
 TEACHER = 'teacher'
@@ -31,7 +32,7 @@ class Run:
 
     Attributes:
         student: Name of the student.
-        arm: 'alone', 'alone_same_cost', or the name or file of a method.
+        arm: 'alone', 'alone_same_cost', the name of a method or variant, or a method's file.
         seed: Of the initial weights, the order of the data, and the augmentation.
     """
 
@@ -72,13 +73,14 @@ def check_arm(arm: str) -> None:
     Raises:
         UserError: If there is none.
     """
-    if arm in (ALONE, ALONE_SAME_COST):
+    if arm in (ALONE, ALONE_SAME_COST, *VARIANTS):
         return
     try:
         method_file(arm)
     except UserError:
         raise UserError(
-            f'There is no arm {arm!r}; there are {", ".join(all_arms())}, and files of methods.'
+            f'There is no arm {arm!r}; there are {", ".join([*all_arms(), *VARIANTS])}, and files '
+            'of methods.'
         ) from None
 
 
@@ -98,7 +100,11 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
     epochs = budget.epochs
     if run.arm == ALONE_SAME_COST:
         epochs = round(epochs * cost_ratio)
-    if run.has_branches:
+    if run.arm in VARIANTS:
+        set_method(cfg.model, variant_method(run.arm))
+        imports = [*all_imports(cfg), 'gain.ideas']
+        cfg.custom_imports = dict(imports=imports, allow_failed_imports=False)
+    elif run.has_branches:
         train_by(cfg, run.arm)
     use_data(cfg, data, budget, run.seed)
     use_schedule(cfg, budget, epochs, data.train.persons)

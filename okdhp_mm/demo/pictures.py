@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from ..figures import KEYPOINTS, SKELETON
+from ..datasets.synthetic import KEYPOINTS, SKELETON
 from ..visualization import draw_pose
 from ..visualization.ink import BLUE, FAINT, GAP, PAPER, TEXT_HEIGHT, text_width, write
 

@@ -23,10 +23,10 @@ from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import DATASETS
 
+from ..datasets.synthetic import KEYPOINTS, write_coco
 from ..engine.heatmap_strips import draw_strips
 from ..errors import as_user_error
 from ..export import Export, export_student, student_config
-from ..figures import KEYPOINTS, write_coco
 from ..structures import ENSEMBLE, branch_name
 from .pictures import prediction_sheet, score_bars
 

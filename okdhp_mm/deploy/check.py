@@ -11,7 +11,7 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from torch import Tensor, nn
 
-from ..figures import draw_figure
+from ..datasets.synthetic import draw_figure
 from .graph import DECODED, StudentGraph, map_names
 from .infer import image_files, read_images
 

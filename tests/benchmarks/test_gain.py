@@ -33,8 +33,8 @@ from gain.arms import Run, training_config  # noqa: E402
 from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
 from gain.unseen import evaluate_unseen  # noqa: E402
+from gain.variants import VARIANTS, variant_method  # noqa: E402
 
-VARIANTS = sorted((BENCHMARKS / 'gain' / 'variants').glob('*.py'))
 SPLITS = ('split_layer1', 'split_layer4', 'split_whole')
 TINY = ['train_persons=12', 'selection_persons=4', 'epochs=2', 'batch_size=4', 'input_size=32']
 
@@ -181,20 +181,29 @@ def test_workers_keep_no_images(splits, budget):
     assert list(kept)[-1] == len(data._images) > 0
 
 
-@pytest.mark.parametrize('file', VARIANTS, ids=lambda file: file.stem)
-def test_a_variant_is_an_arm(file, splits, budget):
-    student = 'mobilenetv2' if 'layer4' in file.stem else 'resnet18'  # which has no such split
-    run = Run(student, str(file), 0)
-    assert run.arm_name == file.stem
+@pytest.mark.parametrize('name', VARIANTS)
+def test_a_variant_is_an_arm(name, splits, budget):
+    student = 'mobilenetv2' if 'layer4' in name else 'resnet18'  # which has no such split
+    run = Run(student, name, 0)
+    assert run.arm_name == name
     cfg = training_config(run, budget, splits)
-    if file.stem == 'offline_ensemble':  # whose teacher is an arm that comes first
+    if name == 'offline_ensemble':  # whose teacher is an arm that comes first
         assert not arms.needs_teacher(cfg)
         with pytest.raises(UserError, match=r'branches/seed0/config\.py does not exist'):
             MODELS.build(cfg.model)
     else:
         terms = MODELS.build(cfg.model).head.distiller.terms.values()
         baselines = ('alone_views', *(f'{arm}_branches' for arm in ('views', *SPLITS)))
-        assert any(term.distils for term in terms) != (file.stem in baselines)
+        assert any(term.distils for term in terms) != (name in baselines)
+
+
+def test_the_changes_of_a_variant_are_merged_into_its_base():
+    assert variant_method('pcl_peers')['distiller']['terms']['loss_kd'] is None
+    assert variant_method('pcl_peers')['distiller']['terms']['loss_peers']['loss_weight'] == 2.0
+    assert variant_method('pcl_peers')['aggregator'] == dict(type='MeanAggregator')
+    assert variant_method('pcl_kl4')['distiller']['terms']['loss_kd']['schedule'] == dict(
+        type='GaussianRampUp', end=0.4
+    )
 
 
 def test_an_arm_may_register_what_it_is_made_of(splits, budget, tmp_path, monkeypatch):
@@ -713,7 +722,7 @@ def test_finished_runs_are_reported_on_unseen_persons(benchmark, drawn, tmp_path
 
     printed, end = benchmark('--data', drawn, '--out', tmp_path, '--report', '--unseen')
     assert end is None
-    assert printed.startswith('On 4 persons that no run has seen:\n')
+    assert printed.startswith('On 3 persons that no run has seen:\n')
     assert (tmp_path / 'gain_unseen.md').read_text() in printed
     assert (tmp_path / 'gain.md').read_text() == table
     scores = json.loads((folder / 'unseen.json').read_text())

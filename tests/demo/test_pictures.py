@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
+from okdhp_mm.datasets.synthetic import draw_figure
 from okdhp_mm.demo import pictures
-from okdhp_mm.figures import draw_figure
 
 
 @pytest.fixture(scope='module')

@@ -7,9 +7,9 @@ import pytest
 from common import build
 from mmengine.config import Config
 
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.demo.run import FIGURE_SHOWN, KEYPOINTS_SHOWN, draw_heatmaps, put_data, run_demo
 from okdhp_mm.errors import UserError
-from okdhp_mm.figures import write_coco
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 

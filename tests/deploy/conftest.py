@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from students import SIMCC, write_student
 
+from okdhp_mm.datasets.synthetic import draw_figure
 from okdhp_mm.deploy.export import export_onnx
-from okdhp_mm.figures import draw_figure
 
 
 @pytest.fixture(scope='session')

@@ -6,9 +6,9 @@ import torch
 from mmengine.runner import Runner
 from students import SIZE, write_student
 
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.deploy.accuracy import Loss, loss, metric
 from okdhp_mm.deploy.student import load_student
-from okdhp_mm.figures import write_coco
 
 
 @pytest.fixture(scope='module')

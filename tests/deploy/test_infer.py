@@ -12,9 +12,9 @@ import pytest
 from mmpose.apis import MMPoseInferencer
 from students import write_student
 
+from okdhp_mm.datasets.synthetic import draw_figure
 from okdhp_mm.deploy.infer import TorchEngine, infer, read_boxes
 from okdhp_mm.errors import UserError
-from okdhp_mm.figures import draw_figure
 
 ROOT = Path(__file__).parents[2]
 BOXES = [[5, 10, 80, 150], [20.5, 30, 100, 140]]

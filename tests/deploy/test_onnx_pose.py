@@ -9,9 +9,9 @@ from common import python
 from mmengine.dataset import Compose
 from students import SIZE
 
+from okdhp_mm.datasets.synthetic import draw_figure
 from okdhp_mm.deploy.infer import OnnxEngine, TorchEngine
 from okdhp_mm.errors import UserError
-from okdhp_mm.figures import draw_figure
 
 onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
 onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")

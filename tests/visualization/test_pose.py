@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from okdhp_mm.figures import KEYPOINTS, SKELETON
+from okdhp_mm.datasets.synthetic import KEYPOINTS, SKELETON
 from okdhp_mm.visualization import draw_pose
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import okdhp_mm.visualization
-from okdhp_mm.figures import KEYPOINTS, draw_figure
+from okdhp_mm.datasets.synthetic import KEYPOINTS, draw_figure
 from okdhp_mm.visualization import heatmap_strip, strip
 from okdhp_mm.visualization.strip import _blend_heatmap
 

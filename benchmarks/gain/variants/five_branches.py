@@ -1,2 +1,0 @@
-# OKDHP with five branches instead of three.
-method = dict(branches=5)

@@ -1,3 +1,0 @@
-# PCL whose branches see the same colours.
-_base_ = '../../../configs/_base_/methods/pcl.py'
-method = dict(views=None)

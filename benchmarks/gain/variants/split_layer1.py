@@ -1,2 +1,0 @@
-# OKDHP whose branches part earlier.
-method = dict(split='layer1')

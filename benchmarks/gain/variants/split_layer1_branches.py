@@ -1,3 +1,0 @@
-# Branches without distillation that share the first stage alone.
-_base_ = '../../../configs/_base_/methods/branches.py'
-method = dict(split='layer1')

@@ -1,4 +1,0 @@
-# MobileNetV2 on MPII by CL-ILR.
-_base_ = ['../okdhp/mobilenetv2_mpii.py', '../_base_/methods/cl_ilr.py']
-
-model = dict(**_base_.method)

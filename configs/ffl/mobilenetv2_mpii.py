@@ -1,4 +1,0 @@
-# MobileNetV2 on MPII by FFL.
-_base_ = ['../okdhp/mobilenetv2_mpii.py', '../_base_/methods/ffl.py']
-
-model = dict(**_base_.method)

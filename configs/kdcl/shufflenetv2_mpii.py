@@ -1,4 +1,0 @@
-# ShuffleNetV2 on MPII by KDCL.
-_base_ = ['../okdhp/shufflenetv2_mpii.py', '../_base_/methods/kdcl.py']
-
-model = dict(**_base_.method)
