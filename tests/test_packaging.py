@@ -123,7 +123,6 @@ def test_model_index():
     loader = pytest.importorskip('modelindex.load_model_index', reason='comes with openmim')
     index = loader.load(str(ROOT / 'model-index.yml'))
     index.build_models_with_collections()
-    files = [*(ROOT / 'configs').glob('[!_]*/*.py')]
     configs = {
         f'{path.parent.name}_{path.stem.removeprefix("head_only_")}': str(path.relative_to(ROOT))
         for path in (ROOT / 'configs').glob('[!_]*/*.py')
