@@ -1,19 +1,25 @@
-"""Tells the distiller how much of the training is over."""
+"""Hook that starts a training, and tells the distiller how much of it is over."""
 
 from __future__ import annotations
 
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 from mmpose.registry import HOOKS
 
 from ..errors import UserError
 from ..models.backbones.branched import pretrained_entries
+from ..models.fan_out import is_branched
+from ..models.weights import fit_checkpoint
 from . import layer_decay
 from .model import model_of
 
 
 @HOOKS.register_module()
 class DistillProgressHook(Hook):
-    """Sets the distiller's progress before every training step.
+    """Hook that sets the distiller's progress before every training step.
+
+    A new training can start from the weights of another multi-branch model (``load_from``), see
+    :func:`~okdhp_mm.models.weights.fit_checkpoint`. A resumed training cannot.
 
     The progress is the runner's own iteration count over its maximum, so a resumed run continues
     where it stopped, and epoch-based and iteration-based loops work alike.
@@ -42,6 +48,14 @@ class DistillProgressHook(Hook):
                 'alone, and would train all of trunk and branches at the full learning rate; set '
                 f'it to {layer_decay.BRANCHED!r}.'
             )
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Fit the weights of another multi-branch model to this one if a new training starts."""
+        state_dict = checkpoint.get('state_dict', checkpoint)
+        starts = isinstance(runner._train_loop, BaseLoop) and not runner._has_loaded
+        if starts and not runner._resume and is_branched(state_dict):
+            model = model_of(runner)
+            fit_checkpoint(model, state_dict, model.symmetry_noise)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Set the progress to the share of iterations that are over."""
