@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow check clean
+.PHONY: setup demo test test-slow reliability check clean
 
 setup: $(READY)
 
@@ -24,6 +24,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+reliability: $(READY)
+	$(BIN)/python benchmarks/reliability.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .
