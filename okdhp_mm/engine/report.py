@@ -1,12 +1,14 @@
-"""Tells what distillation does to the branches, and warns where it does nothing."""
+"""Hook that reports the effect of distillation on the branches, and warns if there is none."""
 
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.optim import LinearParamScheduler
 from mmpose.registry import HOOKS
 from torch import Tensor
 
@@ -16,9 +18,13 @@ from ..structures import branch_name
 from .model import model_of
 
 MOST = 50
-"""Iterations between two reports, unless somebody wants other."""
+"""Default iterations between two reports."""
 SETTLED = 0.1
-"""Share of the training after which branches can be compared."""
+"""Share of the training before which the hook does not warn."""
+FIRST = 200
+"""Iterations before which the hook does not warn, however short the training is."""
+RAMPED_UP = 0.99
+"""Value of the schedule from which distillation counts as ramped up."""
 
 
 @HOOKS.register_module()
@@ -40,11 +46,11 @@ class DistillReportHook(Hook):
         interval: Report every so many iterations; by default every 50, and in a short training
             every tenth of it.
         keypoints_every: Report the weights of every keypoint with every so many reports.
-        min_share: Distillation is said to do nothing where ``kd/share`` is below, with a schedule
-            above one half.
-        max_agreement: Branches are said to have collapsed where ``branches/agreement`` is above,
-            but for the first tenth of the training, when all they get wrong is the whole target.
-        patience: For how many reports in a row either has to hold before it is said, once.
+        min_share: Warn that distillation does nothing if ``kd/share`` is below.
+        max_agreement: Warn that the branches have collapsed if ``branches/agreement`` is above.
+        patience: Warn only after this many reports in a row. Each warning comes once, not before
+            the ramp-up of the distillation and the warm-up of the learning rate end, and not in
+            the first tenth or the first 200 iterations of the training.
 
     Raises:
         UserError: If an interval or the patience is not positive; before the training, if the model
@@ -71,9 +77,11 @@ class DistillReportHook(Hook):
         self.min_share = min_share
         self.max_agreement = max_agreement
         self._idle, self._alike = Alarm(patience), Alarm(patience)
+        self._warm_up = 0
 
     def before_train(self, runner) -> None:
-        """Ask whether a compiled model can be reported on, and how long the training is."""
+        """Check that a compiled model can be reported on, and read the length of the training."""
+        self._warm_up = warm_up_of(runner)
         if self.interval is None:
             self.interval = max(1, min(MOST, runner.max_iters // 10))
         if runner.cfg.get('compile'):
@@ -111,38 +119,58 @@ class DistillReportHook(Hook):
         self._warn(runner, values)
 
     def _warn(self, runner, values: dict[str, float]) -> None:
-        idle = values.get('kd/share', 1) < self.min_share and values['kd/schedule'] > 0.5
-        if self._idle.rings(idle):
+        settled = runner.iter >= max(FIRST, SETTLED * runner.max_iters, self._warm_up)
+        if not settled or values.get('kd/schedule', 1) < RAMPED_UP:
+            return
+        idle = values.get('kd/share', 1) < self.min_share
+        alike = values.get('branches/agreement', 0) > self.max_agreement
+        # Copies have nothing to teach each other: then a larger weight is the wrong advice.
+        if self._idle.rings(idle and not alike and not self._alike.rang):
             terms = model_of(runner).head.distiller.terms
             names = ', '.join(name for name, term in terms.items() if term.distils)
             runner.logger.warning(
-                f'Distillation does next to nothing: {values["kd/share"]:.2%} of the gradient of '
-                f'the branches is its own, with its ramp-up at {values["kd/schedule"]:.0%}; raise '
-                f'the loss_weight of {names}.'
+                f'Distillation has almost no effect: its share of the gradient of the branches is '
+                f'{values["kd/share"]:.2%}. Raise the loss_weight of {names}.'
             )
-        alike = values.get('branches/agreement', 0) > self.max_agreement
-        if self._alike.rings(alike and runner.iter >= SETTLED * runner.max_iters):
+        if self._alike.rings(alike):
+            # Not after the advice to raise the weight.
+            lower = '' if idle or self._idle.rang else ' Or lower the weight of the distillation.'
             runner.logger.warning(
                 'The branches have become copies of each other, which have nothing to teach: the '
-                f'correlation of their errors is {values["branches/agreement"]:.4f}; lower the '
-                'weight of the distillation, or let them part earlier (model.split) or start '
-                'further apart (model.symmetry_noise).'
+                f'correlation of their errors is {values["branches/agreement"]:.4f}. Let them part '
+                f'earlier (model.split) or start further apart (model.symmetry_noise).{lower}'
             )
 
 
 class Alarm:
-    """Rings once, when something has held so many times in a row."""
+    """Alarm that rings once, when something has held so many times in a row."""
 
     def __init__(self, patience: int):
         self._left = self._patience = patience
-        self._rang = False
+        self.rang = False
 
     def rings(self, holds: bool) -> bool:
-        """Whether this is the moment."""
+        """Return whether this is the moment."""
         self._left = self._left - 1 if holds else self._patience
-        rings = self._left <= 0 and not self._rang
-        self._rang |= rings
+        rings = self._left <= 0 and not self.rang
+        self.rang |= rings
         return rings
+
+
+def warm_up_of(runner) -> int:
+    """Return the iteration at which the last warm-up of a learning rate or momentum ends."""
+    schedulers = runner.param_schedulers or []
+    if isinstance(schedulers, dict):
+        schedulers = chain(*schedulers.values())
+    return max(
+        (
+            scheduler.end * (len(runner.train_dataloader) if scheduler.by_epoch else 1)
+            for scheduler in schedulers
+            if isinstance(scheduler, LinearParamScheduler)
+            and scheduler.start_factor < scheduler.end_factor
+        ),
+        default=0,
+    )
 
 
 def on_host(named: dict[str, Tensor]) -> dict[str, float]:

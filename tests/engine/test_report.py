@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from common import batch, make_model, run
+from mmengine.optim import LinearLR
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_progress import FakeWrapper
 
 from okdhp_mm.engine import DistillReportHook
 from okdhp_mm.engine import report as report_module
+from okdhp_mm.engine.report import warm_up_of
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.distillers import Diagnosis
 
@@ -40,6 +42,7 @@ def runner_of(model, iteration=0, max_iters=1000, **cfg):
         logger=SimpleNamespace(warning=warnings.append),
         warnings=warnings,
         train_dataloader=SimpleNamespace(dataset=[]),
+        param_schedulers=[],
     )
 
 
@@ -178,12 +181,79 @@ def test_other_processes_report_nothing(monkeypatch):
     assert runner.message_hub == {} and runner.visualizer == []
 
 
-def test_distillation_that_does_nothing_is_told_once():
-    runner = runner_of(None)
+def test_distillation_without_effect_is_reported_once():
+    runner = runner_of(None, iteration=500)
     tell(DistillReportHook(interval=1), runner, *[diagnosis(share=0.002)] * 9)
     (sentence,) = runner.warnings
-    assert '0.20% of the gradient' in sentence
-    assert 'raise the loss_weight of loss_kd' in sentence
+    assert 'of the gradient of the branches is 0.20%' in sentence
+    assert 'Raise the loss_weight of loss_kd' in sentence
+
+
+IDLE, ALIKE = diagnosis(share=0.002), diagnosis(agreement=0.999)
+BOTH = diagnosis(share=0.002, agreement=0.999)
+
+
+@pytest.mark.parametrize('report', [IDLE, ALIKE, BOTH], ids=['idle', 'alike', 'both'])
+@pytest.mark.parametrize(
+    ('max_iters', 'iterations', 'warm_up'),
+    [(7, 7, 0), (40, 40, 0), (199, 199, 0), (1000, 199, 0), (10_000, 999, 0), (2000, 499, 500)],
+)
+def test_no_warning_comes_before_a_training_has_settled(report, max_iters, iterations, warm_up):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    runner = runner_of(None, max_iters=max_iters)
+    if warm_up:
+        runner.param_schedulers = [LinearLR(optimizer, 0.001, end=warm_up, by_epoch=False)]
+    hook = DistillReportHook(interval=1)
+    hook.before_train(runner)
+    tell(hook, runner, *[report] * iterations)
+    assert runner.warnings == []
+    if iterations < max_iters:
+        tell(hook, runner, *[report] * 5)
+        assert len(runner.warnings) == 1
+
+
+@pytest.mark.parametrize('schedule', [0.4, 0.6, 0.98])
+@pytest.mark.parametrize('changes', [dict(share=0.002), dict(agreement=0.999)])
+def test_no_warning_comes_before_the_ramp_up_ends(schedule, changes):
+    runner = runner_of(None, iteration=500)
+    tell(DistillReportHook(interval=1), runner, *[diagnosis(schedule=schedule, **changes)] * 9)
+    assert runner.warnings == []
+
+
+@pytest.mark.parametrize(
+    'reports',
+    [
+        [BOTH] * 9,
+        [IDLE] * 9 + [ALIKE] * 9,
+        [ALIKE] * 9 + [IDLE] * 9,
+        [IDLE] * 9 + [BOTH] * 9,
+        [BOTH] * 9 + [IDLE] * 9,
+        [IDLE, BOTH, ALIKE] * 9,
+    ],
+)
+def test_the_advice_never_contradicts_itself(reports):
+    runner = runner_of(None, iteration=500)
+    tell(DistillReportHook(interval=1, patience=2), runner, *reports)
+    advice = ' '.join(runner.warnings)
+    assert advice
+    assert not ('Raise the loss_weight' in advice and 'ower the weight' in advice)
+
+
+def test_the_longest_warm_up_counts_and_a_decay_does_not():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    runner = runner_of(None)
+    runner.train_dataloader = range(30)
+    warm_up = LinearLR(optimizer, 0.1, end=50, by_epoch=False)
+    by_epoch = LinearLR(optimizer, 0.1, end=5, by_epoch=True)
+    decay = LinearLR(optimizer, 1.0, end_factor=0.1, end=999, by_epoch=False)
+    for schedulers, end in [
+        (None, 0),
+        ([decay], 0),
+        ([warm_up, decay], 50),
+        (dict(a=[warm_up], b=[by_epoch]), 150),
+    ]:
+        runner.param_schedulers = schedulers
+        assert warm_up_of(runner) == end
 
 
 @pytest.mark.parametrize(
