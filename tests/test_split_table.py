@@ -8,7 +8,7 @@ import torch
 from common import build, images, shake
 
 from okdhp_mm.models.backbones import BranchedBackbone
-from okdhp_mm.models.backbones.splits import FAMILIES, families
+from okdhp_mm.registry import SPLITS
 from okdhp_mm.split_table import split_groups, split_page
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ def groups():
 
 
 def test_every_family_is_told_of(groups):
-    assert {name for name, _ in groups} == {family.name for family in FAMILIES}
+    assert {name for name, _ in groups} == {family.name for family in SPLITS.module_dict.values()}
 
 
 def test_the_page_is_fresh(groups):
@@ -34,11 +34,11 @@ def test_the_example_of_a_new_family_works(monkeypatch):
     section = (ROOT / 'CONTRIBUTING.md').read_text().partition('## How to add a split')[2]
     code = re.search(r'```python\n(.*?)```', section, re.DOTALL)[1]
     names = {'__package__': 'okdhp_mm.models.backbones.splits', '__name__': 'example'}
+    monkeypatch.setattr(SPLITS, '_module_dict', dict(SPLITS.module_dict))
     exec(code, names)
     config = dict(type='RegNet', arch='regnetx_400mf')
     stock = shake(build(config))
     stock.eval()  # which returns nothing in mmpose
-    monkeypatch.setattr(families, 'FAMILIES', (*FAMILIES, names['RegNetSplit']()))
     backbone = BranchedBackbone([config, config], 'layer2').eval()
     for part in (backbone.trunk, *backbone.branches):
         part.load_state_dict(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from mmpose.models.backbones import CSPNeXt
 from torch import nn
 
+from ....registry import SPLITS
 from .chain import ChainSplit, Link
 
 
+@SPLITS.register_module()
 class CSPNeXtSplit(ChainSplit):
     """CSPNeXt, the backbone of RTMDet and RTMPose, https://arxiv.org/abs/2212.07784."""
 

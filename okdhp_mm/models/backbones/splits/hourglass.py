@@ -7,9 +7,11 @@ from functools import partial
 from mmpose.models.backbones import HourglassNet
 from torch import Tensor
 
+from ....registry import SPLITS
 from .base import SplitFamily, State, Step
 
 
+@SPLITS.register_module()
 class HourglassSplit(SplitFamily):
     """HourglassNet, CornerNet's hourglass. A stack includes its way to the next one.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from mmpose.models.backbones import HRNet
 from torch import Tensor, nn
 
+from ....registry import SPLITS
 from .base import SplitFamily, Step
 
 State = list[Tensor]
 """One feature map per resolution, the highest first."""
 
 
+@SPLITS.register_module()
 class HRNetSplit(SplitFamily):
     """HRNet, https://arxiv.org/abs/1902.09212. The features are one map per resolution."""
 

@@ -7,12 +7,14 @@ from functools import partial
 from mmpose.models.backbones import LiteHRNet
 from torch import Tensor
 
+from ....registry import SPLITS
 from .base import SplitFamily, Step
 
 State = list[Tensor]
 """One feature map per resolution, the highest first."""
 
 
+@SPLITS.register_module()
 class LiteHRNetSplit(SplitFamily):
     """Lite-HRNet, https://arxiv.org/abs/2104.06403. It has no ``frozen_stages``."""
 

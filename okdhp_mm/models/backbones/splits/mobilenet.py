@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mmpose.models.backbones import MobileNetV2, MobileNetV3, ViPNAS_MobileNetV3
 
+from ....registry import SPLITS
 from .chain import ChainSplit, Link
 
 
+@SPLITS.register_module()
 class MobileNetSplit(ChainSplit):
     """The MobileNets, https://arxiv.org/abs/1801.04381 and https://arxiv.org/abs/1905.02244."""
 

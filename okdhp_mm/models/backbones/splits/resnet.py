@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mmpose.models.backbones import ResNet, ViPNAS_ResNet
 
+from ....registry import SPLITS
 from .chain import ChainSplit, Link
 
 
+@SPLITS.register_module()
 class ResNetSplit(ChainSplit):
     """ResNet and what inherits its forward: ResNetV1d, ResNeXt, ResNeSt, SEResNet, SCNet, ..."""
 

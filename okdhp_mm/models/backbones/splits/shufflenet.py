@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mmpose.models.backbones import ShuffleNetV1, ShuffleNetV2
 
+from ....registry import SPLITS
 from .chain import ChainSplit, Link
 
 
+@SPLITS.register_module()
 class ShuffleNetSplit(ChainSplit):
     """The ShuffleNets, https://arxiv.org/abs/1707.01083 and https://arxiv.org/abs/1807.11164."""
 

@@ -6,10 +6,12 @@ from functools import partial
 
 from torch import Tensor
 
+from ....registry import SPLITS
 from ..stacked_hourglass import StackedHourglass
 from .base import SplitFamily, State, Step
 
 
+@SPLITS.register_module()
 class StackedHourglassSplit(SplitFamily):
     """StackedHourglass. The links behind a stack are part of it, so the trunk has them as well."""
 

@@ -1,59 +1,44 @@
-"""The families there are, and the cut of a backbone that one of them knows."""
+"""Find the split family of a backbone, and cut the backbone at a split point."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from ....errors import UserError
+from ....registry import SPLITS
 from .base import Split, SplitFamily, owned_paths, parts
-from .cspnext import CSPNeXtSplit
-from .hourglass import HourglassSplit
-from .hrnet import HRNetSplit
-from .litehrnet import LiteHRNetSplit
-from .mobilenet import MobileNetSplit
-from .resnet import ResNetSplit
-from .shufflenet import ShuffleNetSplit
-from .stacked_hourglass import StackedHourglassSplit
-
-FAMILIES: tuple[SplitFamily, ...] = (
-    HRNetSplit(),
-    LiteHRNetSplit(),
-    ResNetSplit(),
-    MobileNetSplit(),
-    ShuffleNetSplit(),
-    CSPNeXtSplit(),
-    HourglassSplit(),
-    StackedHourglassSplit(),
-)
-"""Every family that knows how to be cut. Add yours here; CONTRIBUTING.md shows how."""
 
 
 def find_family(backbone: nn.Module) -> SplitFamily | None:
-    """The family that knows a backbone."""
-    return next((family for family in FAMILIES if family.matches(backbone)), None)
+    """Return the split family of a backbone, or None.
+
+    A family that was registered later is asked first, so that yours can replace one of ours.
+    """
+    families = (family() for family in reversed(SPLITS.module_dict.values()))
+    return next((family for family in families if family.matches(backbone)), None)
 
 
 def split_points(backbone: nn.Module) -> list[str]:
-    """Where a backbone can be cut, besides 'whole'; the last step is no point."""
+    """Return the split points of a backbone, without 'whole' and without the last step."""
     family = find_family(backbone)
     return [step.name for step in family.steps(backbone)[:-1]] if family else []
 
 
 def find_split(backbone: nn.Module, point: str) -> Split:
-    """The family of a backbone, cut at the point that the user named.
+    """Cut the steps of a backbone at a split point.
 
     Raises:
-        UserError: If no family knows the backbone, the point is not one of the family's, the
-            family does not account for all of the backbone's children, or stages above the
-            point are frozen.
+        UserError: If the backbone has no family, the point does not exist, the family does not
+            account for all children of the backbone, or stages above the point are frozen.
     """
     kind = type(backbone).__name__
     family = find_family(backbone)
     if family is None:
-        known = ', '.join(family.name for family in FAMILIES)
+        known = ', '.join(family.name for family in SPLITS.module_dict.values())
         raise UserError(
-            f'split={point!r}: {kind} has no split points (known families: {known}); use '
-            "split='whole', which shares the whole backbone and gives every branch its own head."
+            f'split={point!r}: {kind} has no split points (known families: {known}). Use '
+            "split='whole', which shares the whole backbone and gives every branch its own head, "
+            'or register a split family for it (CONTRIBUTING.md shows how).'
         )
     points = split_points(backbone)
     if point not in points:
