@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
 from .averaged import AveragedCopy
 from .fan_out import check_own, fan_out, is_branched, start_average
+from .heads.check_loss import check_loss
 from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
 
@@ -137,6 +138,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
         sizes, last_layers = probe(self.backbone, self.head, averages=averaged is not None)
+        for readout in self.head.readouts:
+            check_loss(readout)
         aggregator = over_default(aggregator, DEFAULT_AGGREGATOR)
         self.head.build_training(aggregator, sizes, last_layers)
         check_ensemble(self.backbone, self.head)
