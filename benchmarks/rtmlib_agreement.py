@@ -20,7 +20,8 @@ import numpy as np
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from okdhp_mm.cli import errors_in_one_sentence
-from okdhp_mm.deploy.infer import TorchEngine, image_files
+from okdhp_mm.deploy.inference.engines import TorchEngine
+from okdhp_mm.deploy.inference.images import image_files
 from okdhp_mm.deploy.student import GRAPH, student_files
 from okdhp_mm.errors import UserError
 
@@ -72,7 +73,7 @@ def distances(folder: Path, pictures: list[Path]) -> tuple[str, np.ndarray]:
         image = cv2.imread(str(picture))
         # rtmlib takes the channels as they come, and OpenCV's are not in the student's order.
         keypoints, _ = theirs(image[..., ::-1])
-        (person,), _ = ours(image, None)
+        (person,) = ours(image, None)
         found.append(np.linalg.norm(keypoints[0] - person['keypoints'], axis=-1))
     return type(theirs).__name__, np.array(found)
 

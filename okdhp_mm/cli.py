@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import errno
+import math
 import os
 import re
 import sys
@@ -52,6 +53,28 @@ def end_with(sentence: str, error: Exception, cause: BaseException | None) -> No
         cause = error
     trace = ''.join(traceback.format_exception(cause)) if cause else ''
     sys.exit(f'error: {sentence}' + (f'\n\n{trace}' if trace else ''))
+
+
+def parse_command_line(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line, with ``~`` expanded in every path.
+
+    Shells leave it as it is after ``--option=`` and ``key=``, and in quotes.
+    """
+    return parser.parse_args([expand_home(text) for text in sys.argv[1:]])
+
+
+def expand_home(text: str) -> str:
+    """Return an argument with ``~`` expanded at its start or after its first ``=``."""
+    name, equals, value = text.partition('=')
+    return os.path.expanduser(name) + equals + os.path.expanduser(value)
+
+
+def finite(text: str) -> float:
+    """Return an argument that is a finite number."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f'{text} is not a finite number')
+    return value
 
 
 class Options(DictAction):

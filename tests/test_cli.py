@@ -16,6 +16,8 @@ from okdhp_mm.cli import (
     add_cfg_options,
     build_runner,
     errors_in_one_sentence,
+    expand_home,
+    finite,
     merge_options,
 )
 from okdhp_mm.config_file import read_config
@@ -295,3 +297,32 @@ def test_a_path_that_cannot_be_used_ends_the_program_with_its_name(demo, tmp_pat
 def test_other_errors_of_the_system_keep_their_traceback(bug):
     with pytest.raises(type(bug)), errors_in_one_sentence():
         raise bug
+
+
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('~/a', '/h/a'),
+        ('~', '/h'),
+        ('--out=~/a b', '--out=/h/a b'),
+        ('load_from=~/a.pth', 'load_from=/h/a.pth'),
+        ('a/~/b', 'a/~/b'),
+        ('https://host/~user/a.pth', 'https://host/~user/a.pth'),
+        ('--threshold=0.5', '--threshold=0.5'),
+    ],
+)
+def test_a_tilde_means_home(monkeypatch, text, expected):
+    monkeypatch.setenv('HOME', '/h')
+    assert expand_home(text) == expected
+
+
+@pytest.mark.parametrize('tool', sorted((ROOT / 'tools').glob('*.py')), ids=lambda file: file.stem)
+def test_every_tool_expands_a_tilde(tool):
+    assert 'parse_command_line(parser)' in tool.read_text()
+
+
+@pytest.mark.parametrize('text', ['nan', 'inf', '-Infinity'])
+def test_a_number_that_is_not_finite_is_refused(text):
+    assert finite('0.25') == 0.25
+    with pytest.raises(argparse.ArgumentTypeError, match=f'{text} is not a finite number'):
+        finite(text)

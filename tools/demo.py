@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
 from okdhp_mm.config_file import read_config
 from okdhp_mm.demo.run import put_data, run_demo
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out-dir', default='demo_out', help='the folder for all that is written')
     add_cfg_options(parser)
-    args = parser.parse_args()
+    args = parse_command_line(parser)
     warnings.simplefilter('ignore')  # of the hosts, about matters that a newcomer has no part in
     with errors_in_one_sentence():
         cfg = read_config(CONFIG)

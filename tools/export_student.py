@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
 from okdhp_mm.config_file import read_config
 from okdhp_mm.deploy.export import check_export, export_int8, export_onnx, remove_graphs
 from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
@@ -49,7 +49,7 @@ def main() -> None:
         'how large its numbers get, and tell what is lost',
     )
     add_cfg_options(parser)
-    args = parser.parse_args()
+    args = parse_command_line(parser)
     if (args.decode or args.check_images or args.int8) and not args.onnx:
         parser.error('--decode, --check-images and --int8 are for --onnx')
     with errors_in_one_sentence():

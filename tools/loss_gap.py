@@ -9,7 +9,7 @@ with branches, whose branch 0 is measured.
 import argparse
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
 from okdhp_mm.config_file import check_data, data_told, read_config
 from okdhp_mm.loss_gap import loss_gap
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--persons', type=int, default=500, help='of each kind (default: 500)')
     add_cfg_options(parser)
-    args = parser.parse_args()
+    args = parse_command_line(parser)
     with errors_in_one_sentence():
         cfg = read_config(args.config)
         merge_options(cfg, args.cfg_options)

@@ -3,7 +3,7 @@
 import argparse
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli import errors_in_one_sentence, parse_command_line
 from okdhp_mm.convert import convert_config
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         '--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='of an offline method (fpd)'
     )
     parser.add_argument('--force', action='store_true', help='overwrite a config that is there')
-    args = parser.parse_args()
+    args = parse_command_line(parser)
     with errors_in_one_sentence():
         done = convert_config(
             args.config,

@@ -14,6 +14,7 @@ from okdhp_mm.cli import (
     errors_in_one_sentence,
     load_config,
     merge_options,
+    parse_command_line,
 )
 from okdhp_mm.config_file import check_data, section
 from okdhp_mm.engine import TrainedBranches, branch_table
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='the file for the metrics, .json, .yaml or .pkl')
     parser.add_argument('--dump', help='the .pkl file for the predictions')
     parser.add_argument('--badcase', action='store_true', help='analyse the worst predictions')
-    return parser.parse_args()
+    return parse_command_line(parser)
 
 
 def config_from(args: argparse.Namespace):

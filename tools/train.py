@@ -12,6 +12,7 @@ from okdhp_mm.cli import (
     errors_in_one_sentence,
     load_config,
     merge_options,
+    parse_command_line,
 )
 from okdhp_mm.config_file import check_data, drop_pretrained, section
 from okdhp_mm.engine import branch_table
@@ -43,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--from-scratch', action='store_true', help='drop every pretrained initialisation'
     )
-    return parser.parse_args()
+    return parse_command_line(parser)
 
 
 def config_from(args: argparse.Namespace):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..datasets.synthetic import draw_figure
 from .graph import DECODED, StudentGraph, map_names
-from .infer import image_files, read_images
+from .inference.images import image_files, read_pictures
 
 TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
@@ -94,7 +94,7 @@ def crops_of(student: nn.Module, folder: str | None) -> Tensor:
         UserError: If there are no pictures in the folder that can be read.
     """
     pipeline = Compose(student.cfg.test_dataloader.dataset.pipeline)
-    images = _drawn() if folder is None else read_pictures(Path(folder))
+    images = _drawn() if folder is None else check_pictures(Path(folder))
     samples = []
     for image in images:
         height, width = image.shape[:2]
@@ -103,14 +103,14 @@ def crops_of(student: nn.Module, folder: str | None) -> Tensor:
     return student.data_preprocessor(pseudo_collate(samples), training=False)['inputs']
 
 
-def read_pictures(folder: Path) -> Iterator[np.ndarray]:
-    """The first 200 pictures in a folder that can be read.
+def check_pictures(folder: Path) -> Iterator[np.ndarray]:
+    """Yield those of the first 200 pictures in a folder that can be read.
 
     Raises:
         UserError: If there are none.
     """
-    for _, image in read_images(image_files(folder)[:MOST]):
-        yield image
+    for picture in read_pictures(image_files(folder)[:MOST]):
+        yield picture.image
 
 
 class Graph:

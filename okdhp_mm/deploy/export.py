@@ -11,7 +11,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from ..export import branch_to_export
 from ..models.student import config_branches
 from .accuracy import Loss, loss
-from .check import Agreement, agreement, crops_of, read_pictures
+from .check import Agreement, agreement, check_pictures, crops_of
 from .decode import graph_decoder
 from .graph import build_onnx, check_installed, map_names
 from .int8 import quantised
@@ -33,7 +33,7 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
     check_installed()
     for folder in folders:
         if folder is not None:
-            next(read_pictures(Path(folder)))
+            next(check_pictures(Path(folder)))
     branch_to_export(cfg, 0)
     if decode:
         init_default_scope(cfg.get('default_scope', 'mmpose'))

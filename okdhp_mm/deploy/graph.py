@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 # What torch's exporter writes itself; another one would be converted to.
 OPSET = 18
+# The first that knows this opset: older runtimes refuse files of newer versions.
+IR_VERSION = 8
 DECODED = ('keypoints', 'scores')
 CONVOLUTIONS = ('Conv', 'ConvTranspose')
 
@@ -174,7 +176,9 @@ def _exported(graph: StudentGraph) -> onnx.ModelProto:
     # Once more: only at its end the exporter merges layers that a network applies twice to the same
     # features (LiteHRNet), and a batch norm is folded only into weights that are used once.
     program.optimize()
-    return program.model_proto
+    model = program.model_proto
+    model.ir_version = IR_VERSION
+    return model
 
 
 def _warn_unfolded(model: onnx.ModelProto) -> None:

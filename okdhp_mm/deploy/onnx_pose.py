@@ -21,6 +21,7 @@ class OnnxPose:
     Args:
         file: Path of the graph.
         threads: Number of CPU threads; 0 leaves it to onnxruntime.
+        providers: Where onnxruntime computes, by its own names, e.g. 'CUDAExecutionProvider'.
 
     Attributes:
         keypoint_names: The K names.
@@ -30,12 +31,15 @@ class OnnxPose:
         ValueError: If the graph gives no keypoints, or was exported by another program.
     """
 
-    def __init__(self, file: str | Path, threads: int = 0):
+    def __init__(
+        self,
+        file: str | Path,
+        threads: int = 0,
+        providers: Sequence[str] = ('CPUExecutionProvider',),
+    ):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(
-            str(file), options, providers=['CPUExecutionProvider']
-        )
+        self.session = onnxruntime.InferenceSession(str(file), options, providers=list(providers))
         metadata = self.session.get_modelmeta().custom_metadata_map
         if 'crop' not in metadata:
             raise ValueError(f'{file} does not say how to crop: export it with this package.')
@@ -55,15 +59,25 @@ class OnnxPose:
         """Find the poses in an image.
 
         Args:
-            image: (H, W, 3) uint8, BGR.
-            boxes: N boxes around persons, x1 y1 x2 y2 each; by default one, the whole image.
+            image: uint8 as OpenCV reads it: (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) grey.
+            boxes: N boxes around persons, x1 y1 x2 y2 each. By default one, the whole image; an
+                empty list means that there are no persons.
 
         Returns:
             Keypoints in pixels of the image, (N, K, 2), and their scores, (N, K).
+
+        Raises:
+            ValueError: If the image or a box has another layout, or a box is not finite.
         """
+        image = _bgr(image)
         if boxes is None:
             boxes = [(0, 0, image.shape[1], image.shape[0])]
+        names = len(self.keypoint_names)
+        if len(boxes) == 0:
+            return np.zeros((0, names, 2), np.float32), np.zeros((0, names), np.float32)
         corners = np.array(boxes, np.float32)
+        if corners.shape != (len(boxes), 4) or not np.isfinite(corners).all():
+            raise ValueError(f'boxes={boxes!r}: give x1 y1 x2 y2 for each person, finite numbers.')
         centres = (corners[:, :2] + corners[:, 2:]) / 2
         scales = np.array([self._scale(box) for box in corners])
         crops = [self._crop(image, *place) for place in zip(centres, scales, strict=True)]
@@ -93,3 +107,17 @@ class OnnxPose:
         if self.rgb:
             crop = crop[..., ::-1]
         return ((crop.astype(np.float32) - self.mean) / self.std).transpose(2, 0, 1)
+
+
+def _bgr(image: np.ndarray) -> np.ndarray:
+    """Return an image with three channels."""
+    if getattr(image, 'dtype', None) != np.uint8:
+        # OpenCV gives None for a file that it cannot read.
+        raise ValueError(f'The image is {getattr(image, "dtype", image)}: give an array of uint8.')
+    if image.ndim == 2 or image.shape[2:] == (1,):
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.shape[2:] == (4,):
+        return cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
+    if image.shape[2:] != (3,):
+        raise ValueError(f'The image has the shape {image.shape}: give (H, W), (H, W, 3 or 4).')
+    return image

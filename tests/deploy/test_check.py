@@ -135,7 +135,7 @@ def test_a_folder_without_a_student_is_refused(tmp_path):
 
 def test_a_folder_without_pictures_to_check_on_is_refused(decoded, tmp_path):
     student = load_student(decoded[0])
-    with pytest.raises(UserError, match='is no folder with pictures'):
+    with pytest.raises(UserError, match='is not a folder with pictures'):
         check.crops_of(student, str(tmp_path))
     (tmp_path / 'a.jpg').write_text('not a picture')
     with pytest.raises(UserError, match=r'None of the 1 pictures can be read, e\.g\. .*a\.jpg'):

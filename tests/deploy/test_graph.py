@@ -67,6 +67,14 @@ def test_simcc_vectors_of_any_batch_are_pytorchs(simcc, number):
     assert found['simcc_y'] == pytest.approx(y.numpy(), abs=1e-3)
 
 
+def test_the_file_asks_for_no_newer_runtime_than_its_operators(decoded):
+    model = graph_of(decoded[0])
+    (opset,) = model.opset_import
+    assert model.ir_version == onnx.helper.find_min_ir_version_for(model.opset_import)
+    assert (model.ir_version, opset.domain, opset.version) == (8, '', 18)
+    onnx.checker.check_model(model, full_check=True)
+
+
 def test_no_batch_norm_is_left(decoded, simcc):
     for folder, _ in (decoded, simcc):
         kinds = {node.op_type for node in graph_of(folder).graph.node}
@@ -183,7 +191,7 @@ def test_folders_of_pictures_are_looked_into_before_anything_is_written(
     option, monkeypatch, tmp_path
 ):
     sentence = refused(monkeypatch, 'demo.py', tmp_path / 'out', option, str(tmp_path))
-    assert sentence == f'error: {tmp_path} is no folder with pictures.'
+    assert sentence == f'error: {tmp_path} is not a folder with pictures.'
     (tmp_path / 'a.jpg').write_text('not a picture')
     sentence = refused(monkeypatch, 'demo.py', tmp_path / 'out', option, str(tmp_path))
     assert sentence.startswith('error: None of the 1 pictures can be read')

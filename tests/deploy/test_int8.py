@@ -10,7 +10,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install 
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy.export import export_int8  # noqa: E402
-from okdhp_mm.deploy.infer import OnnxEngine  # noqa: E402
+from okdhp_mm.deploy.inference.engines import OnnxEngine  # noqa: E402
 from okdhp_mm.deploy.int8 import BATCH, before_last_layer, quantised  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 
@@ -128,5 +128,5 @@ def test_a_folder_without_a_graph_is_refused(tmp_path, pictures):
 
 
 def test_a_folder_without_pictures_to_calibrate_on_is_refused(decoded, tmp_path):
-    with pytest.raises(UserError, match='is no folder with pictures'):
+    with pytest.raises(UserError, match='is not a folder with pictures'):
         export_int8(decoded[0], str(tmp_path))

@@ -5,7 +5,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from students import write_student
 
-from okdhp_mm.deploy.infer import TorchEngine
+from okdhp_mm.deploy.inference.engines import TorchEngine
 from okdhp_mm.deploy.student import load_student
 from okdhp_mm.errors import UserError
 

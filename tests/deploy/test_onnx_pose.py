@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from students import SIZE
 
 from okdhp_mm.datasets.synthetic import draw_figure
-from okdhp_mm.deploy.infer import OnnxEngine, TorchEngine
+from okdhp_mm.deploy.inference.engines import OnnxEngine, TorchEngine
 from okdhp_mm.errors import UserError
 
 onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
@@ -49,17 +49,57 @@ def test_both_engines_find_the_same(decoded):
     image = draw_figure(np.random.default_rng(3)).image
     boxes = [[10, 20, 90, 150], [30, 60, 110, 100]]
     for given in (None, boxes):
-        (theirs, _), (ours, picture) = (
+        theirs, ours = (
             engine(image, given)
             for engine in (TorchEngine(folder, 'cpu'), OnnxEngine(folder, 'student.onnx'))
         )
-        assert picture.shape == image.shape
         assert len(ours) == len(theirs) == len(given or [0])
         for a, b in zip(ours, theirs, strict=True):
             assert a.keys() == b.keys()
             assert np.allclose(a['keypoints'], b['keypoints'], atol=TOLERANCE)
             assert np.allclose(a['keypoint_scores'], b['keypoint_scores'], atol=1e-3)
             assert np.allclose(a['bbox'], b['bbox'])
+
+
+def test_both_engines_know_names_and_skeleton(decoded):
+    folder, _ = decoded
+    theirs, ours = TorchEngine(folder, 'cpu'), OnnxEngine(folder, 'student.onnx')
+    assert ours.keypoint_names == theirs.keypoint_names
+    assert ours.skeleton == theirs.skeleton
+
+
+def test_without_boxes_there_are_no_persons(decoded):
+    image = draw_figure(np.random.default_rng(3)).image
+    keypoints, scores = OnnxPose(decoded[0] / 'student.onnx')(image, [])
+    assert (keypoints.shape, scores.shape) == ((0, 17, 2), (0, 17))
+    assert OnnxEngine(decoded[0], 'student.onnx')(image, []) == []
+
+
+def test_grey_and_transparent_images_are_taken(decoded):
+    pose = OnnxPose(decoded[0] / 'student.onnx')
+    image = draw_figure(np.random.default_rng(3)).image
+    transparent = np.dstack([image, np.full(image.shape[:2], 7, np.uint8)])
+    assert np.array_equal(pose(transparent)[0], pose(image)[0])
+    grey = image[..., 1]
+    expected = pose(np.dstack([grey] * 3))[0]
+    assert np.array_equal(pose(grey)[0], expected)
+    assert np.array_equal(pose(grey[..., None])[0], expected)
+
+
+@pytest.mark.parametrize(
+    'image, boxes, match',
+    [
+        (None, None, 'The image is None: give an array of uint8'),
+        (np.zeros((9, 9, 3)), None, 'The image is float64'),
+        (np.zeros((9, 9, 2), np.uint8), None, r'The image has the shape \(9, 9, 2\)'),
+        (np.zeros((9, 9, 3), np.uint8), [[0, 0, np.inf, 9]], 'finite numbers'),
+        (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9]], 'x1 y1 x2 y2 for each person'),
+        (np.zeros((9, 9, 3), np.uint8), [0, 0, 9, 9], 'x1 y1 x2 y2 for each person'),
+    ],
+)
+def test_wrong_images_and_boxes_are_refused(decoded, image, boxes, match):
+    with pytest.raises(ValueError, match=match):
+        OnnxPose(decoded[0] / 'student.onnx')(image, boxes)
 
 
 WITHOUT_TORCH = """

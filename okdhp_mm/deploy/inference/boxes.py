@@ -1,0 +1,81 @@
+"""Boxes around persons that the user gives."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+
+Boxes = Sequence[Sequence[float]]
+"""x1 y1 x2 y2 for each person; an empty one means that there are no persons."""
+EXAMPLE = (
+    '{"a.jpg": [[x1, y1, x2, y2], ...], "nobody.jpg": [], "clip.mp4": [[[x1, y1, x2, y2], ...], '
+    '...]} with finite numbers, x1 < x2 and y1 < y2; for a video either boxes for all frames or '
+    'one list of boxes per frame.'
+)
+
+
+def read_boxes(file: Path) -> dict[str, Any]:
+    """Read boxes around persons by file name from JSON.
+
+    A picture has a list of boxes. A video has the same, for all its frames, or such a list for
+    each frame.
+
+    Raises:
+        UserError: If the file is missing or has another layout.
+    """
+    try:
+        boxes = json.loads(file.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{file} cannot be read: {error.strerror}.') from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{file} is not JSON: {error}.') from None
+    if not isinstance(boxes, dict):
+        raise UserError(f'{file} holds a {type(boxes).__name__}; write {EXAMPLE}')
+    for name, given in boxes.items():
+        if not (_are_boxes(given) or (isinstance(given, list) and all(map(_are_boxes, given)))):
+            raise UserError(f'{file} has {given!r} for {name}; write {EXAMPLE}')
+    return boxes
+
+
+def check_names(boxes: Mapping[str, Any], files: Iterable[Path], folder: Path) -> None:
+    """Check that the files that boxes were given for exist.
+
+    Args:
+        boxes: Boxes by file name, relative to the folder.
+        files: The files that boxes may name.
+        folder: Where they are.
+
+    Raises:
+        UserError: If one does not exist.
+    """
+    unknown = sorted(boxes.keys() - {file.relative_to(folder).as_posix() for file in files})
+    if unknown:
+        more = f' and {len(unknown) - 3} more' if unknown[3:] else ''
+        raise UserError(
+            f'There are boxes for {", ".join(map(repr, unknown[:3]))}{more}, but {folder} has no '
+            "such file. Name files relative to that folder, e.g. 'a.jpg' or 'sub/a.jpg'."
+        )
+
+
+def per_frame(boxes: Any) -> bool:
+    """Return whether boxes are lists, one per frame, and not the boxes for all frames."""
+    return bool(boxes) and all(_are_boxes(frame) for frame in boxes)
+
+
+def _are_boxes(boxes: Any) -> bool:
+    return isinstance(boxes, list) and all(map(_is_box, boxes))
+
+
+def _is_box(box: Any) -> bool:
+    return (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(type(value) in (int, float) and math.isfinite(value) for value in box)
+        and box[0] < box[2]
+        and box[1] < box[3]
+    )
