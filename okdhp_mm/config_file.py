@@ -13,6 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from .errors import UserError, as_user_error, own_line
+from .evaluation.evaluator_config import walk_metrics
 
 
 def read_config(filename: str | Path) -> Config:
@@ -132,7 +133,9 @@ def _named(cfg: Config, splits: Sequence[str]) -> Iterator[tuple[str, ...]]:
         if cfg.get(loader):
             yield from _of_dataset(cfg[loader].dataset, f'{loader}.dataset')
         if cfg.get(evaluator):
-            yield from _of_evaluator(cfg[evaluator], evaluator)
+            for key, metric in walk_metrics(cfg[evaluator], evaluator):
+                if metric.get('ann_file'):
+                    yield metric['ann_file'], f'{key}.ann_file'
 
 
 def _of_dataset(dataset: ConfigDict, key: str) -> Iterator[tuple[str, ...]]:
@@ -148,17 +151,6 @@ def _of_dataset(dataset: ConfigDict, key: str) -> Iterator[tuple[str, ...]]:
             yield dataset[name], f'{key}.{name}'
     if lost := _lost_metainfo(dataset.get('metainfo') or {}):
         yield lost, f'{key}.metainfo.from_file'
-
-
-def _of_evaluator(evaluator: ConfigDict | list, key: str) -> Iterator[tuple[str, ...]]:
-    if isinstance(evaluator, (list, tuple)):
-        for index, entry in enumerate(evaluator):
-            yield from _of_evaluator(entry, f'{key}.{index}')
-        return
-    if evaluator.get('ann_file'):
-        yield evaluator.ann_file, f'{key}.ann_file'
-    if evaluator.get('metric'):
-        yield from _of_evaluator(evaluator.metric, f'{key}.metric')
 
 
 def _lost_metainfo(metainfo: ConfigDict) -> str | None:

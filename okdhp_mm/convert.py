@@ -17,13 +17,16 @@ from torch import nn
 from .config_file import read_config
 from .engine import layer_decay
 from .errors import UserError, as_user_error
+from .evaluation.evaluator_config import EvaluatorConfig, has_metrics
 from .export import ESTIMATOR, STOCK_ESTIMATOR, flop_analyzer
+from .io.atomic import write_text
 from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import find_family, split_points
 from .models.probe import size_as_user_error
 from .models.readouts import readout_of
+from .models.student import config_branches
 
 TENSORBOARD = 'TensorboardVisBackend'
 
@@ -91,12 +94,17 @@ def convert_config(
     readout_of(network.head)
     # The method may have its own split, and its own branches.
     split = model.get('split') or split or half_way(network)
-    trained = build(model | dict(split=split), stock)
-    branches = len(trained.head.branches)
+    branches = len(config_branches(model))
+    arguments = branches, split, method, teacher
+    # From what will be written, so that a config that cannot be read is never written.
+    text = config_text(cfg, stock if external else os.path.abspath(stock), *arguments)
+    with as_user_error(f'The training config of {stock} cannot be read back', Exception):
+        written = Config.fromstring(text, '.py')
+    trained = build(written.model, stock)
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(config_text(cfg, base, branches, split, method, teacher))
+    write_text(out, config_text(cfg, base, *arguments))
     points = split_points(network.backbone)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
     return Conversion(out, branches, split, points, *sizes)
@@ -207,17 +215,19 @@ def config_text(
     named = 'config={!r}, checkpoint={!r}'.format(*teacher) if teacher else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
     count = f'{branches} {"branch" if branches == 1 else "branches"}'
+    imports = all_imports(cfg, method)
     lines = [
         f'# {Path(base.rpartition("::")[2]).stem}: {count} {where}.',
         f'_base_ = {base!r}',
         '',
         *([method_text(method)] if method else []),
         # After the method, which may have its own.
-        f'custom_imports = dict(imports={all_imports(cfg, method)!r}, allow_failed_imports=False)',
+        f'custom_imports = dict({replacing(cfg, "custom_imports")}imports={imports!r}, '
+        'allow_failed_imports=False)',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
         *(['model.update(method)'] if method else []),
         *([f"model['aggregator'].update({named})"] if teacher else []),
-        'default_hooks = dict(',
+        f'default_hooks = dict({replacing(cfg, "default_hooks")}',
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',
     ]
@@ -231,12 +241,20 @@ def config_text(
     if cfg.get('optim_wrapper', {}).get('constructor') == layer_decay.STOCK:
         lines.append(f'optim_wrapper = dict(constructor={layer_decay.BRANCHED!r})')
     for key in ('val_evaluator', 'test_evaluator'):
-        if isinstance(cfg.get(key), (list, tuple)):
-            lines.append(
-                f"{key} = [dict(type='EveryOutputMetric', metric=m) for m in _base_.{key}]"
-            )
-        elif cfg.get(key):
-            lines.append(
-                f"{key} = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.{key})"
-            )
+        if cfg.get(key):
+            lines.append(f'{key} = {evaluator_text(cfg[key], f"_base_.{key}")}')
     return '\n'.join(lines) + '\n'
+
+
+def replacing(cfg: Config, key: str) -> str:
+    """Return what makes a dict replace a ``None`` of the stock config instead of joining it."""
+    return '_delete_=True, ' if key in cfg and cfg[key] is None else ''
+
+
+def evaluator_text(evaluator: EvaluatorConfig, name: str) -> str:
+    """Return the code that wraps every metric of an evaluator, which the config has at ``name``."""
+    if isinstance(evaluator, (list, tuple)):
+        return f"[dict(type='EveryOutputMetric', metric=m) for m in {name}]"
+    if has_metrics(evaluator):
+        return f'dict(metrics={evaluator_text(evaluator["metrics"], f"{name}.metrics")})'
+    return f"dict(_delete_=True, type='EveryOutputMetric', metric={name})"

@@ -47,6 +47,7 @@ from .checkpoint import load_checkpoint
 from .config_file import drop_pretrained, imports_of, section
 from .engine import layer_decay
 from .errors import UserError
+from .evaluation.evaluator_config import map_metrics
 from .models import OKDHPTopdownPoseEstimator
 from .models.aggregators import without_teachers
 from .models.fan_out import check_branched
@@ -250,7 +251,7 @@ def student_config(cfg: Config, branch: int) -> Config:
         ]
     for key in ('val_evaluator', 'test_evaluator'):
         if student.get(key):
-            student[key] = _stock_evaluator(student[key])
+            student[key] = map_metrics(student[key], lambda metric, _: _stock_metric(metric))
     if student.get('visualizer', {}).get('vis_backends'):
         # What the others need may not be installed where the student runs.
         student.visualizer.vis_backends = [
@@ -361,10 +362,8 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def _stock_evaluator(evaluator: Any) -> Any:
-    if isinstance(evaluator, (list, tuple)):
-        return [_stock_evaluator(entry) for entry in evaluator]
-    return evaluator['metric'] if _is_ours(evaluator['type'], METRICS) else evaluator
+def _stock_metric(metric: dict) -> dict:
+    return metric['metric'] if _is_ours(metric['type'], METRICS) else metric
 
 
 def _is_ours(kind: Any, *registries: Registry) -> bool:

@@ -323,6 +323,20 @@ def test_half_way_has_nearest_to_half_of_the_backbones_multiply_adds_below_it(
     assert half_way(MODELS.build(config)) == nearest == expected, 'however heavy the head is'
 
 
+@pytest.mark.parametrize('key', ['custom_imports', 'default_hooks', 'visualizer'])
+def test_none_in_the_stock_config_is_replaced(stock, tmp_path, key):
+    done = convert_config(stock(f'{key} = None\n'), tmp_path / 'own.py')
+    cfg = Config.fromfile(done.config)
+    assert cfg.custom_imports.imports == ['okdhp_mm']
+    assert cfg.default_hooks.report.type == 'DistillReportHook'
+
+
+def test_a_config_that_cannot_be_read_back_is_not_written(stock, tmp_path):
+    with pytest.raises(UserError, match='cannot be read back .*default_hooks'):
+        convert_config(stock('default_hooks = 3\n'), tmp_path / 'own.py')
+    assert not (tmp_path / 'own.py').exists()
+
+
 def test_a_given_split_is_taken_and_a_network_without_points_shared(stock, tmp_path):
     done = convert_config(stock(), tmp_path / 'given.py', branches=2, split='layer3')
     assert Config.fromfile(done.config).model.split == 'layer3'

@@ -18,6 +18,7 @@ from okdhp_mm.cli import (
 )
 from okdhp_mm.config_file import check_data, section
 from okdhp_mm.engine import TrainedBranches, branch_table
+from okdhp_mm.evaluation.evaluator_config import add_metric
 from okdhp_mm.models.aggregators import without_teachers
 
 
@@ -61,8 +62,8 @@ def config_from(args: argparse.Namespace):
             badcase.metric = section(cfg, key, '--badcase')
     if args.dump:
         evaluators = section(cfg, 'test_evaluator', '--dump')
-        evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+        dump = dict(type='DumpResults', out_file_path=args.dump)
+        cfg.test_evaluator = add_metric(evaluators, dump, '--dump')
     return cfg
 
 

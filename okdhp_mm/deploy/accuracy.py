@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from rich.progress import track
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from ..config_file import check_data
 from ..errors import UserError
+from ..evaluation.evaluator_config import build_evaluator
 from .check import Graph
 
 
@@ -73,7 +73,7 @@ def metric(student: nn.Module, graph: Graph) -> dict[str, float]:
         graph: What finds the poses in crops.
     """
     loader = Runner.build_dataloader(student.cfg.test_dataloader)
-    evaluator = Evaluator(student.cfg.test_evaluator)
+    evaluator = build_evaluator(student.cfg.test_evaluator)
     evaluator.dataset_meta = loader.dataset.metainfo
     for batch in track(loader, 'test data'):
         data = student.data_preprocessor(batch, training=False)

@@ -8,9 +8,11 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 from mmengine.evaluator import BaseMetric
+from mmpose.evaluation.metrics import KeypointPartitionMetric
 from mmpose.registry import METRICS
 
 from ..errors import UserError
+from .evaluator_config import walk_metrics
 
 DEPLOYED = ''
 
@@ -24,10 +26,11 @@ class EveryOutputMetric(BaseMetric):
     a stock metric of its own, so each figure is what the stock metric would give alone.
 
     Args:
-        metric: Config of the stock metric, one that stores one result per sample.
+        metric: Config of the stock metric: one that stores one result per sample, or a
+            ``KeypointPartitionMetric`` of such metrics.
 
     Raises:
-        UserError: If the metric is not one config of that kind.
+        UserError: If the metric is not one config, or evaluates in a way of its own.
     """
 
     def __init__(self, metric: ConfigDict):
@@ -36,7 +39,13 @@ class EveryOutputMetric(BaseMetric):
                 f'EveryOutputMetric: metric={metric!r} must be the config of one stock metric; '
                 'wrap each of several metrics on its own.'
             )
-        deployed = METRICS.build(metric)
+        deployed = METRICS.build(copy.deepcopy(metric))
+        for part in parts_of(deployed).values():
+            if type(part).evaluate is not BaseMetric.evaluate:
+                raise UserError(
+                    f'EveryOutputMetric cannot wrap {type(part).__name__}, which has its own '
+                    '`evaluate`. Use that metric itself, with model.test_cfg.report="deployed".'
+                )
         super().__init__(deployed.collect_device, deployed.prefix, deployed.collect_dir)
         # Outputs carry the prefix themselves: it comes after their name.
         self.prefix = None
@@ -71,34 +80,38 @@ class EveryOutputMetric(BaseMetric):
                 'EveryOutputMetric needs the predictions of every output, but the model has '
                 "test_cfg.report='deployed'; set it to 'all' or use the stock metric itself."
             )
-        results = {DEPLOYED: self._results(DEPLOYED, data_batch, data_samples)}
+        results = self._results(DEPLOYED, data_batch, data_samples)
         for name in sorted(data_samples[0]['pred_outputs']) if data_samples else ():
             swapped = [
                 {**sample, 'pred_instances': sample['pred_outputs'][name]}
                 for sample in data_samples
             ]
-            results[name] = self._results(name, data_batch, swapped)
+            results |= self._results(name, data_batch, swapped)
         rows = zip(*results.values(), strict=True)
         self.results += [dict(zip(results, row, strict=True)) for row in rows]
 
-    def _results(self, name: str, data_batch: Any, data_samples: Sequence[dict]) -> list:
-        """One stock result per sample."""
+    def _results(self, name: str, data_batch: Any, data_samples: Sequence[dict]) -> dict:
+        """Return the stock results of an output, one per sample and part of the metric."""
         metric = self._metric(name)
         metric.process(data_batch, data_samples)
-        results, metric.results = metric.results, []
-        if len(results) != len(data_samples):
-            raise UserError(
-                f'{type(metric).__name__} stores {len(results)} results for {len(data_samples)} '
-                'samples; EveryOutputMetric can only wrap metrics that store one per sample.'
-            )
+        results = {}
+        for key, part in parts_of(metric).items():
+            results[name, key], part.results = part.results, []
+            if len(results[name, key]) != len(data_samples):
+                raise UserError(
+                    f'{type(part).__name__} stores {len(results[name, key])} results for '
+                    f'{len(data_samples)} samples. EveryOutputMetric can only wrap metrics that '
+                    'store one per sample.'
+                )
         return results
 
     def _metric(self, name: str) -> BaseMetric:
         """The stock metric of an output, built when it is first asked for."""
         if name not in self._metrics:
             config = copy.deepcopy(self._config)
-            if config.get('outfile_prefix'):
-                config['outfile_prefix'] += f'_{name}'  # each output writes its own result file
+            for _, metric in walk_metrics(config):
+                if metric.get('outfile_prefix'):
+                    metric['outfile_prefix'] += f'_{name}'  # each output has its own result file
             self._metrics[name] = METRICS.build(config)
             self._metrics[name].dataset_meta = copy.deepcopy(self._dataset_meta)
         return self._metrics[name]
@@ -106,9 +119,14 @@ class EveryOutputMetric(BaseMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The stock metric of every output, the deployed one first."""
         figures = {}
-        for name in results[0] if results else ():
-            metric = self._metric(name)
-            computed = metric.compute_metrics([result[name] for result in results])
-            prefix = '/'.join(part for part in (name, metric.prefix) if part)
+        for name, key in results[0] if results else ():
+            metric = parts_of(self._metric(name))[key]
+            computed = metric.compute_metrics([result[name, key] for result in results])
+            prefix = '/'.join(part for part in (name, key, metric.prefix) if part)
             figures |= {f'{prefix}/{k}' if prefix else k: v for k, v in computed.items()}
         return figures
+
+
+def parts_of(metric: BaseMetric) -> dict[str, BaseMetric]:
+    """Return the metrics that store the results, by the names they have in the figures."""
+    return metric.metrics if isinstance(metric, KeypointPartitionMetric) else {'': metric}

@@ -218,3 +218,39 @@ def test_a_metric_that_does_not_store_one_result_per_sample_is_refused():
     metric._metrics[''] = Pooled()
     with pytest.raises(UserError, match='Pooled stores 1 results for 8 samples'):
         metric.process(None, samples)
+
+
+@pytest.mark.parametrize('kind', ['CocoMetric', 'EPE'])
+def test_a_metric_of_parts_of_the_body_has_its_own_figures_for_every_output(coco, kind):
+    config, samples = coco
+    meta = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    inner = dict(type='EPE')
+    if kind == 'CocoMetric':
+        inner = dict(type='CocoMetric', score_mode='bbox', nms_mode='none')
+        truth = json.loads(open(config['ann_file']).read())
+        meta['CLASSES'] = truth['categories']
+        for sample, annotation in zip(samples, truth['annotations'], strict=True):
+            sample |= dict(raw_ann_info=annotation, ori_shape=(128, 128))
+    partitions = dict(face=[0, 1, 2, 3, 4], legs=[11, 12, 13, 14, 15, 16])
+    config = dict(type='KeypointPartitionMetric', metric=inner, partitions=partitions)
+    figures, _ = evaluate(every(config), samples, meta)
+    expected = {}
+    for name in NOISE:
+        for key, value in alone(name, config, samples, meta).items():
+            expected[f'{name}/{key}' if name else key] = value
+    assert figures == expected
+    main = 'coco/AP' if kind == 'CocoMetric' else 'EPE'
+    assert {f'face/{main}', f'branch1/legs/{main}'} <= figures.keys()
+
+
+def test_a_metric_that_evaluates_in_its_own_way_is_refused_when_it_is_built():
+    class Own(METRICS.get('EPE')):
+        def evaluate(self, size):
+            return {}
+
+    METRICS.register_module(module=Own, name='OwnEvaluation')
+    try:
+        with pytest.raises(UserError, match='cannot wrap Own, which has its own `evaluate`'):
+            EveryOutputMetric(dict(type='OwnEvaluation'))
+    finally:
+        METRICS._module_dict.pop('OwnEvaluation')
