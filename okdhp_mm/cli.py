@@ -21,9 +21,16 @@ from mmengine.device import get_device
 from mmengine.runner import Runner, amp
 
 from .checkpoint import load_checkpoint
-from .config_file import data_told, read_config, section
-from .errors import CodeError, UserError, as_user_error, reason_of
+from .config_file import data_told, pretrained_sources, read_config, section
+from .errors import (
+    CodeError,
+    UserError,
+    as_user_error,
+    missing_package_as_import_error,
+    reason_of,
+)
 from .methods import train_by
+from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """What is wrong with a path that a user named; a missing one, ENOENT, may as well be a bug."""
@@ -217,7 +224,8 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     Raises:
         UserError: If the config names a type or an argument that there is not, mixed precision or
             several processes where there is no GPU, data without a person, or a checkpoint to
-            resume from that is not of a training. What is raised while the runner runs is no
+            resume from that is not of a training; if a package is missing, or a checkpoint cannot
+            be downloaded. What is raised while the runner runs is no
             matter of this.
     """
     wrapper = cfg.get('optim_wrapper') or {}
@@ -239,7 +247,8 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     if 'train' in loops and cfg.get('resume') and cfg.get('load_from'):
         _check_resumable(cfg.load_from)
     what = f'What {cfg.filename} and the options ask for'
-    with as_user_error(f'{what} cannot be built', KeyError, TypeError):
+    kinds = (ImportError, KeyError, TypeError)
+    with as_user_error(f'{what} cannot be built', *kinds), missing_package_as_import_error():
         runner = Runner.from_cfg(cfg)
         built = dict(
             train=lambda: runner.train_loop,
@@ -249,6 +258,7 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         for loop in loops:
             with data_told(cfg, loop):
                 built[loop]()
+    fetch_checkpoints(cfg, 'train' in loops)
     if 'train' in loops:
         # Of an optimiser that there is not, mmengine says only that None is not callable.
         optimizer = wrapper.get('optimizer')
@@ -257,6 +267,27 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         ):
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner
+
+
+def fetch_checkpoints(cfg: Config, trains: bool) -> None:
+    """Load the checkpoints that the config names by a URL, which downloads them.
+
+    mmengine would load them after everything else, and end in a traceback without a network.
+
+    Args:
+        cfg: The complete config.
+        trains: Whether a training starts, which initializes the weights first.
+
+    Raises:
+        UserError: If one cannot be loaded.
+    """
+    option = '--resume FILE' if trains and cfg.get('resume') else 'load_from=FILE'
+    remedies = {cfg.get('load_from') or '': f'name the file by {option}'}
+    if trains:
+        remedies |= dict.fromkeys(pretrained_sources(cfg.model), INITIALIZE_FROM_FILE)
+    for source, remedy in remedies.items():
+        if '://' in source:
+            fetch_weights(source, remedy)
 
 
 def _check_resumable(checkpoint: str) -> None:

@@ -80,6 +80,15 @@ def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
                 cfg['init_cfg'] = kept
 
 
+def pretrained_sources(cfg: ConfigDict | list | tuple) -> Iterator[str]:
+    """Yield the checkpoint of every 'Pretrained' initialization in a model's config."""
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, (dict, list, tuple)):
+            yield from pretrained_sources(value)
+    if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained':
+        yield cfg['checkpoint']
+
+
 def init_entries(init_cfg: ConfigDict | list | tuple | None) -> list[ConfigDict]:
     """The entries of an ``init_cfg``, which may be none, one or several."""
     return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())

@@ -53,6 +53,17 @@ def as_user_error(sentence: str, *kinds: type[Exception]) -> Iterator[None]:
         raise kind(f'{sentence} ({reason_of(error)}).') from error
 
 
+@contextmanager
+def missing_package_as_import_error() -> Iterator[None]:
+    """Turn the RuntimeError by which mmpose reports a missing albumentations."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).endswith('is not installed'):
+            raise
+        raise ImportError(str(error)) from error
+
+
 def reason_of(error: Exception) -> str:
     """Return the text of an exception in one line, with the command that installs a package."""
     # The text of a KeyError is in quotes, and some errors have no text.

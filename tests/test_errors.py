@@ -1,17 +1,19 @@
 """Mistakes of users end in one sentence, and bugs in code keep their traceback."""
 
+import copy
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmpose.registry import MODELS
-from okdhp_mm.figures import write_coco
 
 from okdhp_mm.cli import build_runner, errors_in_one_sentence, merge_options
 from okdhp_mm.config_file import read_config
 from okdhp_mm.convert import build, read_stock
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import CodeError, UserError, as_user_error, is_own
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
@@ -213,3 +215,74 @@ def test_installed_files_and_those_of_this_package_are_not_the_users_own():
         assert not is_own(part.__file__)
     assert is_own(__file__)
     assert is_own('configs/own.py')
+
+
+PACKAGES = dict(
+    WandbVisBackend='wandb',
+    MLflowVisBackend='mlflow',
+    AimVisBackend='aim',
+    ClearMLVisBackend='clearml',
+    NeptuneVisBackend='neptune',
+    DVCLiveVisBackend='dvclive',
+)
+
+
+@pytest.mark.parametrize('backend', PACKAGES)
+def test_a_backend_without_its_package_is_refused_with_the_command(demo, backend):
+    package = PACKAGES[backend]
+    if find_spec(package):
+        pytest.skip(f'{package} is installed')
+    merge_options(demo, {'visualizer': dict(name=backend, vis_backends=[dict(type=backend)])})
+    text = printed(lambda: build_runner(demo, 'train'))
+    assert re.fullmatch(
+        f'error: [^\n]* cannot be built [^\n]*pip install (-U )?{package}\\b.*', text
+    )
+
+
+@pytest.mark.parametrize(
+    ('change', 'package', 'command'),
+    [
+        (
+            {'val_evaluator': dict(_delete_=True, type='PoseTrack18Metric', ann_file='a.json')},
+            'poseval',
+            'pip install git+https://github.com/svenkreiss/poseval.git',
+        ),
+        (
+            {'train_dataloader.dataset.pipeline': [dict(type='Albumentation', transforms=[])]},
+            'albumentations',
+            'pip install albumentations',
+        ),
+        (
+            {'model.backbone': dict(_delete_=True, type='mmpretrain.VisionTransformer')},
+            'mmpretrain',
+            'pip install mmpretrain',
+        ),
+    ],
+)
+def test_a_part_without_its_package_is_refused_with_the_command(demo, change, package, command):
+    if find_spec(package):
+        pytest.skip(f'{package} is installed')
+    demo.val_dataloader = copy.deepcopy(demo.train_dataloader)
+    merge_options(demo, change)
+    text = printed(lambda: build_runner(demo, 'train', 'val'))
+    assert re.fullmatch('error: [^\n]* cannot be built [^\n]*', text)
+    assert command in text
+
+
+@pytest.mark.parametrize(
+    ('part', 'remedy'),
+    [
+        (None, 'load_from=FILE'),
+        ('backbone', 'model.backbone.init_cfg.checkpoint'),
+        ('head', 'model.backbone.init_cfg.checkpoint'),
+    ],
+)
+def test_a_checkpoint_out_of_reach_is_refused_before_the_training(demo, part, remedy):
+    source = 'http://127.0.0.1:9/a.pth'  # a port that refuses every connection
+    if part:
+        demo.model[part].init_cfg = dict(type='Pretrained', checkpoint=source)
+    else:
+        demo.load_from = source
+    text = printed(lambda: build_runner(demo, 'train'))
+    assert re.fullmatch(f'error: Cannot get the pretrained weights {source}: [^\n]*', text)
+    assert remedy in text

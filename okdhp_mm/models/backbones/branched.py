@@ -24,6 +24,9 @@ from .splits import find_split, run_steps
 
 WHOLE = 'whole'
 SPLIT_GRADIENTS = ('sum', 'mean')
+INITIALIZE_FROM_FILE = (
+    'set model.backbone.init_cfg.checkpoint to the file, or train with --from-scratch'
+)
 
 
 @MODELS.register_module()
@@ -218,18 +221,22 @@ def take_pretrained(part: nn.Module) -> ConfigDict | None:
     return pretrained[-1]
 
 
-def fetch_weights(source: str) -> dict[str, Tensor]:
-    """The state dict at a path or URL, through mmengine's loaders.
+def fetch_weights(source: str, remedy: str = INITIALIZE_FROM_FILE) -> dict[str, Tensor]:
+    """Load the state dict at a path or URL by mmengine's loaders.
+
+    Args:
+        source: The path or URL.
+        remedy: What to do with a file that was downloaded elsewhere, for the sentence.
 
     Raises:
-        UserError: If it cannot be had.
+        UserError: If it cannot be loaded.
     """
-    how_else = (
+    sentence = (
         f'Cannot get the pretrained weights {source}: download them where there is a network and '
-        'set model.backbone.init_cfg.checkpoint to the file, or train with --from-scratch'
+        f'{remedy}'
     )
-    kinds = (OSError, LookupError, RuntimeError, ValueError, EOFError, UnpicklingError)
-    with as_user_error(how_else, *kinds):
+    kinds = (ImportError, OSError, LookupError, RuntimeError, ValueError, EOFError)
+    with as_user_error(sentence, *kinds, UnpicklingError):
         # Not left to the loader: the safe one's UserError would not tell of the other ways.
         if '://' not in source and not os.path.isfile(os.path.expanduser(source)):
             raise FileNotFoundError('there is no such file')
