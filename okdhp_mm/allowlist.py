@@ -1,12 +1,13 @@
-"""Reading checkpoints by a list of allowed types, under a torch that cannot do so itself.
+"""Read checkpoints by a list of allowed types.
 
-Since 2.6 ``torch.load(weights_only=True)`` takes such a list; whoever has compiled mmcv 2.1 for
-mmpose has an older one.
+``torch.load(weights_only=True)`` takes such a list too, but hands the state of an allowed object to
+the object. That of a numpy ``dtype`` can declare raw bytes to be Python objects or memory that does
+not exist. This unpickler checks the states of ``dtype`` and ``ndarray``.
 """
 
 from __future__ import annotations
 
-import codecs
+import math
 import os
 import pickle
 import tarfile
@@ -15,12 +16,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import torch
+
+PLAIN_KINDS = 'biufcSU'
+"""Kinds of numpy dtypes without Python objects, fields and units."""
 
 
 @contextmanager
 def restricted_load(allowed: Iterable) -> Iterator[None]:
-    """Within it ``torch.load`` reads tensors and ``allowed``, whoever calls it and however.
+    """Make ``torch.load`` read tensors, numpy arrays and ``allowed``, and refuse everything else.
 
     Args:
         allowed: As ``torch.serialization.safe_globals`` takes them: objects, or pairs of an object
@@ -31,7 +36,7 @@ def restricted_load(allowed: Iterable) -> Iterator[None]:
     """
     originals = torch.load, torch.jit.load
     torch.load = _loader(torch.load, _pickle_module(_by_name(allowed)))
-    torch.jit.load = _refuse_program  # torch.load calls it for what it takes for TorchScript
+    torch.jit.load = _refuse_program  # torch.load calls it for a TorchScript archive
     try:
         yield
     finally:
@@ -39,20 +44,86 @@ def restricted_load(allowed: Iterable) -> Iterator[None]:
 
 
 def _by_name(allowed: Iterable) -> dict[str, object]:
-    """Those, and what torch allows without being asked, in later versions the second line too."""
+    """Return the allowed objects, those that torch allows by itself, and the stand-ins."""
     pairs = (entry if isinstance(entry, tuple) else (entry, None) for entry in allowed)
     return {
         **torch._weights_only_unpickler._get_allowed_globals(),
-        **{'collections.Counter': Counter, '_codecs.encode': codecs.encode},
+        'collections.Counter': Counter,
+        **_STAND_INS,
         **{name or f'{entry.__module__}.{entry.__qualname__}': entry for entry, name in pairs},
     }
 
 
+def _bytes(text: str = '', encoding: str = 'latin1') -> bytes:
+    """Stand-in for ``bytes`` and ``codecs.encode``, which pickles of protocol 2 call."""
+    if not isinstance(text, str):
+        raise pickle.UnpicklingError(f'bytes of {text!r}')
+    return text.encode('latin1')
+
+
+def _bytearray(content: bytes | str = b'', encoding: str = 'latin1') -> bytearray:
+    """Stand-in for ``bytearray``."""
+    return bytearray(content if isinstance(content, bytes) else _bytes(content))
+
+
+def _empty_array(*_) -> np.ndarray:
+    """Stand-in for numpy's ``_reconstruct``: an array that gets its content by its state."""
+    return np.ndarray(0)
+
+
+def _dtype(text: str, *_) -> np.dtype:
+    """Stand-in for ``np.dtype``."""
+    # Never of a list of fields, and a copy, because its state is set in place.
+    dtype = np.dtype(text, copy=True) if isinstance(text, str) else np.dtype(object)
+    if dtype.kind not in PLAIN_KINDS:
+        raise pickle.UnpicklingError(f'Unsupported array: dtype({text!r})')
+    return dtype
+
+
+# Asked of numpy, which keeps it in different modules in different versions.
+_SCALAR = np.float64(0).__reduce__()[0]
+_STAND_INS = {
+    'builtins.bytes': _bytes,
+    'builtins.bytearray': _bytearray,
+    '_codecs.encode': _bytes,
+    'numpy.ndarray': None,  # only an argument of _reconstruct
+    'numpy.dtype': _dtype,
+    # Pickles of numpy 1 and 2 name the same functions differently.
+    'numpy.core.multiarray._reconstruct': _empty_array,
+    'numpy._core.multiarray._reconstruct': _empty_array,
+    'numpy.core.multiarray.scalar': _SCALAR,
+    'numpy._core.multiarray.scalar': _SCALAR,
+}
+"""Functions in place of those that could allocate memory or run code."""
+
+
+def _checked_state(owner: object, state: object) -> object:
+    """Return the state that a pickle gives to an object.
+
+    Raises:
+        pickle.UnpicklingError: If the state is not one that numpy writes.
+    """
+    if callable(owner):
+        raise pickle.UnpicklingError(f'Changing {owner!r}')
+    if isinstance(owner, np.dtype):
+        _, order, *structure = state[:5]
+        if structure != [None] * 3 or order not in ('<', '>', '|', '='):
+            raise pickle.UnpicklingError(f'Unsupported array: {owner!r} as {state!r}')
+        return owner.newbyteorder(order).__reduce__()[2]
+    if isinstance(owner, np.ndarray):
+        _, shape, dtype, _, content = state
+        size = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or not isinstance(content, bytes) or len(content) != size:
+            raise pickle.UnpicklingError(f'Unsupported array: {shape} of {dtype!r}')
+    return state
+
+
 def _pickle_module(allowed: dict[str, object]) -> SimpleNamespace:
-    """What ``torch.load`` takes in place of ``pickle``; it finds nothing but ``allowed``."""
+    """Return a stand-in for ``pickle`` that finds nothing but ``allowed``."""
+    functions = {id(entry) for entry in allowed.values()}
 
     class Unpickler(pickle._Unpickler):
-        """In Python: the one in C changes what it is told to, classes as well."""
+        """Unpickler in Python, because the one in C sets states without asking."""
 
         dispatch = dict(pickle._Unpickler.dispatch)
 
@@ -69,11 +140,16 @@ def _pickle_module(allowed: dict[str, object]) -> SimpleNamespace:
             return allowed[full_name]
 
         def load_build(self):
-            if callable(self.stack[-2]):
-                raise pickle.UnpicklingError(f'Changing {self.stack[-2]!r}')
+            self.stack[-1] = _checked_state(self.stack[-2], self.stack[-1])
             super().load_build()
 
+        def load_reduce(self):
+            if id(self.stack[-2]) not in functions:
+                raise pickle.UnpicklingError(f'Calling {self.stack[-2]!r}')
+            super().load_reduce()
+
         dispatch[pickle.BUILD[0]] = load_build
+        dispatch[pickle.REDUCE[0]] = load_reduce
 
     def load(file, **options) -> object:
         return Unpickler(file, **options).load()

@@ -1,7 +1,8 @@
-"""Reading checkpoints that others made without running what is in them.
+"""Read checkpoints of others without running anything in them.
 
-An mmengine checkpoint holds more than tensors: numpy arrays and the history of the logs. Those few
-harmless types are allowed by name; anything else is refused.
+An mmengine checkpoint holds more than tensors: numpy arrays and the history of the logs. These few
+harmless types are allowed by name, and anything else is refused. Texts that mmengine would run as
+Python are removed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
+from typing import Any
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
@@ -20,64 +21,49 @@ from torch import Tensor, nn
 
 from .allowlist import restricted_load
 from .errors import UserError, as_user_error
+from .io.data_files import safe_handlers, use_safe_handlers
 
 _METHODS = {
     HistoryBuffer: ('min', 'max', 'mean', 'current'),
     OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
 }
-_FORCE, _FORCE_NOT = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-"""Variables of torch that overrule what a caller of ``torch.load`` asks for."""
+_FORCED = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
+"""Variables of torch that overrule the arguments of ``torch.load``."""
+PROGRAMS = (('meta', 'config'), ('meta', 'cfg'), ('message_hub', 'runtime_info', 'cfg'))
+"""Texts in a checkpoint that mmengine's ``Runner.resume`` or ``BaseInferencer`` runs."""
 
 
 def _known_method(owner: type, name: str):
-    """The only attribute access that an mmengine checkpoint needs.
-
-    Pickled methods are ``getattr`` calls; the real ``getattr`` would be a way to any object from
-    there, hence this one in its place.
-    """
+    """Stand-in for ``getattr``, which pickled methods call, that knows the needed methods only."""
     if name not in _METHODS.get(owner, ()):
         raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
     return getattr(owner, name)
 
 
-def _allowed() -> list:
-    dtypes = {type(np.dtype(kind)) for kind in ('?', 'i1', 'u1', 'i4', 'u4', 'i8', 'f4', 'f8')}
-    # Asked of numpy, which keeps them in other places in other versions.
-    reconstruct, scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
-    return [
-        *_METHODS,
-        np.ndarray,
-        np.dtype,
-        *dtypes,
-        # Pickles of numpy 1 and 2 name the same functions differently.
-        (reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (scalar, 'numpy.core.multiarray.scalar'),
-        (scalar, 'numpy._core.multiarray.scalar'),
-        (_known_method, 'builtins.getattr'),
-    ]
-
-
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Within it ``torch.load`` reads weights and the allowed types, whoever calls it and how."""
-    kept = {name: os.environ.pop(name) for name in (_FORCE, _FORCE_NOT) if name in os.environ}
+    """Make ``torch.load`` read weights and the allowed types only, whatever its arguments are."""
+    kept = {name: os.environ.pop(name) for name in _FORCED if name in os.environ}
     try:
-        # In a context each time: one that ends takes back even what was allowed before it.
-        if hasattr(torch.serialization, 'safe_globals'):
-            os.environ[_FORCE] = '1'
-            with torch.serialization.safe_globals(_allowed()):
-                yield
-        else:
-            with restricted_load(_allowed()):
-                yield
+        with restricted_load([*_METHODS, (_known_method, 'builtins.getattr')]):
+            yield
     finally:
-        os.environ.pop(_FORCE, None)
         os.environ.update(kept)
 
 
+def without_programs(checkpoint: Any) -> Any:
+    """Remove the texts that mmengine runs as Python from a checkpoint, in place."""
+    for *path, key in PROGRAMS:
+        entry = checkpoint
+        for name in path:
+            entry = entry.get(name) if isinstance(entry, dict) else None
+        if isinstance(entry, dict):
+            entry.pop(key, None)
+    return checkpoint
+
+
 def load_checkpoint(filename: str) -> dict:
-    """Load a local checkpoint with ``weights_only=True``, to the host.
+    """Load a local checkpoint to the host, without running anything in it.
 
     Args:
         filename: Path of the checkpoint.
@@ -103,7 +89,7 @@ def load_checkpoint(filename: str) -> dict:
         raise UserError(f'{filename} is a text file that names {named}; give that file.')
     try:
         with _weights_only():
-            checkpoint = torch.load(filename, map_location='cpu', weights_only=True)
+            checkpoint = without_programs(torch.load(filename, map_location='cpu'))
     except UnpicklingError as error:
         raise _refusal(filename, error) from error
     except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
@@ -116,21 +102,16 @@ def load_checkpoint(filename: str) -> dict:
         isinstance(value, torch.Tensor) for value in state_dict.values()
     ):
         raise UserError(f'The file {filename} holds no state dict of tensors.')
+    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+        raise UserError(f'The file {filename} is not a checkpoint: its meta is not a dict.')
     return checkpoint
 
 
 def _refusal(filename: str, error: UnpicklingError) -> UserError:
     return UserError(
         f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
-        f'weights, which are never loaded ({_reason(error)}).'
+        f'weights, which are never loaded ({error}).'
     )
-
-
-def _reason(error: UnpicklingError) -> str:
-    """What torch refuses, without its advice on how to load the file all the same."""
-    said, _, _ = str(error).partition('\n\nCheck the documentation')
-    last = said.rpartition('\n')[2].strip().removeprefix('WeightsUnpickler error: ')
-    return last.partition('. Please use')[0].rstrip('.')
 
 
 def _safely(loader: Callable) -> Callable:
@@ -141,7 +122,7 @@ def _safely(loader: Callable) -> Callable:
     def load(filename: str, map_location: str | None = None):
         try:
             with _weights_only():
-                return loader(filename, 'cpu')
+                return without_programs(loader(filename, 'cpu'))
         except UnpicklingError as error:
             raise _refusal(filename, error) from error
 
@@ -155,9 +136,9 @@ def load_from_local(filename: str, map_location: str | None = None) -> dict:
 
 
 def use_safe_loader() -> None:
-    """Make mmengine read no checkpoint but safely, in this process.
+    """Make mmengine read checkpoints and data files safely, in this process.
 
-    Local ones are read by :func:`load_checkpoint`; what is downloaded (``https://``,
+    Local checkpoints are read by :func:`load_checkpoint`; what is downloaded (``https://``,
     ``torchvision://``, ``open-mmlab://`` and all the others) by mmengine's own loaders, which
     unpickle whatever is there, under :func:`_weights_only`.
 
@@ -171,17 +152,19 @@ def use_safe_loader() -> None:
     safe = {prefix: _safely(loader) for prefix, loader in CheckpointLoader._schemes.items()}
     # In the same order, in which mmengine looks for a prefix that fits.
     CheckpointLoader._schemes = safe | {'': load_from_local}
+    use_safe_handlers()
 
 
 @contextmanager
 def safe_loader() -> Iterator[None]:
     """:func:`use_safe_loader` for as long as it lasts."""
     before = CheckpointLoader._schemes
-    use_safe_loader()
-    try:
-        yield
-    finally:
-        CheckpointLoader._schemes = before
+    with safe_handlers():
+        use_safe_loader()
+        try:
+            yield
+        finally:
+            CheckpointLoader._schemes = before
 
 
 def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: str) -> None:

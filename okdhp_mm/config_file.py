@@ -14,6 +14,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from .errors import UserError, as_user_error, own_line
 from .evaluation.evaluator_config import walk_metrics
+from .io.data_files import PICKLES, DataFileError, safe_handlers
 
 
 def read_config(filename: str | Path) -> Config:
@@ -27,7 +28,10 @@ def read_config(filename: str | Path) -> Config:
     # A config is a program, which can raise anything.
     with as_user_error(f'The config {filename} cannot be read', Exception):
         try:
-            return Config.fromfile(filename)
+            with safe_handlers():
+                return Config.fromfile(filename)
+        except DataFileError as error:
+            raise UserError(f'The config {filename} cannot be read. {error}') from error
         except ImportError as error:
             if own_line(error):
                 raise
@@ -105,6 +109,11 @@ def check_data(cfg: Config, *splits: str) -> None:
         UserError: If one is not.
     """
     for path, *keys in _named(cfg, splits):
+        if Path(path).suffix.lstrip('.') in PICKLES:
+            raise UserError(
+                f'{path} is a pickle, which can run code. Write it as JSON and name '
+                f'it by --cfg-options {keys[0]}=...'
+            )
         # Paths with a scheme (s3://...) are for the file backend to find.
         if '://' not in path and not os.path.exists(path):
             raise UserError(

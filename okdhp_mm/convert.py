@@ -20,6 +20,7 @@ from .errors import UserError, as_user_error
 from .evaluation.evaluator_config import EvaluatorConfig, has_metrics
 from .export import ESTIMATOR, STOCK_ESTIMATOR, flop_analyzer
 from .io.atomic import write_text
+from .io.data_files import safe_handlers
 from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
@@ -117,7 +118,7 @@ def read_stock(stock: str) -> Config:
         UserError: If it cannot be read, cannot be inherited, or is not of a top-down estimator.
     """
     # A config is a program, which can raise anything.
-    with as_user_error(f'{stock} cannot be inherited as a config', Exception):
+    with as_user_error(f'{stock} cannot be inherited as a config', Exception), safe_handlers():
         cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
     kind = (cfg.get('model') or {}).get('type')
     if kind == ESTIMATOR:

@@ -12,11 +12,13 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from mmengine.fileio.handlers import file_handlers  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.runner import CheckpointLoader  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 LOADERS = dict(CheckpointLoader._schemes)
+HANDLERS = dict(file_handlers)
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -34,6 +36,8 @@ def _same_numbers_each_time():
 def _mmengines_own_loaders(monkeypatch):
     """Whatever a test, or what it shares with others, runs in this process."""
     monkeypatch.setattr(CheckpointLoader, '_schemes', dict(LOADERS))
+    for extension, handler in HANDLERS.items():
+        monkeypatch.setitem(file_handlers, extension, handler)
 
 
 @pytest.fixture(scope='session')

@@ -1,0 +1,70 @@
+"""Data files and configs that mmengine reads by their extension, without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from mmengine.fileio.handlers import PickleHandler, YamlHandler, file_handlers
+
+from ..errors import UserError
+
+PICKLES = ('pkl', 'pickle')
+
+
+class DataFileError(UserError):
+    """A data file that would run code when it is read; the reader does not know its name."""
+
+
+class PlainYamlHandler(YamlHandler):
+    """YAML without tags that make Python objects."""
+
+    def load_from_fileobj(self, file, **_) -> Any:
+        """Read numbers, text, lists and dicts.
+
+        Raises:
+            UserError: If there is anything else in the file.
+        """
+        try:
+            return yaml.safe_load(file)
+        except yaml.constructor.ConstructorError as error:
+            raise DataFileError(
+                f'A YAML file is refused, because its tags can run code ({error.problem}). Write '
+                'it without tags.'
+            ) from error
+
+
+class NoPickleHandler(PickleHandler):
+    """Pickles that are written and not read."""
+
+    def load_from_fileobj(self, file, **_) -> Any:
+        """Refuse to read.
+
+        Raises:
+            UserError: Always.
+        """
+        raise DataFileError('A pickle is refused, because it can run code. Write it as JSON.')
+
+
+SAFE_HANDLERS = {
+    **dict.fromkeys(('yaml', 'yml'), PlainYamlHandler()),
+    **dict.fromkeys(PICKLES, NoPickleHandler()),
+}
+
+
+def use_safe_handlers() -> None:
+    """Make ``mmengine.load`` refuse pickles and tags in YAML, in this process."""
+    file_handlers.update(SAFE_HANDLERS)
+
+
+@contextmanager
+def safe_handlers() -> Iterator[None]:
+    """Call :func:`use_safe_handlers` for the duration of a ``with`` block."""
+    before = dict(file_handlers)
+    use_safe_handlers()
+    try:
+        yield
+    finally:
+        file_handlers.update(before)
