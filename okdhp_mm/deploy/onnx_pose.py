@@ -7,12 +7,18 @@ where the student runs. How to crop and normalise is in the graph's metadata.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
+
+MOST_BYTES = 2**31
+"""Limit of the format."""
+EXTERNAL = re.compile(rb'(\x0a|\x8a\x80*\x00)(\x08|\x88\x80*\x00)location')
+"""Entry of a tensor that names the file of its values, in every spelling that protobuf reads."""
 
 
 class OnnxPose:
@@ -28,7 +34,8 @@ class OnnxPose:
         skeleton: Pairs of keypoints' indices that are joined by a line.
 
     Raises:
-        ValueError: If the graph gives no keypoints, or was exported by another program.
+        ValueError: If the graph is broken, names other files, gives no keypoints, or was exported
+            by another program.
     """
 
     def __init__(
@@ -37,21 +44,41 @@ class OnnxPose:
         threads: int = 0,
         providers: Sequence[str] = ('CPUExecutionProvider',),
     ):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(file), options, providers=list(providers))
+        self.session = _session(Path(file), threads, providers)
         metadata = self.session.get_modelmeta().custom_metadata_map
         if 'crop' not in metadata:
             raise ValueError(f'{file} does not say how to crop: export it with this package.')
         if [output.name for output in self.session.get_outputs()] != ['keypoints', 'scores']:
             raise ValueError(f'{file} gives maps, not keypoints: export it with --onnx --decode.')
-        crop, pixels = json.loads(metadata['crop']), json.loads(metadata['pixels'])
+        try:
+            self._read(metadata)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(
+                f'{file} does not describe its own input and outputs ({error!r}): export it again.'
+            ) from None
+
+    def _read(self, metadata: dict[str, str]) -> None:
+        """Set how to crop and what the keypoints are; raise if that does not fit the graph."""
+        entries = ('crop', 'pixels', 'keypoint_names', 'skeleton')
+        crop, pixels, names, links = (json.loads(metadata[key]) for key in entries)
         self.input_size = np.array(crop['input_size'], np.float32)
-        self.padding, self.use_udp = crop['padding'], crop['use_udp']
+        self.padding, self.use_udp = float(crop['padding']), bool(crop['use_udp'])
         self.mean, self.std = (np.array(pixels[key], np.float32) for key in ('mean', 'std'))
         self.rgb = pixels['channels'] == 'RGB'
-        self.keypoint_names: list[str] = json.loads(metadata['keypoint_names'])
-        self.skeleton: list[list[int]] = json.loads(metadata['skeleton'])
+        self.keypoint_names: list[str] = names
+        self.skeleton: list[list[int]] = [[int(start), int(end)] for start, end in links]
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f'keypoint_names={names!r}')
+        if any(index not in range(len(names)) for link in self.skeleton for index in link):
+            raise ValueError(f'skeleton={links!r}')
+        if not (0 < self.padding < np.inf and np.isfinite([self.mean, self.std]).all()):
+            raise ValueError(f'padding={self.padding}, pixels={pixels!r}')
+        given = {each.name: each.shape[1:] for each in self.session.get_inputs()}
+        if given != {'input': [3, *self.input_size[::-1]]} or self.mean.shape != (3,):
+            raise ValueError(f'input_size={crop["input_size"]!r}, input={given!r}')
+        for output, size in zip(self.session.get_outputs(), ([2], []), strict=True):
+            if output.shape[1:] != [len(names), *size]:
+                raise ValueError(f'{len(names)} keypoint names, {output.name}={output.shape!r}')
 
     def __call__(
         self, image: np.ndarray, boxes: Sequence[Sequence[float]] | None = None
@@ -107,6 +134,30 @@ class OnnxPose:
         if self.rgb:
             crop = crop[..., ::-1]
         return ((crop.astype(np.float32) - self.mean) / self.std).transpose(2, 0, 1)
+
+
+def _session(file: Path, threads: int, providers: Sequence[str]) -> onnxruntime.InferenceSession:
+    """Open a graph that consists of one file.
+
+    Raises:
+        ValueError: If onnxruntime cannot run it, or it names other files.
+    """
+    if file.stat().st_size > MOST_BYTES:
+        raise ValueError(f'{file} is larger than 2 GiB, which an ONNX file cannot be.')
+    content = file.read_bytes()
+    if EXTERNAL.search(content):
+        raise ValueError(f'{file} keeps weights in other files: export it again, into one file.')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+    except Exception as error:  # the exceptions of onnxruntime have no class in common
+        reason = ' '.join(str(error).split())[:300]
+        raise ValueError(
+            f'{file} is not a complete graph that onnxruntime {onnxruntime.__version__} can run '
+            f'({reason}).'
+        ) from None
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
 onnxruntime = pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
-from okdhp_mm.deploy.onnx_pose import OnnxPose  # noqa: E402
+from okdhp_mm.deploy.onnx_pose import EXTERNAL, OnnxPose  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 0.05
@@ -141,4 +141,81 @@ def test_a_graph_of_another_program_is_refused(tmp_path):
     model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
     onnx.save(model, str(tmp_path / 'student.onnx'))
     with pytest.raises(UserError, match='does not say how to crop'):
+        OnnxEngine(tmp_path, 'student.onnx')
+
+
+def with_metadata(model, **changes):
+    """The graph with other metadata; None removes an entry."""
+    entries = {entry.key: entry.value for entry in model.metadata_props} | changes
+    onnx.helper.set_model_props(model, {k: v for k, v in entries.items() if v is not None})
+
+
+def external(model, name='w.bin'):
+    """Move the first weights into another file."""
+    tensor = model.graph.initializer[0]
+    tensor.ClearField('raw_data')
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key='location', value=name)
+
+
+CROP = '{"input_size": [%s], "padding": %s, "use_udp": false}'
+PIXELS = '{"channels": "RGB", "mean": %s, "std": %s}'
+HOSTILE = {
+    'weights outside': lambda model: external(model, '../secret.bin'),
+    'weights at a path': lambda model: external(model, '/etc/passwd'),
+    'weights beside': external,
+    'unknown operator': lambda model: setattr(model.graph.node[0], 'op_type', 'Unknown'),
+    'unknown domain': lambda model: setattr(model.graph.node[0], 'domain', 'custom'),
+    'no nodes': lambda model: model.graph.ClearField('node'),
+    'no crop': lambda model: with_metadata(model, crop=None),
+    'no names': lambda model: with_metadata(model, keypoint_names=None),
+    'text as crop': lambda model: with_metadata(model, crop='text'),
+    'list as crop': lambda model: with_metadata(model, crop='[1, 2]'),
+    'nested crop': lambda model: with_metadata(model, crop='[' * 100_000),
+    'other size': lambda model: with_metadata(model, crop=CROP % ('640, 960', 1.25)),
+    'no size': lambda model: with_metadata(model, crop=CROP % ('', 1.25)),
+    'no padding': lambda model: with_metadata(model, crop=CROP % ('64, 96', 0)),
+    'infinite padding': lambda model: with_metadata(model, crop=CROP % ('64, 96', 1e999)),
+    'one mean': lambda model: with_metadata(model, pixels=PIXELS % ([0], [1])),
+    'infinite mean': lambda model: with_metadata(model, pixels=PIXELS % ('[NaN, 0, 0]', [1] * 3)),
+    'few names': lambda model: with_metadata(model, keypoint_names='["nose"]'),
+    'numbers as names': lambda model: with_metadata(model, keypoint_names=str([1] * 17)),
+    'far skeleton': lambda model: with_metadata(model, skeleton='[[0, 99]]'),
+    'odd skeleton': lambda model: with_metadata(model, skeleton='[[0]]'),
+}
+
+
+@pytest.mark.parametrize('change', HOSTILE.values(), ids=HOSTILE)
+def test_an_odd_graph_is_refused_in_one_sentence(change, decoded, tmp_path):
+    model = onnx.load(decoded[0] / 'student.onnx')
+    change(model)
+    (tmp_path / 'student.onnx').write_bytes(model.SerializeToString())
+    (tmp_path / 'w.bin').write_bytes(bytes(1 << 20))
+    with pytest.raises(UserError, match=r'student\.onnx ') as caught:
+        OnnxEngine(tmp_path, 'student.onnx')
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('tag', [b'\x0a', b'\x8a\x00', b'\x8a\x80\x80\x00'])
+@pytest.mark.parametrize('length', [b'\x08', b'\x88\x00', b'\x88\x80\x00'])
+def test_no_spelling_hides_the_name_of_another_file(tag, length):
+    """A number in protobuf may have more bytes than it needs."""
+    spelled = tag + length + b'location'
+    assert onnx.StringStringEntryProto.FromString(spelled).key == 'location'
+    assert EXTERNAL.search(b'x' + spelled)
+
+
+@pytest.mark.parametrize('share', [0, 0.1, 0.5, 0.999])
+def test_a_cut_graph_is_refused_in_one_sentence(share, decoded, tmp_path):
+    content = (decoded[0] / 'student.onnx').read_bytes()
+    (tmp_path / 'student.onnx').write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match=r'student\.onnx ') as caught:
+        OnnxEngine(tmp_path, 'student.onnx')
+    assert '\n' not in str(caught.value)
+
+
+def test_a_huge_file_is_refused_without_reading_it(tmp_path):
+    with open(tmp_path / 'student.onnx', 'wb') as file:
+        file.truncate(2**31 + 1)
+    with pytest.raises(UserError, match='larger than 2 GiB'):
         OnnxEngine(tmp_path, 'student.onnx')
