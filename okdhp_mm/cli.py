@@ -20,8 +20,8 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner, amp
 
-from .checkpoint import load_checkpoint
 from .config_file import data_told, pretrained_sources, read_config, section
+from .engine.runner import DurableRunner
 from .errors import (
     CodeError,
     UserError,
@@ -29,9 +29,12 @@ from .errors import (
     missing_package_as_import_error,
     reason_of,
 )
+from .io.lock import lock_work_dir
+from .io.resume import choose_checkpoint
 from .methods import train_by
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """What is wrong with a path that a user named; a missing one, ENOENT, may as well be a bug."""
 
@@ -48,13 +51,19 @@ def errors_in_one_sentence() -> Iterator[None]:
     except UserError as error:
         cause = error.__cause__ if isinstance(error, CodeError) else None
         end_with(str(error), error, cause)
+    except KeyboardInterrupt as error:
+        end_with('Interrupted. The files written so far are complete.', error, None)
     except OSError as error:
+        if error.errno in FULL:
+            file = error.filename or 'A file'
+            what = f'{file} cannot be written: {error.strerror}.'
+            end_with(f'{what} The files written so far are complete.', error, None)
         if error.errno not in UNUSABLE or error.filename is None:
             raise
         end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
 
 
-def end_with(sentence: str, error: Exception, cause: BaseException | None) -> NoReturn:
+def end_with(sentence: str, error: BaseException, cause: BaseException | None) -> NoReturn:
     """End the program with a sentence, and the traceback of the cause or, to debug, of all."""
     if os.environ.get('OKDHP_DEBUG', '0') not in ('', '0'):
         cause = error
@@ -244,12 +253,15 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     if cfg.get('compile'):
         # With --amp, mmengine asks for torch's version inside of the step; Dynamo cannot trace it.
         amp.digit_version = torch.compiler.disable(amp.digit_version)
-    if 'train' in loops and cfg.get('resume') and cfg.get('load_from'):
-        _check_resumable(cfg.load_from)
+    if 'train' in loops:
+        if rank_of(cfg) == 0:
+            lock_work_dir(cfg.work_dir)
+        if cfg.get('resume'):
+            choose_checkpoint(cfg)
     what = f'What {cfg.filename} and the options ask for'
     kinds = (ImportError, KeyError, TypeError)
     with as_user_error(f'{what} cannot be built', *kinds), missing_package_as_import_error():
-        runner = Runner.from_cfg(cfg)
+        runner = DurableRunner.from_cfg(cfg)
         built = dict(
             train=lambda: runner.train_loop,
             val=lambda: runner.val_loop,
@@ -290,10 +302,8 @@ def fetch_checkpoints(cfg: Config, trains: bool) -> None:
             fetch_weights(source, remedy)
 
 
-def _check_resumable(checkpoint: str) -> None:
-    # What has a scheme (https://...) is not here yet.
-    if '://' not in checkpoint and 'epoch' not in load_checkpoint(checkpoint).get('meta', {}):
-        raise UserError(
-            f'{checkpoint} is no checkpoint of a training, from which one could resume; start a '
-            f'new one with its weights by --cfg-options load_from={checkpoint}'
-        )
+def rank_of(cfg: Config) -> int:
+    """Return the rank of this process, which torch does not know before the runner is built."""
+    names = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+    name = names.get(cfg.get('launcher', 'none'))
+    return int(os.environ.get(name, 0)) if name else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ from .config_file import drop_pretrained, imports_of, section
 from .engine import layer_decay
 from .errors import UserError
 from .evaluation.evaluator_config import map_metrics
+from .io.atomic import replacing_together, write_bytes, write_text
 from .models import OKDHPTopdownPoseEstimator
 from .models.aggregators import without_teachers
 from .models.fan_out import check_branched
@@ -56,6 +58,8 @@ from .models.student import config_branches, student_name
 from .structures import ENSEMBLE, branch_name
 
 CONFIG, CHECKPOINT = 'student.py', 'student.pth'
+GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
+GRAPHS = (GRAPH, SMALL_GRAPH)
 ESTIMATOR, STOCK_ESTIMATOR = OKDHPTopdownPoseEstimator.__name__, TopdownPoseEstimator.__name__
 OWN_MODEL_KEYS = (
     inspect.signature(OKDHPTopdownPoseEstimator).parameters.keys()
@@ -127,7 +131,7 @@ def export_student(
             averaged weights are exported, as they are what was evaluated).
         out_dir: Folder for ``student.py`` and ``student.pth``.
         branch: Index of the branch; by default the deployed one, ``model.test_cfg.branch``.
-        force: Whether to overwrite a student that is already there.
+        force: Whether to replace a student that is already there. Its graphs are removed.
 
     Raises:
         UserError: If the config is not an OKDHP one, the branch does not exist, the checkpoint
@@ -135,9 +139,8 @@ def export_student(
             validate on, or a student is already there.
     """
     files = Path(out_dir) / CONFIG, Path(out_dir) / CHECKPOINT
-    present = [str(file) for file in files if file.exists()]
-    if present and not force:
-        raise UserError(f'{" and ".join(present)} exist already; --force overwrites them.')
+    if not force:
+        check_absent(out_dir)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     branch = branch_to_export(cfg, branch)
     loaded = load_checkpoint(checkpoint)
@@ -154,15 +157,17 @@ def export_student(
     student.load_state_dict(state, strict=True)
     check_equal(trained, student, branch)
 
-    Path(out_dir).mkdir(parents=True, exist_ok=True)
     config_file, checkpoint_file = files
-    config_file.write_text(config.pretty_text)
     meta = dict(
         cfg=config.pretty_text,
         dataset_meta=dataset_meta(config, loaded.get('meta', {})),
         mmpose_version=mmpose.__version__,
     )
-    torch.save(dict(meta=meta, state_dict=state), checkpoint_file)
+    saved = io.BytesIO()
+    torch.save(dict(meta=meta, state_dict=state), saved)
+    with replacing_together(out_dir, obsolete=GRAPHS) as staging:
+        write_bytes(staging / CHECKPOINT, saved.getvalue())
+        write_text(staging / CONFIG, config.pretty_text)
     return Export(
         config=config_file,
         checkpoint=checkpoint_file,
@@ -171,6 +176,17 @@ def export_student(
         stock=complexity(MODELS.build(stock_model(cfg.model))),
         needs_package=needs_package(config.model),
     )
+
+
+def check_absent(folder: str | Path) -> None:
+    """Check that a folder does not hold a student.
+
+    Raises:
+        UserError: If it does.
+    """
+    files = (Path(folder) / name for name in (CONFIG, CHECKPOINT))
+    if present := [str(file) for file in files if file.exists()]:
+        raise UserError(f'{" and ".join(present)} exist already; --force overwrites them.')
 
 
 def branch_to_export(cfg: Config, branch: int | None) -> int:

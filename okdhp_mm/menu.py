@@ -19,6 +19,7 @@ from .deploy.student import load_student
 from .engine.summary import main_metric
 from .errors import UserError
 from .export import Export, branch_to_export, export_student
+from .io.atomic import replacing
 from .models.aggregators import without_teachers
 from .models.student import config_branches
 from .structures import branch_name
@@ -133,7 +134,7 @@ def seconds(model: nn.Module) -> float:
 
 def write_menu(dishes: Sequence[Dish], metric: str, file: Path) -> Path:
     """Write the menu as CSV, one row per student."""
-    with file.open('w', newline='') as stream:
+    with replacing(file) as temporary, temporary.open('w', newline='') as stream:
         writer = csv.writer(stream)
         writer.writerow(['branch', 'parameters', 'flops', 'cpu_ms', metric, 'config', 'checkpoint'])
         for dish in dishes:

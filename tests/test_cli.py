@@ -266,7 +266,7 @@ def test_weights_are_not_resumed_from(demo, tmp_path, checkpoint):
     student = str(tmp_path / 'student.pth')
     torch.save(checkpoint, student)
     demo.update(resume=True, load_from=student)
-    with pytest.raises(UserError, match='no checkpoint of a training.*load_from=.*student.pth'):
+    with pytest.raises(UserError, match='not a checkpoint of a training.*load_from=.*student.pth'):
         build_runner(demo, 'train')
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
 from okdhp_mm.config_file import read_config
-from okdhp_mm.deploy.export import check_export, export_int8, export_onnx, remove_graphs
-from okdhp_mm.deploy.student import GRAPH, SMALL_GRAPH
-from okdhp_mm.export import Export, export_student
+from okdhp_mm.deploy.export import check_export, export_together, find_graphs, write_graphs
+from okdhp_mm.export import Export
 from okdhp_mm.menu import export_menu
 from okdhp_mm.models.student import config_branches
 from okdhp_mm.structures import branch_name
@@ -58,22 +57,21 @@ def main() -> None:
         if args.onnx:
             check_export(cfg, args.decode, args.check_images, args.int8)
         out_dir = Path(args.out_dir)
+        graphs = args.onnx, args.decode, args.check_images, args.int8
         if args.branch == 'all':
+            folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
+            old = find_graphs(folders)
             menu = export_menu(cfg, args.checkpoint, out_dir, args.force)
             print(f'{menu}:\n{menu.read_text()}')
-            folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
+            lines = [line for folder in folders for line in write_graphs(folder, folder, *graphs)]
         else:
-            export = export_student(cfg, args.checkpoint, out_dir, args.branch, args.force)
+            old = find_graphs([out_dir])
+            export, lines = export_together(
+                cfg, args.checkpoint, out_dir, args.branch, args.force, *graphs
+            )
             tell(export)
-            folders = [out_dir]
-        for folder in folders:
-            for graph in remove_graphs(folder):
-                print(f'{graph} was of an earlier export and is removed.')
-            if args.onnx:
-                print(f'{folder / GRAPH}: {export_onnx(folder, args.decode, args.check_images)}')
-            if args.int8:
-                lost = export_int8(folder, args.int8, args.check_images)
-                print(f'{folder / SMALL_GRAPH}: {lost}')
+        lines = [f'{graph} was of an earlier export and is removed.' for graph in old] + lines
+        print(*lines, sep='\n', end='\n' if lines else '')
 
 
 def tell(export: Export) -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import KEYPOINT_CODECS
 
-from ..export import branch_to_export
+from ..export import (
+    CHECKPOINT,
+    CONFIG,
+    GRAPH,
+    GRAPHS,
+    SMALL_GRAPH,
+    Export,
+    branch_to_export,
+    check_absent,
+    export_student,
+)
+from ..io.atomic import replacing_together, write_bytes
 from ..models.student import config_branches
 from .accuracy import Loss, loss
 from .check import Agreement, agreement, check_pictures, crops_of
 from .decode import graph_decoder
 from .graph import build_onnx, check_installed, map_names
 from .int8 import quantised
-from .student import GRAPH, SMALL_GRAPH, load_student, student_files
+from .student import load_student, student_files
 
 
 def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
@@ -41,18 +54,6 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
         graph_decoder(KEYPOINT_CODECS.build(config_branches(cfg.model)[0].head.decoder))
 
 
-def remove_graphs(folder: Path) -> list[Path]:
-    """Remove the graphs of an earlier student, which would be taken for the new one's.
-
-    Returns:
-        What was there.
-    """
-    graphs = [path for name in (GRAPH, SMALL_GRAPH) if (path := folder / name).exists()]
-    for path in graphs:
-        path.unlink()
-    return graphs
-
-
 def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
     """Write ``student.onnx`` beside an exported student, if it gives what PyTorch gives.
 
@@ -71,7 +72,7 @@ def export_onnx(folder: Path, decode: bool = False, check_images: str | None = N
     found = agreement(student, tapped.SerializeToString(), crops)
     if not found.holds:
         raise AssertionError(f'the ONNX graph is not the student: {found}')
-    (folder / GRAPH).write_bytes(model.SerializeToString())
+    write_bytes(folder / GRAPH, model.SerializeToString())
     return found
 
 
@@ -95,5 +96,72 @@ def export_int8(folder: Path, calibration_images: str, check_images: str | None 
     student = load_student(folder)
     crops = crops_of(student, calibration_images)
     small = quantised(onnx.load(str(file)), map_names(student), crops).SerializeToString()
-    (folder / SMALL_GRAPH).write_bytes(small)
+    write_bytes(folder / SMALL_GRAPH, small)
     return loss(student, file.read_bytes(), small, crops_of(student, check_images))
+
+
+def find_graphs(folders: Iterable[Path]) -> list[Path]:
+    """Return the graphs in the folders of some students."""
+    return [file for folder in folders for name in GRAPHS if (file := folder / name).exists()]
+
+
+def write_graphs(
+    folder: Path,
+    final: Path,
+    onnx: bool,
+    decode: bool,
+    check_images: str | None,
+    calibration_images: str | None,
+) -> list[str]:
+    """Write the graphs of an exported student.
+
+    Args:
+        folder: Folder of the student and of the graphs.
+        final: Folder where users will find them.
+        onnx: Whether to write ``student.onnx``.
+        decode: See :func:`export_onnx`.
+        check_images: See :func:`export_onnx`.
+        calibration_images: See :func:`export_int8`; None writes no graph of 8 bits.
+
+    Returns:
+        A line about each graph.
+    """
+    lines = []
+    if onnx:
+        lines.append(f'{final / GRAPH}: {export_onnx(folder, decode, check_images)}')
+    if calibration_images:
+        lost = export_int8(folder, calibration_images, check_images)
+        lines.append(f'{final / SMALL_GRAPH}: {lost}')
+    return lines
+
+
+def export_together(
+    cfg: Config,
+    checkpoint: str,
+    out_dir: Path,
+    branch: int | None,
+    force: bool,
+    *graphs: bool | str | None,
+) -> tuple[Export, list[str]]:
+    """Export a student with its graphs, and replace an old one only if all of them succeed.
+
+    Args:
+        cfg: Training config.
+        checkpoint: Any checkpoint of it.
+        out_dir: Folder of the student.
+        branch: Index of the branch, or None for the deployed one.
+        force: Whether to replace a student that is already there.
+        graphs: Arguments of :func:`write_graphs` that follow the folders.
+
+    Returns:
+        The export, and a line about each graph.
+
+    Raises:
+        UserError: See :func:`~okdhp_mm.export.export_student` and :func:`export_onnx`.
+    """
+    if not force:
+        check_absent(out_dir)
+    with replacing_together(out_dir, obsolete=GRAPHS) as staging:
+        export = export_student(cfg, checkpoint, staging, branch)
+        lines = write_graphs(staging, out_dir, *graphs)
+    return replace(export, config=out_dir / CONFIG, checkpoint=out_dir / CHECKPOINT), lines

@@ -9,9 +9,7 @@ from torch import nn
 
 from ..checkpoint import safe_loader
 from ..errors import UserError
-from ..export import CHECKPOINT, CONFIG
-
-GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
+from ..export import CHECKPOINT, CONFIG, SMALL_GRAPH
 
 
 def student_files(folder: Path, *names: str) -> list[Path]:

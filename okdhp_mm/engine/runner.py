@@ -1,0 +1,40 @@
+"""The runner of the command line tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
+
+from ..io.atomic import write_text
+from .hooks import DurableCheckpointHook, FiniteLossHook
+
+STOCK = (CheckpointHook, 'CheckpointHook', 'mmengine.CheckpointHook')
+
+
+class DurableRunner(Runner):
+    """mmengine's runner, with hooks that keep a training's files whole and its weights finite.
+
+    The hooks are not added to the config, because stock mmpose must be able to read the copy of it
+    that a training writes.
+    """
+
+    def register_hook(self, hook: Hook | dict, priority: int | str | None = None) -> None:
+        """Register a hook, and :class:`DurableCheckpointHook` in place of ``CheckpointHook``."""
+        if isinstance(hook, dict) and hook.get('type') in STOCK:
+            hook = {**hook, 'type': DurableCheckpointHook}
+        super().register_hook(hook, priority)
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register the default hooks, and :class:`FiniteLossHook`."""
+        super().register_default_hooks(hooks)
+        self.register_hook(FiniteLossHook())
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config to the work directory."""
+        filename = self.cfg.filename
+        name = Path(filename).name if filename else f'{self.timestamp}.py'
+        write_text(Path(self.work_dir) / name, self.cfg.dump())
