@@ -1,0 +1,1 @@
+"""Compare trackers of poses on annotated video."""

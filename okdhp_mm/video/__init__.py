@@ -1,0 +1,1 @@
+"""Video: identities for poses. Stands above models/ and deploy/; nothing below imports it."""

@@ -1,0 +1,354 @@
+"""Give poses identities: an online tracker that needs numpy and scipy only.
+
+This file may be copied to a machine without torch and mmpose, like ``deploy/onnx_pose.py``.
+Letters: N poses of a frame, T tracks, K keypoints. Times are in seconds, lengths in body heights
+(the longer side of the box around a pose's keypoints).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+REJECTED = -1
+"""Identity of a pose that was rejected, or whose track is not confirmed yet."""
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """Settings of :class:`PoseTracker`.
+
+    Attributes:
+        sigmas: Uncertainty of each keypoint in body heights, (K,), as in the OKS of COCO; one
+            number serves every keypoint of any skeleton.
+        nms: Similarity from 0 to 1 above which two poses of a frame are the same person; the one
+            with the lower score is rejected. 1 keeps both.
+        min_similarity: Similarity below which a pose never continues a track.
+        strong_score: Mean keypoint score above which a pose is matched first and may start a track.
+        weak_score: Mean keypoint score below which a pose is rejected.
+        memory: Seconds that a lost track is remembered.
+        tolerance_growth: Growth of the uncertainty per second without a sighting; 0 for none.
+        velocity_smoothing: Seconds over which a track's velocity is averaged; None for no velocity.
+        max_extrapolation: Seconds that a lost track moves on.
+        confirmations: Sightings that give a track its identity.
+        tentative_memory: Seconds that a track without an identity is remembered.
+    """
+
+    sigmas: Sequence[float] | float = 0.08
+    nms: float = 0.6
+    min_similarity: float = 0.1
+    strong_score: float = 0.3
+    weak_score: float = 0.1
+    memory: float = 1.5
+    tolerance_growth: float = 3.0
+    velocity_smoothing: float | None = 0.15
+    max_extrapolation: float = 0.4
+    confirmations: int = 2
+    tentative_memory: float = 0.25
+
+
+@dataclass
+class Track:
+    """State of one person.
+
+    Attributes:
+        keypoints: Last seen place of each keypoint, (K, 2); NaN where it was never seen.
+        size: Body height in pixels, averaged over sightings.
+        time: Of the last sighting.
+        identity: Given after enough sightings, None before.
+        velocity: Of the whole body, (2,), in pixels per second.
+        sightings: Number of poses so far.
+        unnamed: Update and index of the poses that were seen before the identity was given.
+    """
+
+    keypoints: np.ndarray
+    size: float
+    time: float
+    identity: int | None = None
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    sightings: int = 1
+    unnamed: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Poses of one frame.
+
+    Attributes:
+        keypoints: (N, K, 2); NaN where a keypoint was not found.
+        scores: Mean score of the keypoints that were found, (N,).
+        sizes: Body heights in pixels, (N,).
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    sizes: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> Poses:
+        return Poses(self.keypoints[index], self.scores[index], self.sizes[index])
+
+    def __len__(self):
+        return len(self.scores)
+
+
+class PoseTracker:
+    """Online tracker of poses of any skeleton.
+
+    A frame's poses are cleaned of duplicates and assigned to the tracks by the Hungarian method
+    (the confident ones first), on an OKS-like similarity to where each track should be by now. The
+    tolerance grows with the time since the last sighting. Lost tracks are remembered. A track gets
+    its identity with the second sighting, so single false detections never get one.
+
+    The result depends on neither the order of a frame's poses nor the scale of the coordinates.
+
+    Args:
+        settings: See :class:`TrackerSettings`.
+
+    Raises:
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(self, **settings):
+        self.settings = TrackerSettings(**settings)
+        check_settings(self.settings)
+        self._tracks: list[Track] = []
+        self._named: list[np.ndarray] = []
+        self._time: float | None = None
+        self._previous: float | None = None
+        self._num_keypoints: int | None = None
+        self._next = 0
+
+    def update(
+        self,
+        time_s: float,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        boxes: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Give the poses of the next frame identities.
+
+        Args:
+            time_s: Time of the frame in seconds, later than the last one.
+            keypoints: (N, K, 2) in pixels.
+            scores: (N, K); a keypoint counts as not found if its score is 0 or a coordinate is not
+                finite.
+            boxes: (N, 4) x1, y1, x2, y2, for the body heights; by default the boxes around the
+                keypoints.
+
+        Returns:
+            Identities, (N,), counted from 0; -1 where a pose was rejected or its track awaits
+            confirmation.
+
+        Raises:
+            ValueError: If the time does not advance, or shapes do not agree with each other or with
+                earlier frames.
+        """
+        poses = self._read(time_s, keypoints, scores, boxes)
+        self._previous, self._time = self._time, time_s
+        self._forget()
+        step, ids = len(self._named), np.full(len(poses), REJECTED)
+        self._named.append(ids)
+        kept = self._clean(poses)
+        strong = poses.scores >= self.settings.strong_score
+        for candidates, tracks in (
+            (kept & strong, [t for t in self._tracks if t.identity is not None]),
+            (kept & ~strong, [t for t in self._tracks if t.identity is not None]),
+            (kept & strong, [t for t in self._tracks if t.identity is None]),
+        ):
+            tracks = [t for t in tracks if t.time < time_s]
+            index = np.flatnonzero(candidates & kept)
+            for track, pose in self._assign(tracks, poses, index):
+                self._continue(tracks[track], poses, pose, step)
+                kept[pose] = False
+        for pose in sorted(np.flatnonzero(kept & strong), key=lambda n: sort_key(poses, n)):
+            self._start(poses, pose, step)
+        return ids.copy()
+
+    def finish(self) -> list[np.ndarray]:
+        """Return the identities of every update so far, named afterwards.
+
+        The first sighting of a person, which :meth:`update` could not name yet, has its identity
+        here.
+        """
+        return [ids.copy() for ids in self._named]
+
+    def _read(self, time_s, keypoints, scores, boxes) -> Poses:
+        if not np.isfinite(time_s) or (self._time is not None and time_s <= self._time):
+            raise ValueError(
+                f'time_s={time_s} must be later than that of the last frame, {self._time}.'
+            )
+        keypoints = np.array(keypoints, float)
+        if keypoints.size == 0:
+            keypoints = np.zeros((0, self._num_keypoints or 1, 2))
+            scores = np.zeros(keypoints.shape[:2])
+        scores = np.asarray(scores, float)
+        if keypoints.ndim != 3 or keypoints.shape[2] != 2 or scores.shape != keypoints.shape[:2]:
+            raise ValueError(
+                f'keypoints of shape {keypoints.shape} and scores of shape {scores.shape} must be '
+                '(N, K, 2) and (N, K).'
+            )
+        if len(keypoints):
+            expected = self._num_keypoints or keypoints.shape[1]
+            sigmas = np.ndim(self.settings.sigmas) and len(self.settings.sigmas)
+            if keypoints.shape[1] != (sigmas or expected):
+                raise ValueError(
+                    f'Poses have {keypoints.shape[1]} keypoints, but earlier frames or the sigmas '
+                    f'have {sigmas or expected}.'
+                )
+            self._num_keypoints = expected
+        found = np.isfinite(keypoints).all(-1) & np.isfinite(scores) & (scores > 0)
+        keypoints[~found] = np.nan
+        weights = np.where(found, scores, 0)
+        mean = weights.sum(1) / np.maximum(found.sum(1), 1)
+        return Poses(keypoints, mean, body_heights(keypoints, boxes))
+
+    def _forget(self) -> None:
+        """Drop tracks that were lost for too long."""
+        memory = {True: self.settings.memory, False: self.settings.tentative_memory}
+        self._tracks = [
+            track
+            for track in self._tracks
+            # However slow the video is, the next frame may confirm a track.
+            if track.time == self._previous
+            or self._time - track.time <= memory[track.identity is not None]
+        ]
+
+    def _clean(self, poses: Poses) -> np.ndarray:
+        """Return which poses are neither too weak nor duplicates of a better one, (N,) bool."""
+        kept = (poses.scores >= self.settings.weak_score) & (poses.sizes > 0)
+        alike = similarity(poses.keypoints, poses.sizes, poses, self.settings.sigmas)
+        best_first = sorted(np.flatnonzero(kept), key=lambda n: sort_key(poses, n))
+        for n in best_first:
+            if kept[n]:
+                duplicates = kept & (alike[n] > self.settings.nms)
+                duplicates[n] = False
+                kept &= ~duplicates
+        return kept
+
+    def _assign(
+        self, tracks: list[Track], poses: Poses, index: np.ndarray
+    ) -> list[tuple[int, int]]:
+        """Pair tracks with those poses; return (track, pose) of every pair that is alike enough."""
+        if not tracks or not len(index):
+            return []
+        elapsed = self._time - np.array([track.time for track in tracks])
+        reach = np.minimum(elapsed, self.settings.max_extrapolation)
+        predicted = np.stack(
+            [t.keypoints + s * t.velocity for t, s in zip(tracks, reach, strict=True)]
+        )
+        sizes = np.array([track.size for track in tracks])
+        growth = 1 + self.settings.tolerance_growth * elapsed
+        alike = similarity(predicted, sizes, poses[index], self.settings.sigmas, growth)
+        alike[alike < self.settings.min_similarity] = 0
+        rows, columns = linear_sum_assignment(alike, maximize=True)
+        return [
+            (row, index[column])
+            for row, column in zip(rows, columns, strict=True)
+            if alike[row, column] > 0
+        ]
+
+    def _continue(self, track: Track, poses: Poses, pose: int, step: int) -> None:
+        """Add a pose to a track."""
+        keypoints = poses.keypoints[pose]
+        elapsed = self._time - track.time
+        moved = keypoints - track.keypoints
+        common = np.isfinite(moved).all(-1)
+        if common.any() and self.settings.velocity_smoothing:
+            measured = np.median(moved[common], axis=0) / elapsed
+            share = 1 - np.exp(-elapsed / self.settings.velocity_smoothing)
+            track.velocity = track.velocity + share * (measured - track.velocity)
+            # What is hidden moves along with the rest of the body.
+            track.keypoints = track.keypoints + np.median(moved[common], axis=0)
+        found = np.isfinite(keypoints).all(-1)
+        track.keypoints = np.where(found[:, None], keypoints, track.keypoints)
+        track.size += 0.2 * (poses.sizes[pose] - track.size)
+        track.time = self._time
+        track.sightings += 1
+        track.unnamed.append((step, pose))
+        self._name(track)
+
+    def _start(self, poses: Poses, pose: int, step: int) -> None:
+        track = Track(poses.keypoints[pose].copy(), float(poses.sizes[pose]), self._time)
+        track.unnamed.append((step, pose))
+        self._tracks.append(track)
+        self._name(track)
+
+    def _name(self, track: Track) -> None:
+        """Give the track an identity if it was seen often enough, and its poses as well."""
+        if track.sightings < self.settings.confirmations:
+            return
+        if track.identity is None:
+            track.identity = self._next
+            self._next += 1
+        for step, pose in track.unnamed:
+            self._named[step][pose] = track.identity
+        track.unnamed.clear()
+
+
+def similarity(
+    keypoints: np.ndarray,
+    sizes: np.ndarray,
+    poses: Poses,
+    sigmas: Sequence[float] | float,
+    growth: np.ndarray | float = 1.0,
+) -> np.ndarray:
+    """Return the object keypoint similarity (OKS) of T expected with N found poses, (T, N).
+
+    ``mean_k exp(-d_k^2 / (2 (2 sigma_k g s)^2))`` over the keypoints that both have, ``s`` the
+    larger body height of the two and ``g`` the growth; 0 where they have none in common. COCO's OKS
+    takes the root of the area of the person for ``s``.
+
+    Args:
+        keypoints: (T, K, 2).
+        sizes: (T,).
+        poses: N poses.
+        sigmas: (K,), or one for all.
+        growth: Factor of the tolerance of each expected pose, (T,).
+    """
+    distance = ((keypoints[:, None] - poses.keypoints[None]) ** 2).sum(-1)
+    size = np.maximum(sizes[:, None], poses.sizes[None])
+    tolerance = 2 * np.asarray(sigmas, float) * (size * np.reshape(growth, (-1, 1)))[..., None]
+    common = np.isfinite(distance)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        close = np.where(common, np.exp(-distance / (2 * tolerance**2)), 0)
+    return close.sum(-1) / np.maximum(common.sum(-1), 1)
+
+
+def body_heights(keypoints: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
+    """Return the longer sides of the boxes, or of those around the keypoints, (N,)."""
+    if boxes is not None and len(keypoints):
+        boxes = np.asarray(boxes, float)
+        return np.nan_to_num((boxes[:, 2:4] - boxes[:, :2]).max(1).clip(min=0))
+    missing = np.isnan(keypoints)
+    low = np.where(missing, np.inf, keypoints).min(1, initial=np.inf)
+    high = np.where(missing, -np.inf, keypoints).max(1, initial=-np.inf)
+    extent = (high - low).max(-1, initial=-np.inf)
+    return np.where(np.isfinite(extent), extent, 0)
+
+
+def sort_key(poses: Poses, n: int) -> tuple:
+    """Return what orders poses, the best first, whatever their order in the frame."""
+    return -poses.scores[n], *np.nan_to_num(poses.keypoints[n]).ravel()
+
+
+def check_settings(settings: TrackerSettings) -> None:
+    """Check the settings of a tracker.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if not np.all(np.asarray(settings.sigmas, float) > 0):
+        raise ValueError(f'sigmas={settings.sigmas} must be positive.')
+    for name in ('nms', 'min_similarity', 'strong_score', 'weak_score'):
+        value = getattr(settings, name)
+        if not 0 <= value <= 1:
+            raise ValueError(f'{name}={value} must be from 0 to 1.')
+    if settings.confirmations < 1:
+        raise ValueError(f'confirmations={settings.confirmations} must be at least 1.')
+    for name in ('memory', 'tolerance_growth', 'max_extrapolation', 'tentative_memory'):
+        value = getattr(settings, name)
+        if not value >= 0:
+            raise ValueError(f'{name}={value} must not be negative.')
