@@ -76,6 +76,22 @@ def test_models_know_nothing_of_what_stands_above_them(folder):
         assert [name for name in imported(file) if name.startswith(above)] == [], name_of(file)
 
 
+def test_nothing_below_knows_of_video():
+    files = [
+        file
+        for folder in ('models', 'deploy', 'engine', 'evaluation', 'datasets', 'io')
+        for file in (PACKAGE / folder).rglob('*.py')
+    ]
+    assert len(files) > 50
+    found = [
+        (name_of(file), name)
+        for file in files
+        for name in imported(file)
+        if name.startswith('okdhp_mm.video')
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize('file', MODULES, ids=name_of)
 def test_the_package_knows_nothing_of_its_command_line(file):
     assert 'okdhp_mm.cli' not in set(imported(file))

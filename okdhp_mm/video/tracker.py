@@ -15,6 +15,8 @@ from scipy.optimize import linear_sum_assignment
 
 REJECTED = -1
 """Identity of a pose that was rejected, or whose track is not confirmed yet."""
+CHUNK = 4_000_000
+"""Number of coordinates that are compared at once, so that a crowd fits into memory."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Track:
         identity: Given after enough sightings, None before.
         velocity: Of the whole body, (2,), in pixels per second.
         sightings: Number of poses so far.
-        unnamed: Update and index of the poses that were seen before the identity was given.
+        unnamed: Identities of the frame, and index in it, of each pose that was seen before the
+            identity was given; empty if the tracker keeps no history.
     """
 
     keypoints: np.ndarray
@@ -70,7 +73,7 @@ class Track:
     identity: int | None = None
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     sightings: int = 1
-    unnamed: list[tuple[int, int]] = field(default_factory=list)
+    unnamed: list[tuple[np.ndarray, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,18 @@ class PoseTracker:
     The result depends on neither the order of a frame's poses nor the scale of the coordinates.
 
     Args:
+        history: Keep the identities of every frame for :meth:`finish`, about 150 bytes a frame.
+            Without it the memory does not grow with the length of the video.
         settings: See :class:`TrackerSettings`.
 
     Raises:
         ValueError: If a setting is out of range.
     """
 
-    def __init__(self, **settings):
+    def __init__(self, history: bool = False, **settings):
         self.settings = TrackerSettings(**settings)
         check_settings(self.settings)
+        self.history = history
         self._tracks: list[Track] = []
         self._named: list[np.ndarray] = []
         self._time: float | None = None
@@ -136,11 +142,11 @@ class PoseTracker:
             scores: (N, K); a keypoint counts as not found if its score is 0 or a coordinate is not
                 finite.
             boxes: (N, 4) x1, y1, x2, y2, for the body heights; by default the boxes around the
-                keypoints.
+                keypoints. Required for a skeleton of one keypoint.
 
         Returns:
-            Identities, (N,), counted from 0; -1 where a pose was rejected or its track awaits
-            confirmation.
+            Identities, (N,), counted from 0; -1 where a pose was rejected (weak, a duplicate or
+            without a height) or its track awaits confirmation.
 
         Raises:
             ValueError: If the time does not advance, or shapes do not agree with each other or with
@@ -149,8 +155,9 @@ class PoseTracker:
         poses = self._read(time_s, keypoints, scores, boxes)
         self._previous, self._time = self._time, time_s
         self._forget()
-        step, ids = len(self._named), np.full(len(poses), REJECTED)
-        self._named.append(ids)
+        ids = np.full(len(poses), REJECTED)
+        if self.history:
+            self._named.append(ids)
         kept = self._clean(poses)
         strong = poses.scores >= self.settings.strong_score
         for candidates, tracks in (
@@ -161,10 +168,10 @@ class PoseTracker:
             tracks = [t for t in tracks if t.time < time_s]
             index = np.flatnonzero(candidates & kept)
             for track, pose in self._assign(tracks, poses, index):
-                self._continue(tracks[track], poses, pose, step)
+                self._continue(tracks[track], poses, pose, ids)
                 kept[pose] = False
         for pose in sorted(np.flatnonzero(kept & strong), key=lambda n: sort_key(poses, n)):
-            self._start(poses, pose, step)
+            self._start(poses, pose, ids)
         return ids.copy()
 
     def finish(self) -> list[np.ndarray]:
@@ -172,7 +179,12 @@ class PoseTracker:
 
         The first sighting of a person, which :meth:`update` could not name yet, has its identity
         here.
+
+        Raises:
+            ValueError: If the tracker keeps no history.
         """
+        if not self.history:
+            raise ValueError('The tracker kept no history. Build it with history=True.')
         return [ids.copy() for ids in self._named]
 
     def _read(self, time_s, keypoints, scores, boxes) -> Poses:
@@ -199,6 +211,12 @@ class PoseTracker:
                     f'have {sigmas or expected}.'
                 )
             self._num_keypoints = expected
+        if boxes is None and keypoints.shape[1:2] == (1,) and len(keypoints):
+            raise ValueError('Poses of one keypoint have no height. Give their boxes as well.')
+        if boxes is not None and np.shape(boxes) != (len(keypoints), 4) and len(keypoints):
+            raise ValueError(
+                f'boxes of shape {np.shape(boxes)} must be ({len(keypoints)}, 4): x1, y1, x2, y2.'
+            )
         found = np.isfinite(keypoints).all(-1) & np.isfinite(scores) & (scores > 0)
         keypoints[~found] = np.nan
         weights = np.where(found, scores, 0)
@@ -250,7 +268,7 @@ class PoseTracker:
             if alike[row, column] > 0
         ]
 
-    def _continue(self, track: Track, poses: Poses, pose: int, step: int) -> None:
+    def _continue(self, track: Track, poses: Poses, pose: int, ids: np.ndarray) -> None:
         """Add a pose to a track."""
         keypoints = poses.keypoints[pose]
         elapsed = self._time - track.time
@@ -267,24 +285,24 @@ class PoseTracker:
         track.size += 0.2 * (poses.sizes[pose] - track.size)
         track.time = self._time
         track.sightings += 1
-        track.unnamed.append((step, pose))
-        self._name(track)
+        self._name(track, pose, ids)
 
-    def _start(self, poses: Poses, pose: int, step: int) -> None:
+    def _start(self, poses: Poses, pose: int, ids: np.ndarray) -> None:
         track = Track(poses.keypoints[pose].copy(), float(poses.sizes[pose]), self._time)
-        track.unnamed.append((step, pose))
         self._tracks.append(track)
-        self._name(track)
+        self._name(track, pose, ids)
 
-    def _name(self, track: Track) -> None:
-        """Give the track an identity if it was seen often enough, and its poses as well."""
+    def _name(self, track: Track, pose: int, ids: np.ndarray) -> None:
+        """Give the pose the track's identity, if the track was seen often enough for one."""
         if track.sightings < self.settings.confirmations:
+            if self.history:
+                track.unnamed.append((ids, pose))
             return
         if track.identity is None:
             track.identity = self._next
             self._next += 1
-        for step, pose in track.unnamed:
-            self._named[step][pose] = track.identity
+        for earlier, index in (*track.unnamed, (ids, pose)):
+            earlier[index] = track.identity
         track.unnamed.clear()
 
 
@@ -308,6 +326,11 @@ def similarity(
         sigmas: (K,), or one for all.
         growth: Factor of the tolerance of each expected pose, (T,).
     """
+    if keypoints.size * len(poses) > CHUNK and len(keypoints) > 1:
+        growth = np.broadcast_to(growth, len(keypoints))
+        halves = (slice(0, len(keypoints) // 2), slice(len(keypoints) // 2, None))
+        parts = [similarity(keypoints[h], sizes[h], poses, sigmas, growth[h]) for h in halves]
+        return np.concatenate(parts)
     distance = ((keypoints[:, None] - poses.keypoints[None]) ** 2).sum(-1)
     size = np.maximum(sizes[:, None], poses.sizes[None])
     tolerance = 2 * np.asarray(sigmas, float) * (size * np.reshape(growth, (-1, 1)))[..., None]
@@ -318,15 +341,21 @@ def similarity(
 
 
 def body_heights(keypoints: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
-    """Return the longer sides of the boxes, or of those around the keypoints, (N,)."""
+    """Return the longer sides of the boxes, or of those around the keypoints, (N,); 0 for none."""
     if boxes is not None and len(keypoints):
         boxes = np.asarray(boxes, float)
-        return np.nan_to_num((boxes[:, 2:4] - boxes[:, :2]).max(1).clip(min=0))
+        sides = np.where(np.isfinite(boxes).all(1), (boxes[:, 2:] - boxes[:, :2]).T, 0)
+        return sides.max(0).clip(min=0)
     missing = np.isnan(keypoints)
     low = np.where(missing, np.inf, keypoints).min(1, initial=np.inf)
     high = np.where(missing, -np.inf, keypoints).max(1, initial=-np.inf)
     extent = (high - low).max(-1, initial=-np.inf)
     return np.where(np.isfinite(extent), extent, 0)
+
+
+def corners(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes x1, y1, x2, y2 as poses of two keypoints, (N, 2, 2), to track boxes alone."""
+    return np.reshape(np.asarray(boxes, float), (-1, 2, 2))
 
 
 def sort_key(poses: Poses, n: int) -> tuple:
@@ -348,7 +377,13 @@ def check_settings(settings: TrackerSettings) -> None:
             raise ValueError(f'{name}={value} must be from 0 to 1.')
     if settings.confirmations < 1:
         raise ValueError(f'confirmations={settings.confirmations} must be at least 1.')
-    for name in ('memory', 'tolerance_growth', 'max_extrapolation', 'tentative_memory'):
+    for name in (
+        'memory',
+        'tolerance_growth',
+        'velocity_smoothing',
+        'max_extrapolation',
+        'tentative_memory',
+    ):
         value = getattr(settings, name)
-        if not value >= 0:
+        if value is not None and not value >= 0:
             raise ValueError(f'{name}={value} must not be negative.')
