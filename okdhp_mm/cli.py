@@ -21,6 +21,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner, amp
 
 from .config_file import data_told, pretrained_sources, read_config, section
+from .data.pictures import LIMIT, skip_unreadable
 from .engine.runner import DurableRunner
 from .errors import (
     CodeError,
@@ -50,7 +51,9 @@ def errors_in_one_sentence() -> Iterator[None]:
         yield
     except UserError as error:
         cause = error.__cause__ if isinstance(error, CodeError) else None
-        end_with(str(error), error, cause)
+        # torch puts the traceback of a worker process before the sentence of its error.
+        sentence = str(error).rpartition(f'{UserError.__name__}: ')[2].strip()
+        end_with(sentence, error, cause)
     except KeyboardInterrupt as error:
         end_with('Interrupted. The files written so far are complete.', error, None)
     except OSError as error:
@@ -269,7 +272,9 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         )
         for loop in loops:
             with data_told(cfg, loop):
-                built[loop]()
+                dataset = built[loop]().dataloader.dataset
+            # An evaluation that leaves samples out would give figures of other data.
+            skip_unreadable(dataset, LIMIT if loop == 'train' else 0)
     fetch_checkpoints(cfg, 'train' in loops)
     if 'train' in loops:
         # Of an optimiser that there is not, mmengine says only that None is not callable.

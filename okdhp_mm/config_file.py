@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from .data.check import check_datasets
 from .errors import UserError, as_user_error, own_line
 from .evaluation.evaluator_config import walk_metrics
 from .io.data_files import PICKLES, DataFileError, safe_handlers
@@ -99,14 +100,14 @@ def init_entries(init_cfg: ConfigDict | list | tuple | None) -> list[ConfigDict]
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Look whether the files and folders that the config names for these splits are there.
+    """Check files, annotations and pictures that the config names for these splits.
 
     Args:
         cfg: Any config.
         splits: 'train', 'val' or 'test'.
 
     Raises:
-        UserError: If one is not.
+        UserError: If one does not exist, or cannot be used.
     """
     for path, *keys in _named(cfg, splits):
         if Path(path).suffix.lstrip('.') in PICKLES:
@@ -119,6 +120,7 @@ def check_data(cfg: Config, *splits: str) -> None:
             raise UserError(
                 f'{path} does not exist; say where it is by --cfg-options {" or ".join(keys)}=...'
             )
+    check_datasets(cfg, *splits)
 
 
 @contextmanager

@@ -1,0 +1,193 @@
+"""Check the annotations and pictures that a config names, before anything is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.datasets.datasets.body import MpiiDataset
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from ..errors import UserError, as_user_error
+from ..evaluation.evaluator_config import walk_metrics
+from .annotations import CocoLayout, check_coco, check_mpii, read_json
+from .pictures import check_pictures
+
+SMALL = 500
+"""Largest number of pictures of a dataset that are decoded without being asked."""
+
+
+def check_datasets(cfg: Config, *splits: str, decode: bool | None = None) -> None:
+    """Check annotations and pictures of every dataset of these splits.
+
+    Args:
+        cfg: Any config.
+        splits: 'train', 'val' or 'test'.
+        decode: Whether to decode the pictures; by default those of small datasets.
+
+    Raises:
+        UserError: If one cannot be used; it names file, entry and reason.
+    """
+    init_default_scope(cfg.get('default_scope') or 'mmpose')
+    for split in splits:
+        loader, evaluator = cfg.get(f'{split}_dataloader'), cfg.get(f'{split}_evaluator')
+        metrics = [] if split == 'train' else [m for _, m in walk_metrics(evaluator or [])]
+        key = f'{split}_dataloader.dataset'
+        if loader:
+            for dataset, keypoints in leaves(loader.dataset):
+                check_dataset(dataset, key, metrics, decode)
+                check_head(cfg, dataset, key, keypoints)
+
+
+def leaves(dataset: ConfigDict, keypoints: int | None = None) -> Iterator[tuple[ConfigDict, Any]]:
+    """Yield the datasets that wrappers contain, and what the outermost converter makes of them.
+
+    Args:
+        dataset: Config of a dataset.
+        keypoints: Number of keypoints that a converter of a wrapper makes.
+    """
+    for transform in reversed(dataset.get('pipeline') or ()):
+        if keypoints is None and transform.get('type') == 'KeypointConverter':
+            keypoints = transform.get('num_keypoints')
+    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
+    inner = [part for part in inner if isinstance(part, dict)]
+    if not inner:
+        yield dataset, keypoints
+    for part in inner:
+        yield from leaves(part, keypoints)
+
+
+def check_dataset(
+    dataset: ConfigDict, key: str, metrics: Sequence[dict] = (), decode: bool | None = None
+) -> None:
+    """Check annotations and pictures of one dataset.
+
+    Args:
+        dataset: Its config.
+        key: Key of the config, for the sentence.
+        metrics: Configs of the metrics that evaluate it.
+        decode: Whether to decode the pictures; by default those of small datasets.
+
+    Raises:
+        UserError: If something cannot be used.
+    """
+    kind = class_of(dataset)
+    path = os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+    if kind is None or '://' in path or not path.endswith('.json'):
+        return
+    content = read_json(path)
+    meta = metainfo_of(dataset, key)
+    if issubclass(kind, MpiiDataset):
+        boxes = dataset.get('headbox_file')
+        check_mpii(path, content, meta['num_keypoints'], boxes and head_boxes(boxes))
+        names = [person['image'] for person in content]
+    elif kind._load_annotations is BaseCocoStyleDataset._load_annotations:
+        plain = kind.parse_data_info is BaseCocoStyleDataset.parse_data_info
+        count = meta.get('num_keypoints') if plain else None
+        coco = [metric for metric in metrics if metric.get('type') == 'CocoMetric']
+        check_coco(path, content, CocoLayout(count, plain, evaluation_fields(coco)))
+        if coco and plain:
+            check_sigmas(dataset, key, meta)
+        used = {annotation['image_id'] for annotation in content['annotations']}
+        names = [image['file_name'] for image in content['images'] if image['id'] in used]
+    else:
+        return
+    prefix = (dataset.get('data_prefix') or {}).get('img') or ''
+    folder = os.path.join(dataset.get('data_root') or '', prefix)
+    if '://' not in folder:
+        pictures = [os.path.join(folder, name) for name in names]
+        check_pictures(pictures, len(set(pictures)) <= SMALL if decode is None else decode)
+
+
+def class_of(dataset: ConfigDict) -> type | None:
+    """Return the class of a dataset if mmpose's readers of annotations are its base."""
+    kind = dataset.get('type')
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return kind if isinstance(kind, type) and issubclass(kind, BaseCocoStyleDataset) else None
+
+
+def metainfo_of(dataset: ConfigDict, key: str) -> dict:
+    """Return the parsed metainfo of a dataset.
+
+    Raises:
+        UserError: If it cannot be parsed, or its parts have different numbers of keypoints.
+    """
+    given = dataset.get('metainfo') or class_of(dataset).METAINFO
+    kinds = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+    with as_user_error(f'{key}.metainfo cannot be used', *kinds):
+        meta = parse_pose_metainfo(given)
+    count, weights = meta.get('num_keypoints'), meta.get('dataset_keypoint_weights')
+    if count is not None and weights is not None and len(weights) != count:
+        raise UserError(
+            f'{key}.metainfo has {len(weights)} joint_weights for {count} keypoints. '
+            'Give one per keypoint.'
+        )
+    return meta
+
+
+def check_sigmas(dataset: ConfigDict, key: str, meta: dict) -> None:
+    """Check that there is one sigma per keypoint.
+
+    Raises:
+        UserError: If there is not.
+    """
+    count, sigmas = meta.get('num_keypoints'), meta.get('sigmas')
+    if count is not None and (sigmas is None or len(sigmas) != count or not (sigmas > 0).all()):
+        raise UserError(
+            f'{key}.metainfo has {0 if sigmas is None else len(sigmas)} sigmas for {count} '
+            'keypoints, and CocoMetric needs one positive number per keypoint. '
+            f'Without measured ones, use sigmas=[0.05] * {count}.'
+        )
+
+
+def evaluation_fields(metrics: Sequence[dict]) -> list[str]:
+    """Return the fields that these CocoMetrics need in every annotation."""
+    if not metrics:
+        return []
+    fields = ['iscrowd']
+    if any(metric.get('use_area', True) for metric in metrics):
+        fields.append('area')
+    return fields
+
+
+def head_boxes(path: str) -> int:
+    """Return the number of boxes in a file of MPII's head boxes.
+
+    Raises:
+        UserError: If the file has none.
+    """
+    kinds = (LookupError, MatReadError, NotImplementedError, OSError, TypeError, ValueError)
+    with as_user_error(f'headbox_file {path} cannot be read', *kinds):
+        return loadmat(path)['headboxes_src'].shape[2]
+
+
+def check_head(cfg: Config, dataset: ConfigDict, key: str, keypoints: int | None) -> None:
+    """Check that the head predicts as many keypoints as the dataset has.
+
+    Args:
+        cfg: Config with the model.
+        dataset: Config of the dataset.
+        key: Key of the dataset, for the sentence.
+        keypoints: Number of keypoints that converters make of the dataset's.
+
+    Raises:
+        UserError: If it predicts another number.
+    """
+    head = (cfg.get('model') or {}).get('head') or {}
+    outputs = head.get('out_channels')
+    decoder = head.get('decoder')
+    combined = isinstance(decoder, dict) and decoder.get('heatmap_type') == 'combined'
+    if keypoints is None and class_of(dataset) is not None:
+        keypoints = metainfo_of(dataset, key).get('num_keypoints')
+    if isinstance(outputs, int) and keypoints and outputs != keypoints and not combined:
+        raise UserError(
+            f'model.head.out_channels={outputs}, but {key} gives {keypoints} keypoints. '
+            f'Set model.head.out_channels={keypoints}.'
+        )
