@@ -96,6 +96,14 @@ def finite(text: str) -> float:
     return value
 
 
+def positive(text: str) -> int:
+    """Return an argument that is a whole number above zero."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not above zero')
+    return value
+
+
 class Options(DictAction):
     """``KEY=VALUE ...`` of every OpenMMLab tool, where a value can also have dicts in it."""
 

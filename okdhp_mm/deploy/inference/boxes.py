@@ -42,22 +42,22 @@ def read_boxes(file: Path) -> dict[str, Any]:
     return boxes
 
 
-def check_names(boxes: Mapping[str, Any], files: Iterable[Path], folder: Path) -> None:
+def check_names(boxes: Mapping[str, Any], names: Iterable[str], place: str) -> None:
     """Check that the files that boxes were given for exist.
 
     Args:
-        boxes: Boxes by file name, relative to the folder.
-        files: The files that boxes may name.
-        folder: Where they are.
+        boxes: Boxes by file name.
+        names: The names that exist.
+        place: Where they are, for the message.
 
     Raises:
         UserError: If one does not exist.
     """
-    unknown = sorted(boxes.keys() - {file.relative_to(folder).as_posix() for file in files})
+    unknown = sorted(boxes.keys() - set(names)) if boxes else []
     if unknown:
         more = f' and {len(unknown) - 3} more' if unknown[3:] else ''
         raise UserError(
-            f'There are boxes for {", ".join(map(repr, unknown[:3]))}{more}, but {folder} has no '
+            f'There are boxes for {", ".join(map(repr, unknown[:3]))}{more}, but {place} has no '
             "such file. Name files relative to that folder, e.g. 'a.jpg' or 'sub/a.jpg'."
         )
 

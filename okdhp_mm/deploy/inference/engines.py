@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +16,10 @@ from ...errors import UserError, as_user_error
 from ...export import CHECKPOINT, CONFIG
 from ..student import student_files
 from .boxes import Boxes
+from .runtime import onnxruntime_errors, providers_of
+
+BATCH = 32
+"""Number of persons that a network takes at once."""
 
 
 class Engine(Protocol):
@@ -59,12 +65,13 @@ class TorchEngine:
     Args:
         folder: Where ``student.py`` and ``student.pth`` are.
         device: As in torch; None takes a GPU if there is one.
+        batch: Number of persons that the network takes at once.
 
     Raises:
         UserError: If the student is missing, or the device is not available.
     """
 
-    def __init__(self, folder: Path, device: str | None = None):
+    def __init__(self, folder: Path, device: str | None = None, batch: int = BATCH):
         with as_user_error(f'--device {device} cannot be used here', RuntimeError, AssertionError):
             torch.zeros(0, device=device)
         files = student_files(folder, CONFIG, CHECKPOINT)
@@ -73,13 +80,17 @@ class TorchEngine:
         meta = self.inferencer.model.dataset_meta
         self.keypoint_names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
         self.skeleton = [list(map(int, link)) for link in meta['skeleton_links']]
+        self.batch = batch
 
     def __call__(self, image: np.ndarray, boxes: Boxes | None) -> list[dict]:
         """Find the poses in an image, see :class:`Engine`."""
-        if boxes is not None and len(boxes) == 0:
-            return []
-        given = {} if boxes is None else dict(bboxes=[boxes])
-        (result,) = self.inferencer([image], **given)
+        if boxes is None:
+            return self._found(image)
+        parts = (self._found(image, bboxes=[part]) for part in _parts(boxes, self.batch))
+        return list(chain.from_iterable(parts))
+
+    def _found(self, image: np.ndarray, **boxes: Boxes) -> list[dict]:
+        (result,) = self.inferencer([image], **boxes)
         return result['predictions'][0]
 
 
@@ -89,24 +100,24 @@ class OnnxEngine:
     Args:
         folder: Where the graph is.
         name: Name of its file.
+        device: 'cpu' or 'cuda:N'; None takes the CPU.
+        batch: Number of persons that the network takes at once.
 
     Raises:
         UserError: If the graph is missing or does not give keypoints, or onnxruntime is missing.
     """
 
-    def __init__(self, folder: Path, name: str):
+    def __init__(self, folder: Path, name: str, device: str | None = None, batch: int = BATCH):
         (file,) = student_files(folder, name)
-        try:
+        with onnxruntime_errors(file):
             from ..onnx_pose import OnnxPose
-        except ImportError as error:
-            raise UserError(
-                f'--onnx needs onnxruntime ({error}): pip install onnxruntime'
-            ) from None
-        try:
-            self.pose = OnnxPose(file)
-        except ValueError as error:
-            raise UserError(str(error)) from None
+
+            try:
+                self.pose = OnnxPose(file, providers=providers_of(device))
+            except ValueError as error:
+                raise UserError(str(error)) from None
         self.keypoint_names, self.skeleton = self.pose.keypoint_names, self.pose.skeleton
+        self.batch = batch
 
     def __call__(self, image: np.ndarray, boxes: Boxes | None) -> list[dict]:
         """Find the poses in an image, see :class:`Engine`."""
@@ -119,5 +130,11 @@ class OnnxEngine:
                 bbox=[list(map(float, box))],
                 bbox_score=1.0,
             )
-            for keypoints, scores, box in zip(*self.pose(image, boxes), boxes, strict=True)
+            for part in _parts(boxes, self.batch)
+            for keypoints, scores, box in zip(*self.pose(image, part), part, strict=True)
         ]
+
+
+def _parts(boxes: Boxes, size: int) -> Iterator[Boxes]:
+    for start in range(0, len(boxes), size):
+        yield boxes[start : start + size]

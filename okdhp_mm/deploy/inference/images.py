@@ -85,22 +85,40 @@ def read_picture(file: Path) -> Picture:
         UserError: If it cannot be read, or is too large for OpenCV to crop.
     """
     try:
-        content = np.fromfile(file, np.uint8)
-        image = _decoded(content)
-        # From a file, OpenCV fills up what is missing of a JPEG.
-        cut = image is None and (image := cv2.imread(str(file))) is not None
+        content = file.read_bytes()
     except OSError as error:
         raise UserError(f'{file} cannot be read: {error.strerror}') from error
-    except cv2.error as error:  # from codecs that are turned off, and over sizes
-        raise UserError(f'{file} cannot be read: {error.err or error}') from error
+    image = decode(content, str(file), allow_cut=True)
+    if image is not None:
+        return Picture(file, image)
+    # From a file, OpenCV fills up what is missing of a JPEG.
+    image = cv2.imread(str(file))
     if image is None:
         raise UserError(f'{file} cannot be read: it is empty, damaged or not a picture')
-    if max(image.shape) > LARGEST_SIDE:
-        height, width = image.shape[:2]
-        raise UserError(
-            f'{file} is {width} x {height} px; make it smaller, at most {LARGEST_SIDE} px a side'
-        )
-    return Picture(file, image, cut)
+    _check_size(image, str(file))
+    return Picture(file, image, cut=True)
+
+
+def decode(content: bytes, name: str, allow_cut: bool = False) -> np.ndarray | None:
+    """Return the picture in the content of a file, (H, W, 3) uint8, BGR.
+
+    Args:
+        content: What is in the file.
+        name: Its name, for messages.
+        allow_cut: Whether to return None, instead of raising, if it cannot be decoded.
+
+    Raises:
+        UserError: If it cannot be decoded, or is too large for OpenCV to crop.
+    """
+    try:
+        image = _decoded(np.frombuffer(content, np.uint8))
+    except cv2.error as error:  # from codecs that are turned off, and over sizes
+        raise UserError(f'{name} cannot be read: {error.err or error}') from error
+    if image is not None:
+        _check_size(image, name)
+    elif not allow_cut:
+        raise UserError(f'{name} cannot be read: it is empty, damaged or not a picture')
+    return image
 
 
 def read_pictures(files: Sequence[Path]) -> Iterator[Picture]:
@@ -126,6 +144,14 @@ def read_pictures(files: Sequence[Path]) -> Iterator[Picture]:
         yield picture
     if not readable:
         raise UserError(f'None of the {len(files)} pictures can be read, e.g. {files[0]}.')
+
+
+def _check_size(image: np.ndarray, name: str) -> None:
+    if max(image.shape) > LARGEST_SIDE:
+        height, width = image.shape[:2]
+        raise UserError(
+            f'{name} is {width} x {height} px; make it smaller, at most {LARGEST_SIDE} px a side'
+        )
 
 
 def _decoded(content: np.ndarray) -> np.ndarray | None:

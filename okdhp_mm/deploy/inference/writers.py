@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,46 +16,89 @@ from ...errors import UserError
 from ...io.atomic import replacing, write_bytes, write_text
 
 
+class GrowingJson:
+    """A JSON document of entries that are on the disk as soon as they are added.
+
+    They go to ``NAME.jsonl``, one a line. Closing makes ``NAME.json`` of them, also after an
+    exception or Ctrl-C; after SIGKILL the lines stay.
+
+    Args:
+        file: The document to write.
+        head: A first line, which is not an entry.
+    """
+
+    def __init__(self, file: Path, head: dict | None = None):
+        self.target, self.lines, self.head = file, file.with_suffix('.jsonl'), head
+        self.file = open(self.lines, 'w', encoding='utf-8')
+        if head is not None:
+            self._write(head)
+
+    def add(self, entry: dict) -> None:
+        """Write an entry."""
+        self._write(entry)
+
+    def close(self, start: str, end: str) -> None:
+        """Make the document of the entries, between these texts."""
+        self.file.close()
+        with (
+            open(self.lines, encoding='utf-8') as lines,
+            replacing(self.target) as target,
+            open(target, 'w', encoding='utf-8') as file,
+        ):
+            if self.head is not None:
+                next(lines)
+            file.writelines(_document(start, map(str.rstrip, lines), end))
+        self.lines.unlink()
+
+    def discard(self) -> None:
+        """Write no document."""
+        self.file.close()
+        self.lines.unlink()
+
+    def _write(self, entry: dict) -> None:
+        self.file.write(to_json(entry) + '\n')
+        # A killed process keeps what the system has.
+        self.file.flush()
+
+
 class Results:
     """Folders of predictions and drawings: below them, files are named as their sources are.
 
     Args:
         out_dir: Folder for ``predictions/`` and ``visualizations/``.
-        files: The sources.
-        base: Folder of the sources; sub-folders of it become sub-folders of the results.
+        files: The sources by the names of their results; None for those that are not files.
 
     Raises:
         UserError: If two results would have the same name, or a drawing would replace a source.
     """
 
-    def __init__(self, out_dir: Path, files: Sequence[Path], base: Path):
-        self.base = base
+    def __init__(self, out_dir: Path, files: Mapping[str, Path | None]):
         self.predictions, self.pictures = out_dir / 'predictions', out_dir / 'visualizations'
-        by_name: dict[Path, Path] = {}
-        for file in files:
-            other = by_name.setdefault(self._name(file).with_suffix(''), file)
-            if other is not file:
+        by_stem: dict[Path, str] = {}
+        for name, file in files.items():
+            other = by_stem.setdefault(Path(name).with_suffix(''), name)
+            if other is not name:
                 raise UserError(
-                    f'{other.name} and {file.name} would both be written to {file.stem}.json: '
+                    f'{other} and {name} would both be written to {Path(name).stem}.json: '
                     'rename one.'
                 )
-            if (self.pictures / self._name(file)).resolve() == file.resolve():
+            if file and (self.pictures / name).resolve() == file.resolve():
                 raise UserError(f'The drawing would replace {file} itself: choose another --out.')
         for folder in (self.predictions, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, source: Path, meta: dict, persons: Sequence[dict]) -> None:
+    def write(self, name: str, meta: dict, persons: Sequence[dict]) -> None:
         """Write the persons in a picture."""
-        file = self._place(self.predictions, source, '.json')
-        write_text(file, ''.join(_document(meta, map(_json, persons))))
+        file = self._place(self.predictions, name, '.json')
+        write_text(file, ''.join(_document(meta_start(meta), map(to_json, persons), META_END)))
 
-    def draw(self, source: Path, picture: np.ndarray) -> None:
+    def draw(self, name: str, picture: np.ndarray) -> None:
         """Write a drawing, as JPEG if OpenCV cannot write the format of the source.
 
         Raises:
             UserError: If it cannot be written.
         """
-        file = self._place(self.pictures, source, source.suffix)
+        file = self._place(self.pictures, name, Path(name).suffix)
         content = _encoded(file, picture)
         if content is None or file.is_dir():
             file = file.with_suffix('.jpg')
@@ -65,24 +108,22 @@ class Results:
         write_bytes(file, content)
 
     @contextmanager
-    def video(self, source: Path, meta: dict) -> Iterator[VideoResults]:
+    def video(self, name: str, meta: dict) -> Iterator[VideoResults]:
         """Write the frames of a video, each before the next is read.
 
-        The predictions go to ``NAME.jsonl``, one frame a line. It becomes ``NAME.json`` when the
-        video ends, also by an exception or Ctrl-C; after SIGKILL the lines stay.
+        Args:
+            name: Of the results.
+            meta: What is the same in all frames. Changes to it are written at the end.
         """
-        lines = self._place(self.predictions, source, '.jsonl')
-        results = VideoResults(lines, self._place(self.pictures, source, '.mp4'), meta)
+        predictions = self._place(self.predictions, name, '.json')
+        results = VideoResults(predictions, self._place(self.pictures, name, '.mp4'), meta)
         try:
             yield results
         finally:
             results.close()
 
-    def _name(self, source: Path) -> Path:
-        return source.relative_to(self.base)
-
-    def _place(self, folder: Path, source: Path, suffix: str) -> Path:
-        file = (folder / self._name(source)).with_suffix(suffix)
+    def _place(self, folder: Path, name: str, suffix: str) -> Path:
+        file = (folder / name).with_suffix(suffix)
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
@@ -91,20 +132,19 @@ class VideoResults:
     """The growing predictions and drawing of one video.
 
     Args:
-        lines: File for the predictions while they grow.
+        predictions: File for the predictions.
         drawing: File for the drawn video.
-        meta: What is the same in all frames. Changes are written at the end.
+        meta: What is the same in all frames. Changes to it are written at the end.
     """
 
-    def __init__(self, lines: Path, drawing: Path, meta: dict):
-        self.lines, self.drawing, self.meta = lines, drawing, meta
+    def __init__(self, predictions: Path, drawing: Path, meta: dict):
+        self.drawing, self.meta = drawing, meta
         # A video writer looks at the suffix of its file.
         self.unfinished = drawing.with_name(f'.{drawing.stem}.unfinished.mp4')
         if drawing.is_dir():
             raise UserError(f'{drawing} cannot be written.')
-        self.file = open(lines, 'w', encoding='utf-8')  # noqa: SIM115 (closed by close)
+        self.json = GrowingJson(predictions, dict(meta_info=meta))
         self.film: cv2.VideoWriter | None = None
-        self._write(dict(meta_info=meta))
 
     def add(self, frame: dict, picture: np.ndarray, rate: float) -> None:
         """Write one frame.
@@ -117,7 +157,7 @@ class VideoResults:
         Raises:
             UserError: If the drawn video cannot be written.
         """
-        self._write(frame)
+        self.json.add(frame)
         if self.film is None:
             code = cv2.VideoWriter_fourcc(*'mp4v')
             self.film = cv2.VideoWriter(str(self.unfinished), code, rate, picture.shape[1::-1])
@@ -127,38 +167,34 @@ class VideoResults:
 
     def close(self) -> None:
         """Finish the files, or remove them if there was no frame."""
-        self.file.close()
         if self.film is None:
-            self.lines.unlink()
+            self.json.discard()
             return
         self.film.release()
         if self.unfinished.exists():
             os.replace(self.unfinished, self.drawing)
-        with (
-            open(self.lines, encoding='utf-8') as lines,
-            replacing(self.lines.with_suffix('.json')) as target,
-            open(target, 'w', encoding='utf-8') as file,
-        ):
-            next(lines)  # the meta information of the start
-            file.writelines(_document(self.meta, map(str.rstrip, lines)))
-        self.lines.unlink()
-
-    def _write(self, entry: dict) -> None:
-        self.file.write(_json(entry) + '\n')
-        # A killed process keeps what the system has.
-        self.file.flush()
+        self.json.close(meta_start(self.meta), META_END)
 
 
-def _document(meta: dict, entries: Iterator[str]) -> Iterator[str]:
+META_END = '\n]}\n'
+
+
+def meta_start(meta: dict) -> str:
+    """Return the start of a document with meta information."""
+    return f'{{"meta_info": {to_json(meta)},\n "instance_info": ['
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON in one line."""
+    return json.dumps(value, allow_nan=False, default=_plain)
+
+
+def _document(start: str, entries: Iterable[str], end: str) -> Iterator[str]:
     """Yield the parts of a JSON document that has each entry on a line of its own."""
-    yield f'{{"meta_info": {_json(meta)},\n "instance_info": ['
+    yield start
     for number, entry in enumerate(entries):
         yield f'{"," if number else ""}\n{entry}'
-    yield '\n]}\n'
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, default=_plain)
+    yield end
 
 
 def _plain(value: Any) -> Any:

@@ -61,7 +61,7 @@ def video(tmp_path_factory):
 
 
 class Centre:
-    """Finds one person with one keypoint, and remembers what it was given."""
+    """Finds one keypoint in every box, and remembers what it was given."""
 
     keypoint_names, skeleton = ['nose'], []
 
@@ -70,9 +70,11 @@ class Centre:
 
     def __call__(self, image, boxes):
         self.seen.append((image.shape, boxes))
-        if boxes == []:
-            return []
-        return [dict(keypoints=[[1.0, 2.0]], keypoint_scores=[self.score])]
+        boxes = [[0, 0, *image.shape[1::-1]]] if boxes is None else boxes
+        return [
+            dict(keypoints=[[1.0, 2.0]], keypoint_scores=[self.score], bbox=[box], bbox_score=1.0)
+            for box in boxes
+        ]
 
 
 def run_tool(monkeypatch, *arguments):
@@ -135,7 +137,7 @@ def test_a_folder_is_written_and_what_cannot_be_read_is_counted(
     )
     printed = capsys.readouterr().out
     assert '2 pictures, 1 skipped' in printed
-    assert 'note: Each picture was taken as one person: no boxes were given.' in printed
+    assert 'note: Each picture was taken as one person: no detector and no boxes' in printed
     assert status == 3
     broken = pictures / 'broken.jpg'
     assert warned == [
@@ -292,7 +294,7 @@ def test_a_video_may_have_a_list_of_boxes_for_each_frame(video, tmp_path):
     engine = Centre()
     done = infer(video, engine, tmp_path, {'clip.avi': lists})
     assert [boxes for _, boxes in engine.seen] == lists
-    assert done.whole == 0
+    assert done.origins == {'given': 6}
     with pytest.raises(UserError, match=r'for 2 frames, but .*clip\.avi has 6: give one for each'):
         infer(video, engine, tmp_path, {'clip.avi': lists[:2]})
 
@@ -305,7 +307,8 @@ def test_a_picture_has_no_list_of_boxes_for_each_frame(pictures, tmp_path):
 def test_it_is_said_which_pictures_were_taken_as_one_person(pictures, tmp_path):
     done = infer(pictures, Centre(), tmp_path, {'0.png': BOXES})
     assert done.notes == [
-        '1 of 2 pictures were taken as one person each: no boxes were given for them.'
+        '1 of 2 pictures were taken as one person each: no detector and no boxes were given for '
+        'them.'
     ]
     kinds = {name: read(tmp_path / 'predictions' / f'{name}.json') for name in '01'}
     assert kinds['0']['meta_info']['boxes'] == 'given'
@@ -341,7 +344,7 @@ def test_sub_folders_are_looked_into_and_earlier_results_are_not(pictures, tmp_p
     engine = Centre()
     for _ in range(2):
         done = infer(folder, engine, folder / 'out', {'b/deep er/0.png': BOXES})
-        assert (done.written, done.whole) == (2, 1)
+        assert (done.written, done.origins['whole image']) == (2, 1)
     assert [boxes for _, boxes in engine.seen] == [None, BOXES] * 2
     assert (folder / 'out' / 'predictions' / 'b' / 'deep er' / '0.json').is_file()
 
@@ -436,8 +439,8 @@ def test_one_bad_picture_never_stops_the_others(pictures, tmp_path):
     (folder / 'folder.jpg').mkdir()
     done = infer(folder, Centre(), tmp_path / 'out')
     names = ['empty.jpg', 'gone.png', 'no.exr', 'phone.HEIC', 'text.webp', 'wide.png']
-    assert [file.name for file in done.skipped] == names
-    assert [file.name for file in done.cut] == ['half.jpg']
+    assert [Path(file).name for file in done.skipped] == names
+    assert [Path(file).name for file in done.cut] == ['half.jpg']
     assert str(done) == '2 pictures, 6 skipped, 1 incomplete'
     assert not done.complete
 

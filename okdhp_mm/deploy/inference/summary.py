@@ -1,0 +1,109 @@
+"""Account of an inference: what was read, found, assumed and drawn."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+THRESHOLD = 0.3
+"""Least score of a keypoint that is drawn."""
+SLACK = 0.01
+"""Share of the announced frames that may be missing: containers without a count estimate it."""
+
+
+@dataclass
+class Summary:
+    """Account of an inference.
+
+    Attributes:
+        unit: 'picture' or 'frame'.
+        threshold: Least score of a keypoint that is drawn.
+        written: Number of pictures or frames with results.
+        skipped: Files that could not be read.
+        cut: Files that are incomplete.
+        announced: Number of frames of a video that is incomplete.
+        persons: Number of persons found.
+        origins: Number of pictures or frames by the origin of the boxes in them.
+        keypoints: Number of keypoints found.
+        drawn: Number of those that were drawn.
+        highest: Their highest score.
+    """
+
+    unit: str
+    threshold: float = THRESHOLD
+    written: int = 0
+    skipped: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    announced: int | None = None
+    persons: int = 0
+    origins: Counter = field(default_factory=Counter)
+    keypoints: int = 0
+    drawn: int = 0
+    highest: float = -math.inf
+
+    def add(self, persons: Sequence[dict], origin: str) -> None:
+        """Count the persons of one picture or frame."""
+        self.written += 1
+        self.persons += len(persons)
+        self.origins[origin] += 1
+        for person in persons:
+            scores = np.asarray(person['keypoint_scores'])
+            self.keypoints += scores.size
+            self.drawn += int((scores >= self.threshold).sum())
+            self.highest = max(self.highest, float(scores.max(initial=-math.inf)))
+
+    def end_of_video(self, source: str, announced: int | None) -> None:
+        """Compare the number of frames with the one that the file announces."""
+        if announced and announced - self.written > max(1, SLACK * announced):
+            self.announced = announced
+            self.cut.append(source)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole input was read."""
+        return not (self.skipped or self.cut)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the results, a sentence each."""
+        notes, whole = [], self.origins['whole image']
+        if whole == self.written:
+            notes.append(
+                f'Each {self.unit} was taken as one person: no detector and no boxes were given '
+                '(--detector, --boxes).'
+            )
+        elif whole:
+            notes.append(
+                f'{whole} of {self.written} {self.unit}s were taken as one person each: no '
+                'detector and no boxes were given for them.'
+            )
+        if self.origins['detector']:
+            notes.append(f'{self.persons} persons in {self.written} {self.unit}s.')
+        if self.keypoints and not self.drawn:
+            notes.append(
+                f'None of the {self.keypoints} keypoints reaches the threshold of '
+                f'{self.threshold:g}, so none is drawn. The highest score is {self.highest:.2g}. '
+                'Train for longer, or lower --threshold.'
+            )
+        if self.announced:
+            notes.append(
+                f'{self.cut[0]} announces {self.announced} frames and gives {self.written}: it is '
+                'cut or damaged.'
+            )
+        elif self.cut:
+            more = f' and {len(self.cut) - 1} more' if self.cut[1:] else ''
+            notes.append(
+                f'The lower part of {self.cut[0]}{more} is missing: the file is incomplete.'
+            )
+        return notes
+
+    def __str__(self):
+        plural = '' if self.written == 1 else 's'
+        skipped = f', {len(self.skipped)} skipped' if self.skipped else ''
+        cut = f', {len(self.cut)} incomplete' if self.cut and not self.announced else ''
+        of = f' of {self.announced}' if self.announced else ''
+        return f'{self.written}{of} {self.unit}{plural}{skipped}{cut}'
