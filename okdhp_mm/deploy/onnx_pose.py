@@ -44,7 +44,7 @@ class OnnxPose:
         threads: int = 0,
         providers: Sequence[str] = ('CPUExecutionProvider',),
     ):
-        self.session = _session(Path(file), threads, providers)
+        self.session = open_graph(Path(file), threads, providers)
         metadata = self.session.get_modelmeta().custom_metadata_map
         if 'crop' not in metadata:
             raise ValueError(f'{file} does not say how to crop: export it with this package.')
@@ -136,7 +136,7 @@ class OnnxPose:
         return ((crop.astype(np.float32) - self.mean) / self.std).transpose(2, 0, 1)
 
 
-def _session(file: Path, threads: int, providers: Sequence[str]) -> onnxruntime.InferenceSession:
+def open_graph(file: Path, threads: int, providers: Sequence[str]) -> onnxruntime.InferenceSession:
     """Open a graph that consists of one file.
 
     Raises:

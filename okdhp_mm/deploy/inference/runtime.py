@@ -64,8 +64,9 @@ def open_session(file: Path, device: str | None) -> onnxruntime.InferenceSession
         UserError: If onnxruntime is missing or does not run the file.
     """
     with onnxruntime_errors(file):
-        import onnxruntime
+        from ..onnx_pose import open_graph
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(str(file), options, providers=providers_of(device))
+        try:
+            return open_graph(file, 0, providers_of(device))
+        except ValueError as error:
+            raise UserError(str(error)) from None

@@ -258,7 +258,11 @@ def _from_list(file: Path) -> Pictures:
 
 
 def _from_url(url: str) -> Source:
-    if urlsplit(url).scheme not in ('http', 'https'):
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise UserError(f'{url} is not a URL: {error}.') from None
+    if scheme not in ('http', 'https'):
         return Video(url, _name(url, '.mp4'))
     shown = without_password(url)
     try:

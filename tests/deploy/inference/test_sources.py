@@ -33,7 +33,7 @@ class Silent(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(folder):
-    (folder / 'photo').write_bytes((folder / 'a' / '1.png').read_bytes())
+    (folder / 'notes').write_text('not a picture')
     handler = functools.partial(Silent, directory=str(folder))
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -82,8 +82,8 @@ def test_urls_that_give_nothing_are_refused(server):
         f'{server}/no.png': 'no.png cannot be read .*404',
         f'{server}/clip.png': '404',
         'http://127.0.0.1:9/a.png': r'127\.0\.0\.1:9/a\.png cannot be read',
-        'http://[/a.png': 'a.png',
-        f'{server}/photo': 'photo cannot be read: it is empty, damaged or not a video',
+        'http://[/a.png': 'http://./a.png is not a URL',
+        f'{server}/notes': 'notes cannot be read: it is empty, damaged or not a video',
     }.items():
         with pytest.raises(UserError, match=match):
             open_source(url)

@@ -96,6 +96,9 @@ def test_wrong_graphs_are_refused(tmp_path):
     refused(r'yolox_maps\.onnx gives \(1, 3, 8, 8\): export RTMDet or YOLOX', str(maps))
     for content in (b'', b'text', file.read_bytes()[:100]):
         (tmp_path / 'rtmdet.onnx').write_bytes(content)
-        refused(r'rtmdet\.onnx does not run in onnxruntime', f'{tmp_path}/rtmdet.onnx')
+        refused(r'rtmdet\.onnx is not a complete graph', f'{tmp_path}/rtmdet.onnx')
+    tensor = b'\x0a\x08location' + b'weights.bin'
+    (tmp_path / 'rtmdet.onnx').write_bytes(file.read_bytes() + tensor)
+    refused(r'rtmdet\.onnx keeps weights in other files', f'{tmp_path}/rtmdet.onnx')
     flat = write_graph(tmp_path / 'rtmdet.onnx', (1, 3), dets=DETS, labels=LABELS)
     refused(r'takes an input of shape \[1, 3\], not a batch of images', str(flat))
