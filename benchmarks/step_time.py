@@ -35,7 +35,7 @@ from mmpose.registry import MODELS  # isort: skip
 from mmpose.testing import get_packed_inputs  # isort: skip
 from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.export import stock_model
-from okdhp_mm.models.readouts import readout_of
+from okdhp_mm.models.heads.adapters import find_adapter
 from okdhp_mm.models.student import config_branches
 
 STEP, FLOOR, STUDENTS = 'step', 'floor', 'students'
@@ -71,14 +71,16 @@ def floor(model: nn.Module, images: Tensor, targets: Tensor) -> None:
     """Trunk once, every top and head, plain MSE."""
     features = model.backbone(images)
     heads = range(len(model.head.branches))
-    sum(F.mse_loss(model.head.branch_forward(features, m)[-1], targets) for m in heads).backward()
+    sum(
+        F.mse_loss(model.head.branch_forward(features, m)[0][-1], targets) for m in heads
+    ).backward()
 
 
 def students(model: nn.Module, images: Tensor, targets: Tensor, count: int) -> None:
     """Whole students, one after another."""
-    readout = readout_of(model.head)
+    adapter = find_adapter(model.head)
     for _ in range(count):
-        output = readout.stages(model(images, None, mode='tensor'))[-1]
+        output = adapter.to_maps(model(images, None, mode='tensor'))[-1]
         F.mse_loss(output, targets).backward()
 
 
@@ -107,7 +109,7 @@ def sides_of(
             STEP: partial(step, model, batch),
             ', '.join(options): other_step(model, batch, options),
         }
-    targets = model.head.readout.targets(batch['data_samples'])
+    targets = model.head.adapter.targets(batch['data_samples'])
     images = batch['inputs']
     sides = {STEP: partial(step, model, batch), FLOOR: partial(floor, model, images, targets)}
     if STUDENTS in wanted:

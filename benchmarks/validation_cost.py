@@ -43,12 +43,12 @@ def validation(model: nn.Module, evaluator: Evaluator, batch: dict) -> None:
 @torch.no_grad()
 def floor(model: nn.Module, images: Tensor) -> None:
     """All heatmaps, and the keypoints of each output."""
-    head, readout = model.head, model.head.readout
+    head, adapter = model.head, model.head.adapter
     outputs = head.outputs(model.backbone(images))
     if model.test_cfg.get('flip_test', False):
         head.outputs(model.backbone(images.flip(-1)))
     for maps in (*outputs.finals, outputs.ensemble):
-        head.decode(readout.output(maps))
+        head.decode(adapter.to_output(maps))
 
 
 def parts_of(config: Config, dataset_meta: dict) -> tuple[nn.Module, Evaluator]:

@@ -25,8 +25,8 @@ from .methods import all_imports, apply_method, method_file
 from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import find_family, split_points
-from .models.probe import size_as_user_error
-from .models.readouts import readout_of
+from .models.heads.adapters import find_adapter
+from .models.infer_shapes import size_as_user_error
 from .models.student import config_branches
 
 TENSORBOARD = 'TensorboardVisBackend'
@@ -92,7 +92,7 @@ def convert_config(
     model = training_model(cfg, branches, method, teacher)
     network = build(cfg.model, stock)
     # Before a split is looked for: a head that no branch can have has none.
-    readout_of(network.head)
+    find_adapter(network.head)
     # The method may have its own split, and its own branches.
     split = model.get('split') or split or half_way(network)
     branches = len(config_branches(model))

@@ -53,7 +53,7 @@ from .io.atomic import replacing_together, write_bytes, write_text
 from .models import OKDHPTopdownPoseEstimator
 from .models.aggregators import without_teachers
 from .models.fan_out import check_branched
-from .models.readouts import readout_of
+from .models.heads.adapters import find_adapter
 from .models.student import config_branches, student_name
 from .structures import ENSEMBLE, branch_name
 
@@ -335,9 +335,9 @@ def check_equal(trained: nn.Module, student: nn.Module, branch: int) -> None:
     trained.eval(), student.eval()
     width, height = student.head.decoder.input_size
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 4 - 2
-    expected = trained.head.branch_forward(trained.backbone(images, [branch]), branch)[-1]
+    maps, _ = trained.head.branch_forward(trained.backbone(images, [branch]), branch)
     output = student(images, None, mode='tensor')
-    if not torch.equal(readout_of(student.head).stages(output)[-1], expected):
+    if not torch.equal(find_adapter(student.head).to_maps(output)[-1], maps[-1]):
         raise AssertionError(f'law 3 is broken: the student differs from {branch_name(branch)}')
 
 

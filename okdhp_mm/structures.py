@@ -71,12 +71,15 @@ class BranchFeatures:
             has made already: the same tensors for all branches, or, where each branch sees another
             view, of its own view; branch 0's are supervised then.
         images: What they were made from, (B, 3, H, W), normalised.
+        head_features: For every computed branch whose backbone makes heatmaps itself, the feature
+            map (B, C, H, W) below the last of them.
     """
 
     shared: Tensor
     branches: dict[int, Any]
     trunk_stages: int = 0
     images: Tensor | None = None
+    head_features: dict[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ class BranchOutputs:
         ensemble: The aggregated heatmaps, (B, K, H, W); None before aggregation.
         weights: The aggregation weights, (B, M, K), if the aggregator has any.
         trunk: Heatmaps of the trunk's stages, (B, K, H, W) each: below every branch, once.
-        penultimate: The feature map of every branch that its final heatmaps are made from by one
-            layer, M x (B, C_m, H, W); empty unless something asks for them.
+        head_features: The feature map of every branch that its last layer turns into the final
+            heatmaps, M x (B, C_m, H, W); empty unless a term or the aggregator reads it.
         mixtures: A teacher for each branch of its own, (M, B, K, H, W), if the aggregator makes
             them.
         averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W), if the
@@ -107,7 +110,7 @@ class BranchOutputs:
     ensemble: Tensor | None = None
     weights: Tensor | None = None
     trunk: tuple[Tensor, ...] = ()
-    penultimate: tuple[Tensor, ...] = ()
+    head_features: tuple[Tensor, ...] = ()
     mixtures: Tensor | None = None
     averaged: Tensor | None = None
     bins: tuple[int, ...] = ()
@@ -137,26 +140,26 @@ class BranchOutputs:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What the parts that exist only in training have to fit, read off the built network.
+class NetworkSpec:
+    """Shapes and settings of the built network that the training-only parts depend on.
 
     Attributes:
         branches: M.
         keypoints: K.
         shared_channels: Channels C of :attr:`BranchFeatures.shared`.
-        penultimate: (C, H, W) of every branch's :attr:`BranchOutputs.penultimate`, None for a
-            branch whose heatmaps no single layer makes.
+        head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`, None for a
+            branch whose head adapter does not return that feature map.
         averages: Whether the model keeps branches with averaged weights.
-        teaching: What a ``KLHeatmapLoss`` is given besides what its config says, so that it is of
-            the size of the student's own loss.
+        kl_defaults: Arguments that a ``KLHeatmapLoss`` gets unless its config sets them, see
+            :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
     """
 
     branches: int
     keypoints: int
     shared_channels: int
-    penultimate: tuple[tuple[int, int, int] | None, ...] = ()
+    head_features: tuple[tuple[int, int, int] | None, ...] = ()
     averages: bool = False
-    teaching: dict[str, Any] = field(default_factory=dict)
+    kl_defaults: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..registry import GRAPH_DECODERS, find_match
 
 EPSILON = np.finfo(np.float32).eps
 
@@ -49,16 +50,22 @@ class HeatmapDecoder(nn.Module):
         return _where_seen(moved, scores) * self.scale, scores
 
 
+@GRAPH_DECODERS.register_module()
 class SimCCDecoder(nn.Module):
     """SimCC vectors, (B, K, Lx) and (B, K, Ly) -> keypoints (B, K, 2) and scores (B, K).
 
     Args:
-        split: Bins per pixel.
+        codec: The codec.
     """
 
-    def __init__(self, split: float):
+    def __init__(self, codec: SimCCLabel):
         super().__init__()
-        self.split = split
+        self.split = codec.simcc_split_ratio
+
+    @classmethod
+    def matches(cls, codec: Any) -> bool:
+        """Return whether the codec decodes in this way."""
+        return isinstance(codec, SimCCLabel) and not codec.use_dark
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Decode."""
@@ -117,26 +124,49 @@ class UnbiasedDark(Dark):
         return _top(peak, dxx, dxy, dyy)
 
 
+@GRAPH_DECODERS.register_module()
+class MSRADecoder(HeatmapDecoder):
+    """Decoder of MSRAHeatmap, with its quarter pixel or with DARK."""
+
+    def __init__(self, codec: MSRAHeatmap):
+        refinement = Dark(codec.blur_kernel_size) if codec.unbiased else quarter_pixel
+        super().__init__(codec.heatmap_size[0], codec.scale_factor, refinement)
+
+    @classmethod
+    def matches(cls, codec: Any) -> bool:
+        """Return whether the codec decodes in this way."""
+        return isinstance(codec, MSRAHeatmap)
+
+
+@GRAPH_DECODERS.register_module()
+class UDPDecoder(HeatmapDecoder):
+    """Decoder of UDPHeatmap without offsets."""
+
+    def __init__(self, codec: UDPHeatmap):
+        scale = np.array(codec.input_size) / (np.array(codec.heatmap_size) - 1)
+        super().__init__(codec.heatmap_size[0], scale, UnbiasedDark(codec.blur_kernel_size))
+
+    @classmethod
+    def matches(cls, codec: Any) -> bool:
+        """Return whether the codec decodes in this way."""
+        return isinstance(codec, UDPHeatmap) and codec.heatmap_type == 'gaussian'
+
+
 def graph_decoder(codec: Any) -> nn.Module:
-    """What decodes in the graph as a codec does outside of it.
+    """Return a module that decodes in the graph as the codec does in numpy.
 
     Raises:
-        UserError: If the codec is none of those that are known here.
+        UserError: If no graph decoder handles the codec.
     """
-    if isinstance(codec, SimCCLabel) and not codec.use_dark:
-        return SimCCDecoder(codec.simcc_split_ratio)
-    if isinstance(codec, MSRAHeatmap):
-        refinement = Dark(codec.blur_kernel_size) if codec.unbiased else quarter_pixel
-        return HeatmapDecoder(codec.heatmap_size[0], codec.scale_factor, refinement)
-    if isinstance(codec, UDPHeatmap) and codec.heatmap_type == 'gaussian':
-        size = np.array(codec.heatmap_size)
-        scale = np.array(codec.input_size) / (size - 1)
-        return HeatmapDecoder(codec.heatmap_size[0], scale, UnbiasedDark(codec.blur_kernel_size))
-    raise UserError(
-        f'The codec {type(codec).__name__} with these settings cannot be decoded in the graph; '
-        "MSRAHeatmap, UDPHeatmap with heatmap_type='gaussian' and SimCCLabel without use_dark can: "
-        'leave --decode out, and decode the maps outside.'
-    )
+    decoder = find_match(GRAPH_DECODERS, codec)
+    if decoder is None:
+        raise UserError(
+            f'The codec {type(codec).__name__} with these settings cannot be decoded in the graph. '
+            "MSRAHeatmap, UDPHeatmap with heatmap_type='gaussian' and SimCCLabel without use_dark "
+            'can. Leave --decode out and decode the maps outside, or register a graph decoder '
+            '(docs/extending.md).'
+        )
+    return decoder(codec)
 
 
 class _Neighbours:

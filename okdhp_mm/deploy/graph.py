@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..host import check_torch
-from ..models.readouts import SimCCReadout, readout_of
+from ..models.heads.adapters import find_adapter
 from .decode import graph_decoder
 from .deconvolution import without_deconvolutions
 
@@ -53,16 +53,14 @@ class StudentGraph(nn.Module):
     def __init__(self, student: nn.Module, decode: bool):
         super().__init__()
         self.student = student
-        self.map_names = map_names(student)
+        self.adapter = find_adapter(student.head)
+        self.map_names = self.adapter.map_names
         self.decoder = graph_decoder(student.head.decoder) if decode else None
         self.eval()
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """What the head gives; of several stages the last."""
-        output = self.student(images, None, mode='tensor')
-        if len(self.map_names) == 2:
-            return tuple(output)
-        return readout_of(self.student.head).stages(output)[-1:]
+        """Return the tensors of the last stage of the head."""
+        return self.adapter.tensors(self.student(images, None, mode='tensor'))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Keypoints and scores, if they are decoded, and the maps."""
@@ -71,9 +69,8 @@ class StudentGraph(nn.Module):
 
 
 def map_names(student: nn.Module) -> tuple[str, ...]:
-    """What the maps of a student are called."""
-    simcc = isinstance(readout_of(student.head), SimCCReadout)
-    return ('simcc_x', 'simcc_y') if simcc else ('output',)
+    """Return the names of the maps of a student."""
+    return find_adapter(student.head).map_names
 
 
 def check_installed() -> None:
@@ -140,10 +137,7 @@ def metadata(graph: StudentGraph) -> dict[str, str]:
     )
     meta = student.dataset_meta
     names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
-    outputs = {
-        'output': f'{type(codec).__name__} heatmaps (batch, {len(names)}, height, width)',
-        'simcc_x': f'(batch, {len(names)}, bins) per axis, {type(codec).__name__}',
-    }[graph.map_names[0]]
+    outputs = graph.adapter.map_doc.format(codec=type(codec).__name__, keypoints=len(names))
     if graph.decoder is not None:
         outputs = (
             f'keypoints (batch, {len(names)}, 2) in pixels of the input, x before y, and scores '

@@ -13,7 +13,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..models.readouts import Readout
+from ..models.heads.adapters import HeadAdapter
 from ..visualization import heatmap_strip
 from .model import model_of
 
@@ -97,15 +97,15 @@ def draw_strips(
     """One picture per sample of a batch as the data loader gave it, BGR."""
     inputs = model.data_preprocessor(batch, training=False)['inputs']
     outputs = model.head.outputs(model.backbone(inputs))
-    readout = model.head.readout
-    finals = readout.pictures(outputs.finals).float().cpu().numpy()
-    ensemble = readout.pictures(outputs.ensemble).float().cpu().numpy()
+    adapter = model.head.adapter
+    finals = adapter.to_display(outputs.finals).float().cpu().numpy()
+    ensemble = adapter.to_display(outputs.ensemble).float().cpu().numpy()
     return [
         heatmap_strip(
             image.permute(1, 2, 0).cpu().numpy(),
             branch_heatmaps=finals[:, index],
             ensemble=ensemble[index],
-            target=target_of(sample, readout),
+            target=target_of(sample, adapter),
             keypoint_indices=keypoints,
             keypoint_names=names,
             ensemble_title='teacher' if model.head.aggregator.only_teaches else 'ensemble',
@@ -116,20 +116,20 @@ def draw_strips(
     ]
 
 
-def target_of(sample: PoseDataSample, readout: Readout) -> np.ndarray | None:
+def target_of(sample: PoseDataSample, adapter: HeadAdapter) -> np.ndarray | None:
     """The picture of a sample's target, (K, H, W); None of a box that a detector found.
 
     Of such a one mmpose says that all keypoints are seen at (0, 0).
     """
     if not sample.gt_instances.keypoints.any():
         return None
-    return readout.target_pictures(encode(sample, readout))[0].numpy()
+    return adapter.targets_to_display(encode(sample, adapter))[0].numpy()
 
 
-def encode(sample: PoseDataSample, readout: Readout) -> Tensor:
+def encode(sample: PoseDataSample, adapter: HeadAdapter) -> Tensor:
     """The target of a sample whose pipeline makes none, as validation's, (1, K, H, W)."""
     truth, meta = sample.gt_instances, sample.metainfo
     # From the image to the crop: the way back of mmpose's add_pred_to_datasample.
     corner = meta['input_center'] - meta['input_scale'] / 2
     keypoints = (truth.keypoints - corner) * meta['input_size'] / meta['input_scale']
-    return readout.encode(keypoints.astype(np.float32), truth.keypoints_visible)
+    return adapter.encode(keypoints.astype(np.float32), truth.keypoints_visible)

@@ -14,14 +14,12 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.models.utils import check_and_update_config
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
 from .averaged import AveragedCopy
 from .fan_out import check_own, fan_out, is_branched, start_average
-from .heads.check_loss import check_loss
-from .probe import check_branches, check_ensemble, probe
 from .student import DEFAULT_BRANCHES, branch_models
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
@@ -108,6 +106,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         init_cfg=None,
         metainfo: dict | None = None,
     ):
+        if averaged is not None and not isinstance(averaged, dict):
+            raise UserError(f'averaged={averaged!r} is no dict of settings; dict() keeps a copy.')
+        if symmetry_noise < 0:
+            raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
         neck, head = check_and_update_config(neck, head)
         students = branch_models(dict(backbone=backbone, neck=neck, head=head), branches)
         super().__init__(
@@ -117,32 +119,29 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 split=split,
                 split_gradient=split_gradient,
             ),
-            head=dict(
-                type='MultiBranchHead',
-                heads=[s.head for s in students],
-                necks=[s.neck for s in students],
-                distiller=over_default(distiller, DEFAULT_DISTILLER),
-            ),
+            # Replaced below: the head needs the built backbone.
+            head=dict(type=nn.Identity),
             train_cfg=train_cfg,
             test_cfg=test_cfg,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
-        if averaged is not None and not isinstance(averaged, dict):
-            raise UserError(f'averaged={averaged!r} is no dict of settings; dict() keeps a copy.')
         check_test_cfg(self.test_cfg, len(students), averaged is not None)
-        check_branches(self.backbone, self.head)
-        if symmetry_noise < 0:
-            raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
+        self.head = MODELS.build(
+            dict(
+                type='MultiBranchHead',
+                heads=[s.head for s in students],
+                necks=[s.neck for s in students],
+                aggregator=over_default(aggregator, DEFAULT_AGGREGATOR),
+                distiller=over_default(distiller, DEFAULT_DISTILLER),
+                backbone=self.backbone,
+                averages=averaged is not None,
+            )
+        )
+        self.head.test_cfg = self.test_cfg.copy()
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
-        sizes, last_layers = probe(self.backbone, self.head, averages=averaged is not None)
-        for readout in self.head.readouts:
-            check_loss(readout)
-        aggregator = over_default(aggregator, DEFAULT_AGGREGATOR)
-        self.head.build_training(aggregator, sizes, last_layers)
-        check_ensemble(self.backbone, self.head)
         if self.head.aggregator.only_teaches and self.test_cfg.get('branch', 0) == ENSEMBLE:
             raise UserError(
                 f"test_cfg.branch='ensemble' is what {type(self.head.aggregator).__name__} makes, "

@@ -154,7 +154,7 @@ def test_simcc_is_drawn_as_the_product_of_its_distributions(monkeypatch):
 def test_the_target_is_where_the_keypoint_is_in_the_crop(codec):
     sample = Noise(1)[0]['data_samples']
     codec = dict(CODEC, type=codec.__name__)
-    target = encode(sample, make_model(codec=codec).head.readout)[0]
+    target = encode(sample, make_model(codec=codec).head.adapter)[0]
     corner = sample.input_center - sample.input_scale / 2
     inside = (sample.gt_instances.keypoints[0] - corner) / sample.input_scale
     peaks = [np.unravel_index(maps.argmax(), maps.shape)[::-1] for maps in target.numpy()]

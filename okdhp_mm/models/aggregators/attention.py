@@ -30,7 +30,7 @@ class PeerAttention(Aggregator):
         in_channels: Channels C of the shared feature.
         num_branches: M.
         num_keypoints: K.
-        branch_channels: Channels of every branch's penultimate feature.
+        branch_channels: Channels of every branch's head features.
         leader: Index of the leader; deploy it (``test_cfg.branch``).
         key_channels: Width of queries and keys.
 
@@ -39,7 +39,7 @@ class PeerAttention(Aggregator):
     """
 
     min_branches = 3  # one peer alone would be its own teacher
-    needs_penultimate = True
+    needs_head_features = True
     makes_mixtures = True
 
     def __init__(
@@ -79,7 +79,7 @@ class PeerAttention(Aggregator):
         """The mean of the peers, and every branch's own teacher."""
         # Indexed by a list, the finals would have a GPU wait for the indices.
         heatmaps = torch.stack([outputs.heatmaps[m][-1] for m in self.peers])
-        attention = self.forward([outputs.penultimate[m] for m in self.peers])
+        attention = self.forward([outputs.head_features[m] for m in self.peers])
         ensemble = heatmaps.mean(0)
         mixtures = list(torch.einsum('bij,jbkhw->ibkhw', attention, heatmaps))
         mixtures.insert(self.leader, ensemble)

@@ -21,8 +21,8 @@ class Aggregator(BaseModule):
 
     Attributes:
         min_branches: How many branches it takes to make an ensemble.
-        needs_penultimate: Whether :attr:`BranchOutputs.penultimate` is read; then the constructor
-            takes ``branch_channels``, the channels of each.
+        needs_head_features: Whether :attr:`BranchOutputs.head_features` is read. Then the
+            constructor takes ``branch_channels``, the channels of each.
         makes_mixtures: Whether :attr:`BranchOutputs.mixtures` is filled in.
         only_teaches: Whether what it fills in is no ensemble of the branches, but only what teaches
             them: it is neither reported nor deployed.
@@ -32,7 +32,7 @@ class Aggregator(BaseModule):
     """
 
     min_branches = 2
-    needs_penultimate = False
+    needs_head_features = False
     makes_mixtures = False
     only_teaches = False
 

@@ -15,7 +15,7 @@ from ...config_file import read_config
 from ...errors import UserError
 from ...structures import BranchOutputs, Targets
 from ..fan_out import check_branched, is_branched
-from ..readouts import readout_of
+from ..heads.adapters import find_adapter
 from .base import Aggregator
 
 _absent = ContextVar('absent', default=False)
@@ -90,8 +90,8 @@ class FrozenTeacher(Aggregator):
                 'files; set model.aggregator.config and model.aggregator.checkpoint.'
             )
         network = read_teacher(config, checkpoint, output)
-        readout = getattr(network.head, 'readout', None) or readout_of(network.head)
-        self._teacher = _Apart([network, readout])
+        adapter = getattr(network.head, 'adapter', None) or find_adapter(network.head)
+        self._teacher = _Apart([network, adapter])
 
     def _apply(self, *args, **kwargs):
         """Follow the model to its device."""
@@ -105,9 +105,9 @@ class FrozenTeacher(Aggregator):
         if not self._teacher and targets is None:
             # Nobody sees it: for the checks of a model that is being built.
             return outputs.aggregated(outputs.finals.mean(0))
-        network, readout = self._teacher
+        network, adapter = self._teacher
         output = network(outputs.features.images, None, mode='tensor')
-        return outputs.aggregated(readout.stages(output)[-1])
+        return outputs.aggregated(adapter.to_maps(output)[-1])
 
 
 def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.Module:

@@ -26,7 +26,7 @@ class FeatureFusion(Aggregator):
         in_channels: Channels C of the shared feature.
         num_branches: M.
         num_keypoints: K.
-        branch_channels: Channels of every branch's penultimate feature.
+        branch_channels: Channels of every branch's head features.
         mid_channels: Channels after the 1x1 convolution; the widest branch's unless given.
 
     Shape:
@@ -39,7 +39,7 @@ class FeatureFusion(Aggregator):
     map, and a 1x1 convolution makes heatmaps of it.
     """
 
-    needs_penultimate = True
+    needs_head_features = True
 
     def __init__(
         self,
@@ -71,4 +71,4 @@ class FeatureFusion(Aggregator):
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Heatmaps of the fused features."""
-        return outputs.aggregated(self.fuse(torch.cat(outputs.penultimate, 1)))
+        return outputs.aggregated(self.fuse(torch.cat(outputs.head_features, 1)))

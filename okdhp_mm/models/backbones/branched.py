@@ -105,22 +105,24 @@ class BranchedBackbone(BaseModule):
             return BranchFeatures(mean_view(shared, views), tops, images=images)
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, state)
+        tops = {m: self._top(view_of(state, m, views), m) for m in indices}
         return BranchFeatures(
             mean_view(family.shared(state), views),
-            {m: self._top(view_of(state, m, views), m) for m in indices},
+            {m: features for m, (features, _) in tops.items()},
             family.trunk_stages(state),
             images,
+            {m: below for m, (_, below) in tops.items() if below is not None},
         )
 
-    def _top(self, state: Any, index: int) -> tuple[Tensor, ...]:
-        """What the stock backbone would return, from the state at the split."""
+    def _top(self, state: Any, index: int) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Return what the stock backbone returns, and the feature map below its last heatmaps."""
         split, family = self.splits[index], self.split.family
         top = run_steps(split.upper, self.branches[index], self._scaled(state))
         features = family.features(top)
         if done := family.trunk_stages(state):
             # The trunk's own heatmaps, whose gradients are not the branch's.
             features = (*family.features(state)[:done], *features[done:])
-        return features
+        return features, family.head_features(top)
 
     def _scaled(self, state: Any) -> Any:
         """The same state, to which the branch sends its share of the gradient."""

@@ -130,7 +130,8 @@ class Stack(BaseModule):
         feeds_back: Whether another stack follows.
 
     Shape:
-        forward: (B, C, H, W) -> (B, C, H, W), the next stack's input, and (B, K, H, W).
+        forward: (B, C, H, W) -> (B, C, H, W), the next stack's input or, of the last stack, the
+        features that its heatmaps are made from; and the heatmaps (B, K, H, W).
     """
 
     def __init__(
@@ -151,12 +152,12 @@ class Stack(BaseModule):
             self.link_score = nn.Conv2d(num_keypoints, feat_channels, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Input of the next stack (the last one's is returned as it came), and heatmaps."""
+        """Return the input of the next stack, or the last stack's features, and the heatmaps."""
         features = self.project(self.block(self.hourglass(x)))
         score = self.score(features)
-        if self.feeds_back:
-            x = x + self.link_features(features) + self.link_score(score)
-        return x, score
+        if not self.feeds_back:
+            return features, score
+        return x + self.link_features(features) + self.link_score(score), score
 
 
 class Hourglass(BaseModule):

@@ -11,7 +11,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...structures import BranchOutputs, Sizes, Targets
+from ...structures import BranchOutputs, NetworkSpec, Targets
 from .terms import Term
 
 JOINTS, IMAGES = 'joints', 'images'
@@ -28,7 +28,7 @@ class Contrast(Term):
         -log( exp(e_i(a) e_j(a) / tau) / sum_b exp(e_i(a) e_j(b) / tau) )
 
     b runs over a itself and its negatives, and ``e_m`` (M, K, B, embed_dims) is the L2-normalised
-    linear projection of branch m's penultimate features (B, C_m, H, W), averaged over the pixels
+    linear projection of branch m's head features (B, C_m, H, W), averaged over the pixels
     with a heatmap of the joint as weights. The mean over the joints and the pairs; 0, with a
     gradient of zeros, for a batch without a labelled joint or without any negative.
 
@@ -63,7 +63,7 @@ class Contrast(Term):
     https://github.com/winycg/MCL-OKD.
     """
 
-    needs_penultimate = True
+    needs_head_features = True
 
     def __init__(
         self,
@@ -95,17 +95,17 @@ class Contrast(Term):
         self.tau = tau
         self.loss_weight = loss_weight
 
-    def setup(self, sizes: Sizes) -> None:  # noqa: D102
-        if sizes.branches < 2:
+    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
+        if spec.branches < 2:
             raise UserError(
                 'Contrast: one branch has no other to agree with; set branches=2 or more.'
             )
         self.projections = nn.ModuleList(
-            nn.Linear(channels, self.embed_dims) for channels, _, _ in sizes.penultimate
+            nn.Linear(channels, self.embed_dims) for channels, _, _ in spec.head_features
         )
         # Entries of zeros are empty. No pointer and no flags beside it: hooks that average the
         # buffers of all processes, as mmengine's do, leave it as it is.
-        empty = torch.zeros(sizes.branches, sizes.keypoints, self.bank_size, self.embed_dims)
+        empty = torch.zeros(spec.branches, spec.keypoints, self.bank_size, self.embed_dims)
         self.register_buffer('bank', empty, persistent=self.bank_size > 0)
 
     def check_batch(self, batch_size: int | None) -> None:  # noqa: D102
@@ -133,7 +133,7 @@ class Contrast(Term):
 
     def _embeddings(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
         """Unit vectors, (M, K, B, embed_dims)."""
-        features = outputs.penultimate
+        features = outputs.head_features
         by_target = self.pool_by == TARGET
         heatmaps = targets.heatmaps[None] if by_target else outputs.finals.detach()
         shares = pixel_shares(heatmaps, features[0].shape[-2:])

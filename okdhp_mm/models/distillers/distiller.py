@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, is_grad_enabled, nn, ones
 
 from ...errors import UserError
-from ...structures import BranchOutputs, Sizes, Targets
+from ...structures import BranchOutputs, NetworkSpec, Targets
 from .diagnosis import Diagnosis, diagnose
 
 
@@ -51,11 +51,11 @@ class Distiller(nn.Module):
         self._report_wanted = False
         self._report: Diagnosis | None = None
 
-    def setup(self, sizes: Sizes, makes_mixtures: bool) -> None:
+    def setup(self, spec: NetworkSpec, makes_mixtures: bool) -> None:
         """Let the terms build and check what depends on the network.
 
         Args:
-            sizes: Those of the network.
+            spec: Those of the network.
             makes_mixtures: Whether the aggregator makes a teacher for each branch of its own.
 
         Raises:
@@ -67,12 +67,12 @@ class Distiller(nn.Module):
                     f'{name}: {type(term).__name__} needs an aggregator that makes a teacher for '
                     "each branch of its own, such as aggregator=dict(type='PeerAttention')."
                 )
-            if term.needs_averaged and not sizes.averages:
+            if term.needs_averaged and not spec.averages:
                 raise UserError(
                     f'{name}: {type(term).__name__} needs branches with averaged weights; keep '
                     'them by model.averaged=dict(momentum=0.001).'
                 )
-            term.setup(sizes)
+            term.setup(spec)
 
     def check_batch(self, batch_size: int | None) -> None:
         """Look whether every term can work with batches of this size, None if it is not fixed.

@@ -13,7 +13,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets, distributions
+from ...structures import ENSEMBLE, BranchOutputs, NetworkSpec, Targets, distributions
 from .terms import BRANCHES, Term
 
 ALL = 'all'
@@ -57,10 +57,10 @@ class Teaching(Term):
         self.loss = MODELS.build(self._loss_config)
         self.loss_weight = loss_weight
 
-    def setup(self, sizes: Sizes) -> None:
+    def setup(self, spec: NetworkSpec) -> None:
         """Give the loss what the network knows and its config leaves open."""
-        if sizes.teaching and type(self.loss) is MODELS.get(sizes.teaching['type']):
-            self.loss = MODELS.build({**sizes.teaching, **self._loss_config})
+        if spec.kl_defaults and type(self.loss) is MODELS.get('KLHeatmapLoss'):
+            self.loss = MODELS.build({**spec.kl_defaults, **self._loss_config})
 
     @abstractmethod
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:
@@ -135,15 +135,15 @@ class Teach(Teaching):
     def needs_averaged(self) -> bool:  # noqa: D102
         return self.teacher == AVERAGED
 
-    def setup(self, sizes: Sizes) -> None:  # noqa: D102
-        super().setup(sizes)
+    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
+        super().setup(spec)
         if isinstance(self.students, str):
             return
-        missing = [m for m in self.students if m not in range(sizes.branches)]
+        missing = [m for m in self.students if m not in range(spec.branches)]
         if missing:
             raise UserError(
                 f'Teach: students={list(self.students)}: branches {missing} do not exist; valid '
-                f'are 0 to {sizes.branches - 1}.'
+                f'are 0 to {spec.branches - 1}.'
             )
 
     @property
@@ -200,9 +200,9 @@ class Mutual(Teaching):
     def needs_averaged(self) -> bool:  # noqa: D102
         return self.by == AVERAGED
 
-    def setup(self, sizes: Sizes) -> None:  # noqa: D102
-        super().setup(sizes)
-        if sizes.branches < 2:
+    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
+        super().setup(spec)
+        if spec.branches < 2:
             raise UserError(
                 'Mutual: one branch has no other to learn from; set branches=2 or more.'
             )

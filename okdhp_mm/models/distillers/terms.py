@@ -10,7 +10,7 @@ from mmpose.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...structures import ENSEMBLE, BranchOutputs, Sizes, Targets
+from ...structures import ENSEMBLE, BranchOutputs, NetworkSpec, Targets
 
 BRANCHES = 'branches'
 
@@ -23,12 +23,12 @@ class Term(nn.Module):
             multiplied with; None keeps it constant.
 
     Attributes:
-        needs_penultimate: Whether :attr:`BranchOutputs.penultimate` is read.
+        needs_head_features: Whether :attr:`BranchOutputs.head_features` is read.
         needs_mixtures: The same of :attr:`BranchOutputs.mixtures`.
         needs_averaged: The same of :attr:`BranchOutputs.averaged`.
     """
 
-    needs_penultimate = False
+    needs_head_features = False
     needs_mixtures = False
     needs_averaged = False
 
@@ -36,7 +36,7 @@ class Term(nn.Module):
         super().__init__()
         self.schedule = TASK_UTILS.build(schedule) if schedule else None
 
-    def setup(self, sizes: Sizes) -> None:
+    def setup(self, spec: NetworkSpec) -> None:
         """Build and check what depends on the network; once, when it is built.
 
         Raises:

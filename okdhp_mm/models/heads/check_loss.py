@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError, own_line, reason_of
 from ...structures import Criterion
-from ..readouts import Readout
+from .adapters import HeadAdapter
 
 MISCALLED = (
     AssertionError,
@@ -23,27 +23,27 @@ MISCALLED = (
 """Exceptions of losses that are made for other outputs."""
 
 
-def check_loss(readout: Readout) -> None:
+def check_loss(adapter: HeadAdapter) -> None:
     """Compute the loss of a head, and its gradient, for maps of values below and above zero.
 
     Args:
-        readout: The adapter of the head.
+        adapter: The adapter of the head.
 
     Raises:
         UserError: If the loss cannot be computed, or is not a finite number.
     """
-    head = readout.head
+    head = adapter.head
     center = np.divide(head.decoder.input_size, 2, dtype=np.float32)
     keypoints = np.tile(center, (1, head.out_channels, 1))
-    targets = readout.encode(keypoints, np.ones(keypoints.shape[:2], np.float32))
+    targets = adapter.encode(keypoints, np.ones(keypoints.shape[:2], np.float32))
     targets = targets.repeat(2, 1, 1, 1)
     module = head.loss_module
     losses = module if isinstance(module, nn.ModuleList) else [module]
-    for loss, criterion in zip(losses, readout.criteria(1), strict=True):
+    for loss, criterion in zip(losses, adapter.criteria(1), strict=True):
         if problem := problem_of(loss, criterion, targets):
             raise UserError(
                 f"model.head.loss=dict(type='{type(loss).__name__}') {problem}. Choose a loss for "
-                f'{readout.form}, as the stock configs of {type(head).__name__} do.'
+                f'{adapter.signature}, as the stock configs of {type(head).__name__} do.'
             )
 
 

@@ -19,13 +19,14 @@ from ...structures import (
     ENSEMBLE,
     BranchFeatures,
     BranchOutputs,
-    Sizes,
+    NetworkSpec,
     Targets,
     branch_name,
     output_name,
 )
-from ..readouts import Readout, readout_of
-from ..taps import Tap
+from ..infer_shapes import evaluation, infer_shapes
+from .adapters import HeadAdapter, find_adapter
+from .check_loss import check_loss
 
 
 @MODELS.register_module()
@@ -35,71 +36,80 @@ class MultiBranchHead(BaseHead):
     Args:
         heads: Config of each branch's stock head: one that predicts plain heatmaps
             (``HeatmapHead``, ``ViPNASHead``, ``CPMHead``) or SimCC distributions (``SimCCHead``,
-            ``RTMCCHead``, ``RTMWHead``), see :mod:`~okdhp_mm.models.readouts`; or a subclass that
-            keeps the loss.
+            ``RTMCCHead``, ``RTMWHead``), a subclass that keeps the loss, or a head with a
+            registered :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
         necks: Config of each branch's stock neck, or None.
+        aggregator: Config of the aggregator, without the sizes of the network.
         distiller: Config of the distiller.
+        backbone: The built branched backbone below, to infer the shapes with; it is not kept.
+        averages: Whether the model keeps branches with averaged weights.
         init_cfg: As in every mmengine module.
 
     Raises:
-        UserError: If a head predicts anything else, or the branches differ in what they predict.
+        UserError: If a head predicts anything else, the branches differ in what they predict or
+            have nothing to learn, or the aggregator or a term does not fit the network.
     """
 
     def __init__(
         self,
         heads: Sequence[ConfigDict],
         necks: Sequence[ConfigDict | None],
+        aggregator: ConfigDict,
         distiller: ConfigDict,
+        backbone: nn.Module,
+        averages: bool = False,
         init_cfg=None,
     ):
         super().__init__(init_cfg)
         # mmengine's ModuleList: torch's would keep init_weights from reaching the heads.
         self.branches = ModuleList(MODELS.build(head) for head in heads)
-        self.readouts = [readout_of(head) for head in self.branches]
+        self.adapters = [find_adapter(head) for head in self.branches]
         keypoints = [head.out_channels for head in self.branches]
         if len(set(keypoints)) > 1:
             raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
-        forms = [readout.form for readout in self.readouts]
-        if len(set(forms)) > 1:
-            raise UserError(f'The branches predict {"; ".join(forms)}; they must agree.')
+        signatures = [adapter.signature for adapter in self.adapters]
+        if len(set(signatures)) > 1:
+            raise UserError(f'The branches predict {"; ".join(signatures)}; they must agree.')
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
-        self.distiller = MODELS.build(distiller)
-        self._taps: list[Tap] = []
+        check_branches(backbone, self)
+        self._keeps_features = True
+        outputs, spec = infer_shapes(backbone, self, averages)
+        for adapter in self.adapters:
+            check_loss(adapter)
+        self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec)
+        with evaluation(self):
+            check_ensemble(self.aggregator, self.aggregator.aggregate(outputs))
 
-    def build_training(
-        self, aggregator: ConfigDict, sizes: Sizes, last_layers: Sequence[nn.Module | None]
-    ) -> None:
-        """Build what depends on the sizes of the whole network.
-
-        Args:
-            aggregator: Config of the aggregator, without the sizes that are known here.
-            sizes: Those of the network.
-            last_layers: The layer that makes the final heatmaps of each branch, if one does.
-
-        Raises:
-            UserError: If the aggregator or a term does not fit the network or the other.
-        """
+    def _build_training(
+        self, aggregator: ConfigDict, distiller: ConfigDict, spec: NetworkSpec
+    ) -> tuple[nn.Module, nn.Module]:
+        """Build the parts that depend on the shapes of the network and exist only in training."""
         given = dict(
-            in_channels=sizes.shared_channels,
-            num_branches=sizes.branches,
-            num_keypoints=sizes.keypoints,
+            in_channels=spec.shared_channels,
+            num_branches=spec.branches,
+            num_keypoints=spec.keypoints,
         )
-        kinds = [MODELS.get(aggregator['type']), *map(type, self.distiller.terms.values())]
-        asking = [kind for kind in kinds if getattr(kind, 'needs_penultimate', False)]
-        for kind in asking:
-            check_penultimate(sizes, kind.__name__)
-        if asking:
-            self._taps = [Tap(layer) for layer in last_layers]
-        if kinds[0] in asking:
-            given['branch_channels'] = [channels for channels, _, _ in sizes.penultimate]
-        self.aggregator = MODELS.build(given | dict(aggregator))
-        self.distiller.setup(sizes, self.aggregator.makes_mixtures)
-        if any(True for _ in self.aggregator.parameters()) and not self.distiller.trains_aggregator:
+        kind = MODELS.get(aggregator['type'])
+        built = MODELS.build(distiller)
+        readers = [
+            reader
+            for reader in (kind, *map(type, built.terms.values()))
+            if getattr(reader, 'needs_head_features', False)
+        ]
+        for reader in readers:
+            check_head_features(spec, reader.__name__)
+        self._keeps_features = bool(readers)
+        if kind in readers:
+            given['branch_channels'] = [channels for channels, _, _ in spec.head_features]
+        aggregator = MODELS.build(given | dict(aggregator))
+        built.setup(spec, aggregator.makes_mixtures)
+        if any(True for _ in aggregator.parameters()) and not built.trains_aggregator:
             raise UserError(
-                f'No term of the distiller ({", ".join(self.distiller.terms)}) trains the '
-                f"{type(self.aggregator).__name__}; add loss_ens=dict(type='Supervise', "
+                f'No term of the distiller ({", ".join(built.terms)}) trains the '
+                f"{type(aggregator).__name__}. Add loss_ens=dict(type='Supervise', "
                 "of='ensemble'), or use MeanAggregator, which has no parameters."
             )
+        return aggregator, built
 
     @property
     def decoder(self):
@@ -107,14 +117,24 @@ class MultiBranchHead(BaseHead):
         return self.branches[0].decoder
 
     @property
-    def readout(self) -> Readout:
-        """What the maps of any branch and of the ensemble mean."""
-        return self.readouts[0]
+    def adapter(self) -> HeadAdapter:
+        """Adapter of the maps of any branch and of the ensemble."""
+        return self.adapters[0]
 
-    def branch_forward(self, feats: BranchFeatures, index: int) -> tuple[Tensor, ...]:
-        """Heatmaps of every stage of one branch, S x (B, K, H, W)."""
-        output = self.branches[index](self.necks[index](feats.branches[index]))
-        return self.readouts[index].stages(output)
+    def branch_forward(
+        self, feats: BranchFeatures, index: int
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Run one branch.
+
+        Returns:
+            The heatmaps of every stage, S x (B, K, H, W), and the feature map below the last of
+            them, if the branch's adapter or its backbone returns it.
+        """
+        neck, adapter = self.necks[index], self.adapters[index]
+        maps, features = adapter.forward(neck(feats.branches[index]))
+        if features is None and isinstance(neck, nn.Identity) and adapter.passed_stages[-1]:
+            features = feats.head_features.get(index)
+        return maps, features
 
     def outputs(self, feats: BranchFeatures) -> BranchOutputs:
         """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
@@ -124,15 +144,24 @@ class MultiBranchHead(BaseHead):
         self, feats: BranchFeatures, averaged: Tensor | None = None
     ) -> BranchOutputs:
         """Heatmaps of every branch, and of the trunk's stages once; with those given."""
-        heatmaps = tuple(self.branch_forward(feats, m) for m in range(len(self.branches)))
+        results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
+        return self.collect(feats, results, averaged)
+
+    def collect(
+        self,
+        feats: BranchFeatures,
+        results: Sequence[tuple[tuple[Tensor, ...], Tensor | None]],
+        averaged: Tensor | None = None,
+    ) -> BranchOutputs:
+        """Collect what :meth:`branch_forward` returned for every branch."""
         shared = self._trunk_stages(feats)
         return BranchOutputs(
-            heatmaps=tuple(stages[shared:] for stages in heatmaps),
+            heatmaps=tuple(stages[shared:] for stages, _ in results),
             features=feats,
-            trunk=heatmaps[0][:shared],
-            penultimate=tuple(tap.take() for tap in self._taps),
+            trunk=results[0][0][:shared],
+            head_features=tuple(x for _, x in results) if self._keeps_features else (),
             averaged=averaged,
-            bins=self.readout.bins,
+            bins=self.adapter.bins,
         )
 
     def _trunk_stages(self, feats: BranchFeatures) -> int:
@@ -141,7 +170,7 @@ class MultiBranchHead(BaseHead):
             return 0
         # Written for torch.compile, which cannot follow itertools.
         shared = 0
-        for passed in zip(*(readout.passed_stages for readout in self.readouts), strict=False):
+        for passed in zip(*(adapter.passed_stages for adapter in self.adapters), strict=False):
             if shared == feats.trunk_stages or not all(passed):
                 break
             shared += 1
@@ -149,16 +178,14 @@ class MultiBranchHead(BaseHead):
 
     def forward(self, feats: BranchFeatures, output: int | str = 0) -> Any:
         """What the stock head gives, of the last stage, for one branch or for the ensemble."""
-        return self.readout.output(self._finals(feats, output))
+        return self.adapter.to_output(self._finals(feats, output))
 
     def _finals(self, feats: BranchFeatures, output: int | str) -> Tensor:
         """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
         if output == ENSEMBLE:
             return self.outputs(feats).ensemble
-        final = self.branch_forward(feats, output)[-1]
-        for tap in self._taps:
-            tap.take()  # nobody asks for the features here
-        return final
+        maps, _ = self.branch_forward(feats, output)
+        return maps[-1]
 
     def loss(
         self,
@@ -192,17 +219,17 @@ class MultiBranchHead(BaseHead):
         """The batch's encoded ground truth, and the stock loss of every stage."""
         shared = len(outputs.trunk)
         criteria = [
-            readout.criteria(shared + len(stages))
-            for readout, stages in zip(self.readouts, outputs.heatmaps, strict=True)
+            adapter.criteria(shared + len(stages))
+            for adapter, stages in zip(self.adapters, outputs.heatmaps, strict=True)
         ]
         return Targets(
-            heatmaps=self.readout.targets(batch_data_samples),
+            heatmaps=self.adapter.targets(batch_data_samples),
             weights=torch.cat(
                 [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
             ),
             criteria=tuple(stages[shared:] for stages in criteria),
             trunk_criteria=criteria[0][:shared],
-            difference=self.readout.difference,
+            difference=self.adapter.difference,
         )
 
     def predict(
@@ -225,11 +252,11 @@ class MultiBranchHead(BaseHead):
         test_cfg = test_cfg or {}
         heatmaps = self._heatmaps_to_decode(feats, batch_data_samples, test_cfg)
         predictions = {
-            name: self.decode(self.readout.output(maps)) for name, maps in heatmaps.items()
+            name: self.decode(self.adapter.to_output(maps)) for name, maps in heatmaps.items()
         }
         if test_cfg.get('output_heatmaps', False):
             deployed = output_name(test_cfg.get('branch', 0))
-            return predictions, self.readout.fields(heatmaps[deployed], predictions[deployed])
+            return predictions, self.adapter.fields(heatmaps[deployed], predictions[deployed])
         return predictions
 
     def _heatmaps_to_decode(self, feats, batch_data_samples, test_cfg) -> dict[str, Tensor]:
@@ -239,7 +266,7 @@ class MultiBranchHead(BaseHead):
             straight, mirrored = maps
             for name, flipped in mirrored.items():
                 flip_indices = batch_data_samples[0].metainfo['flip_indices']
-                flipped = self.readout.flipped(flipped, flip_indices, test_cfg)
+                flipped = self.adapter.flip(flipped, flip_indices, test_cfg)
                 straight[name] = (straight[name] + flipped) * 0.5
         # numpy, which the decoders work in, knows no bfloat16.
         return {name: heatmap.float() for name, heatmap in maps[0].items()}
@@ -261,27 +288,60 @@ class MultiBranchHead(BaseHead):
         deployed = self.test_cfg.get('branch', 0)
         heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
         labelled = to_numpy(targets.weights) > 0
-        accuracy = self.readout.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
+        accuracy = self.adapter.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
 
 
-def check_penultimate(sizes: Sizes, asking: str) -> None:
-    """Compare the features that the branches' heatmaps are made from with each other.
+def check_branches(backbone: nn.Module, head: nn.Module) -> None:
+    """Check that every branch has parameters of its own.
+
+    Raises:
+        UserError: If the branches share all parameters.
+    """
+    for parts in zip(backbone.branches, head.necks, head.branches, strict=True):
+        if not any(True for part in parts for _ in part.parameters()):
+            raise UserError(
+                f'This split leaves a branch nothing of its own: its {type(parts[-1]).__name__} '
+                'has no parameters. Split the backbone itself or, if it has no split points, '
+                'choose another network.'
+            )
+
+
+def check_ensemble(aggregator: nn.Module, outputs: BranchOutputs) -> None:
+    """Compare the shape of the aggregated heatmaps with that of the branches.
+
+    Raises:
+        UserError: If they differ.
+    """
+    ours, theirs = outputs.ensemble.shape[1:], outputs.heatmaps[0][-1].shape[1:]
+    if ours != theirs:
+        raise UserError(
+            f'{type(aggregator).__name__} makes heatmaps of shape {tuple(ours)} (K, H, W), '
+            f'the branches {tuple(theirs)}; keypoints and codec must agree.'
+        )
+
+
+def check_head_features(spec: NetworkSpec, reader: str) -> None:
+    """Compare the feature maps below the heatmaps of the branches with each other.
+
+    Args:
+        spec: Shapes of the network.
+        reader: Name of the class that reads them.
 
     Raises:
         UserError: If a branch has none, or they differ in size.
     """
-    for m, shape in enumerate(sizes.penultimate):
+    for m, shape in enumerate(spec.head_features):
         if shape is None or len(shape) != 3:
             raise UserError(
-                f'{asking} needs the feature map that {branch_name(m)} makes its heatmaps from, '
-                'but no single layer of it makes them; choose a student that ends in a '
-                'convolution, such as one with a HeatmapHead.'
+                f'{reader} needs the feature map that {branch_name(m)} makes its heatmaps from, '
+                'but the head adapter of its head does not return one. Choose a student that ends '
+                'in a convolution, such as one with a HeatmapHead.'
             )
-    if len({shape[1:] for shape in sizes.penultimate}) > 1:
+    if len({shape[1:] for shape in spec.head_features}) > 1:
         raise UserError(
-            f'{asking} needs feature maps of one size, but those of the branches are '
-            f'{list(sizes.penultimate)} (C, H, W).'
+            f'{reader} needs feature maps of one size, but those of the branches are '
+            f'{list(spec.head_features)} (C, H, W).'
         )
 
 

@@ -20,7 +20,7 @@ def permuted(outputs, order):
     return BranchOutputs(
         heatmaps=tuple(outputs.heatmaps[m] for m in order),
         features=outputs.features,
-        penultimate=tuple(outputs.penultimate[m] for m in order),
+        head_features=tuple(outputs.head_features[m] for m in order),
     )
 
 
@@ -33,7 +33,7 @@ def test_each_peer_gets_its_own_mixture_and_the_leader_the_mean(outputs, leader)
     torch.testing.assert_close(filled.ensemble, mean)
     torch.testing.assert_close(filled.mixtures[leader], mean)
     for b in range(B):
-        pooled = {m: outputs.penultimate[m][b].mean((-2, -1)) for m in peers}
+        pooled = {m: outputs.head_features[m][b].mean((-2, -1)) for m in peers}
         for i in peers:
             query = attention.query.weight @ pooled[i]
             scores = torch.stack([query @ (attention.key.weight @ pooled[j]) for j in peers])

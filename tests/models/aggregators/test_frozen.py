@@ -107,8 +107,8 @@ def test_copies_of_the_model_share_it(teacher):
     kept = []
     for part in (model, model.averaged.module, copy.deepcopy(model)):
         aggregator = part.head.aggregator
-        network, readout = aggregator._teacher
-        assert readout.head is network.head
+        network, adapter = aggregator._teacher
+        assert adapter.head is network.head
         kept.append((id(aggregator), id(network)))
     copies, networks = map(set, zip(*kept, strict=True))
     assert (len(copies), len(networks)) == (3, 1)

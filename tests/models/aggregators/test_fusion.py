@@ -14,7 +14,7 @@ def test_it_is_the_papers_two_convolutions_and_one_that_makes_heatmaps(outputs):
     torch.manual_seed(0)
     fusion = FeatureFusion(C, M, K, branch_channels=(C,) * M).eval()
     depthwise, norm, _, pointwise, second_norm, _, score = fusion.fuse
-    x = torch.cat(outputs.penultimate, 1)
+    x = torch.cat(outputs.head_features, 1)
     maps = [F.conv2d(x[:, c : c + 1], depthwise.weight[c : c + 1], padding=1) for c in range(M * C)]
     x = F.relu(norm(torch.cat(maps, 1)))
     x = F.relu(second_norm(torch.einsum('oc,bchw->bohw', pointwise.weight[..., 0, 0], x)))

@@ -13,7 +13,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_state
 from okdhp_mm.methods import apply_method
 from okdhp_mm.models.distillers import Contrast
-from okdhp_mm.structures import BranchFeatures, BranchOutputs, Sizes, Targets
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
 B, K, H, W = 3, 4, 6, 5
 CHANNELS = (7, 8, 9)
@@ -38,7 +38,7 @@ def make_outputs(seed, size=(H, W)):
         random(B, channels, *size, seed=seed + 10 + m).requires_grad_()
         for m, channels in enumerate(CHANNELS)
     )
-    return BranchOutputs(finals, BranchFeatures(torch.rand(B, 4, H, W), {}), penultimate=features)
+    return BranchOutputs(finals, BranchFeatures(torch.rand(B, 4, H, W), {}), head_features=features)
 
 
 def make_targets(seed, weights=LABELLED):
@@ -48,7 +48,7 @@ def make_targets(seed, weights=LABELLED):
 def make_term(channels=CHANNELS, size=(H, W), **settings):
     torch.manual_seed(0)
     term = Contrast(**dict(embed_dims=6, loss_weight=1.0) | settings)
-    term.setup(Sizes(len(channels), K, 4, tuple((c, *size) for c in channels)))
+    term.setup(NetworkSpec(len(channels), K, 4, tuple((c, *size) for c in channels)))
     return term
 
 
@@ -74,7 +74,7 @@ def literal_embedding(term, outputs, targets, m, b, k):
     pooled = 0
     for y in range(H):
         for x in range(W):
-            pooled = pooled + heatmap[y, x] / heatmap.sum() * outputs.penultimate[m][b, :, y, x]
+            pooled = pooled + heatmap[y, x] / heatmap.sum() * outputs.head_features[m][b, :, y, x]
     projected = term.projections[m].weight @ pooled + term.projections[m].bias
     return projected / projected.norm()
 
@@ -125,7 +125,7 @@ def test_values_and_gradients_are_those_of_the_equation(settings):
     literal = Literal(term)
     for step in range(4):
         outputs, targets = make_outputs(step), make_targets(step, LABELLED.roll(step, 1))
-        leaves = [*outputs.penultimate, *term.parameters()]
+        leaves = [*outputs.head_features, *term.parameters()]
         expected = literal(outputs, targets)
         expected_gradients = torch.autograd.grad(expected, leaves)
         value = term(outputs, targets, DONE)
@@ -164,7 +164,7 @@ def one_hot_outputs(hot):
         for k in range(K):
             heatmaps[b, k, k, 0] = 1
             features[b, hot(b, k), k, 0] = 1
-    outputs = replace(make_outputs(0), penultimate=(features,) * M)
+    outputs = replace(make_outputs(0), head_features=(features,) * M)
     return outputs, Targets(heatmaps, torch.ones(B, K), ())
 
 
@@ -203,7 +203,7 @@ def test_no_branch_is_privileged(outputs, targets, settings):
     others = replace(
         outputs,
         heatmaps=tuple(outputs.heatmaps[m] for m in order),
-        penultimate=tuple(outputs.penultimate[m] for m in order),
+        head_features=tuple(outputs.head_features[m] for m in order),
     )
     torch.testing.assert_close(permuted(others, targets, DONE), term(outputs, targets, DONE))
 
@@ -222,7 +222,7 @@ def test_every_projection_and_every_feature_learns(outputs, targets, settings):
     term = make_term(**settings)
     term(outputs, targets, DONE).backward()
     assert all(parameter.grad.any() for parameter in term.parameters())
-    assert all(feature.grad.any() for feature in outputs.penultimate)
+    assert all(feature.grad.any() for feature in outputs.head_features)
 
 
 def test_its_weight_and_schedule_multiply_it(outputs, targets):
@@ -296,7 +296,7 @@ def test_without_a_bank_nothing_is_kept():
 def assert_nothing_learned(value, term, outputs):
     assert value == 0
     value.backward()
-    for leaf in (*term.parameters(), *outputs.penultimate):
+    for leaf in (*term.parameters(), *outputs.head_features):
         assert leaf.grad is not None and not leaf.grad.any()
 
 
@@ -323,7 +323,7 @@ def test_a_single_image_has_no_negatives_among_images_until_the_bank_has(targets
     alone = replace(
         outputs,
         heatmaps=tuple((stages[-1][:1],) for stages in outputs.heatmaps),
-        penultimate=tuple(f.detach()[:1].requires_grad_() for f in outputs.penultimate),
+        head_features=tuple(f.detach()[:1].requires_grad_() for f in outputs.head_features),
     )
     targets = Targets(targets.heatmaps[:1], targets.weights[:1], ())
     term = make_term(negatives='images')
@@ -346,8 +346,8 @@ def test_joints_whose_heatmap_is_empty_give_numbers(outputs, targets):
 @pytest.mark.parametrize('settings', SETTINGS, ids=lambda s: '-'.join(map(str, s.values())))
 def test_autocast_changes_nothing(outputs, targets, settings):
     term, twin = make_term(**settings), make_term(**settings)
-    halved = replace(outputs, penultimate=tuple(f.bfloat16() for f in outputs.penultimate))
-    rounded = replace(outputs, penultimate=tuple(f.float() for f in halved.penultimate))
+    halved = replace(outputs, head_features=tuple(f.bfloat16() for f in outputs.head_features))
+    rounded = replace(outputs, head_features=tuple(f.float() for f in halved.head_features))
     with torch.autocast('cpu', torch.bfloat16):
         value = term(halved, targets, DONE)
     assert value.dtype == torch.float32

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.distillers import Mutual, Teach, TeachOwn
 from okdhp_mm.models.losses import KLHeatmapLoss
-from okdhp_mm.structures import BranchFeatures, BranchOutputs, Sizes, Targets
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
 B, M, K, H, W = 2, 3, 5, 8, 6
 DONE = torch.ones(())
@@ -22,7 +22,7 @@ def maps(*leading):
 
 
 def sizes(branches=M, **changes):
-    return Sizes(branches=branches, keypoints=K, shared_channels=4, **changes)
+    return NetworkSpec(branches=branches, keypoints=K, shared_channels=4, **changes)
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 import torch
 from common import HEATMAP_SIZE, INPUT_SIZE, NUM_KEYPOINTS, head, make_model, run
 from mmpose.registry import MODELS
+from okdhp_mm.models.readouts import readout_of
 from torch import nn
 
 from okdhp_mm.errors import CodeError, UserError
 from okdhp_mm.models.heads.check_loss import check_loss
-from okdhp_mm.models.readouts import readout_of
 
 REGISTERED = sorted(
     name

@@ -60,11 +60,12 @@ class SplitFamily(ABC):
     backbones: tuple[type[nn.Module], ...]
     """The classes with this forward; what inherits the forward is of the family too."""
 
-    def matches(self, backbone: nn.Module) -> bool:
-        """Whether the steps below are this backbone's forward."""
+    @classmethod
+    def matches(cls, backbone: nn.Module) -> bool:
+        """Return whether the steps below are this backbone's forward."""
         return any(
             isinstance(backbone, kind) and type(backbone).forward is kind.forward
-            for kind in self.backbones
+            for kind in cls.backbones
         )
 
     @abstractmethod
@@ -78,6 +79,10 @@ class SplitFamily(ABC):
     def shared(self, state: Any) -> Tensor:
         """The feature map with the highest resolution in a state between two steps."""
         return state.x
+
+    def head_features(self, state: Any) -> Tensor | None:
+        """Return the feature map below the last of :meth:`features`, if that is a heatmap."""
+        return None
 
     def trunk_stages(self, state: Any) -> int:
         """How many leading entries of :meth:`features` are heatmaps and done in this state."""

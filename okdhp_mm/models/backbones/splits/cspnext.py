@@ -16,7 +16,8 @@ class CSPNeXtSplit(ChainSplit):
     name = 'CSPNeXt'
     backbones = (CSPNeXt,)
 
-    def matches(self, backbone: nn.Module) -> bool:  # noqa: D102
+    @classmethod
+    def matches(cls, backbone: nn.Module) -> bool:  # noqa: D102
         # Stock configs take mmdet's, of which mmpose's is a copy.
         return super().matches(backbone) or (
             type(backbone).__module__ == 'mmdet.models.backbones.cspnext'

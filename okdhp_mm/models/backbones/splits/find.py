@@ -5,17 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from ....errors import UserError
-from ....registry import SPLITS
+from ....registry import SPLITS, find_match
 from .base import Split, SplitFamily, owned_paths, parts
 
 
 def find_family(backbone: nn.Module) -> SplitFamily | None:
-    """Return the split family of a backbone, or None.
-
-    A family that was registered later is asked first, so that yours can replace one of ours.
-    """
-    families = (family() for family in reversed(SPLITS.module_dict.values()))
-    return next((family for family in families if family.matches(backbone)), None)
+    """Return the split family of a backbone, or None."""
+    family = find_match(SPLITS, backbone)
+    return family and family()
 
 
 def split_points(backbone: nn.Module) -> list[str]:

@@ -25,6 +25,9 @@ class StackedHourglassSplit(SplitFamily):
         )
         return (Step('stem', ('stem',), _run_stem), *stacks)
 
+    def head_features(self, state: State) -> Tensor:  # noqa: D102
+        return state.x
+
     def trunk_stages(self, state: State) -> int:  # noqa: D102
         return len(state.outs)
 

@@ -190,13 +190,13 @@ def test_copies_have_nothing_to_teach():
 @pytest.mark.parametrize('batch_size', [1, 16])
 def test_the_distillation_is_as_strong_as_the_stock_loss_by_labels_as_far_away(kind, batch_size):
     model = make(kind)
-    readout, data = model.head.readout, data_of(kind, batch_size)
-    targets = readout.targets(data['data_samples'])
+    adapter, data = model.head.adapter, data_of(kind, batch_size)
+    targets = adapter.targets(data['data_samples'])
     weights = torch.ones(batch_size, NUM_KEYPOINTS)
     # Logits whose distributions are the labels'.
     teacher = targets if kind == 'rtmpose' else targets.clamp(min=1e-30).log()
     maps = (0.1 * torch.randn(targets.shape)).requires_grad_()
-    (supervised,) = torch.autograd.grad(readout.criteria(1)[0](maps, targets, weights), maps)
+    (supervised,) = torch.autograd.grad(adapter.criteria(1)[0](maps, targets, weights), maps)
     loss = model.head.distiller.terms['loss_kd'].loss
     taught = sum(
         loss(*both, weights)
@@ -277,7 +277,7 @@ def test_a_stock_checkpoint_is_what_every_branch_begins_with():
 
 def test_the_averaged_copy_reads_its_own_heads():
     head = make(averaged=dict(momentum=0.5)).averaged.module.head
-    assert [readout.head for readout in head.readouts] == list(head.branches)
+    assert [adapter.head for adapter in head.adapters] == list(head.branches)
 
 
 # --------------------------------------------------------------------------- diagnosis
@@ -317,14 +317,14 @@ def test_the_report_is_of_probabilities():
 
 
 def test_pictures_have_their_peaks_where_the_keypoints_are():
-    readout = make().head.readout
+    adapter = make().head.adapter
     keypoints = np.array([[[10.0, 70.0], [50.0, 20.0], [0.0, 0.0]]], np.float32)
-    targets = readout.encode(keypoints, np.array([[1.0, 1.0, 0.0]], np.float32))
+    targets = adapter.encode(keypoints, np.array([[1.0, 1.0, 0.0]], np.float32))
     assert targets.shape == (1, 3, 1, sum(BINS))
-    pictures = readout.target_pictures(targets)
+    pictures = adapter.targets_to_display(targets)
     assert pictures.shape == (1, 3, HEIGHT // 4, WIDTH // 4)
     # The label is what the logits are to be, for its softmax has the same inverse temperature.
-    torch.testing.assert_close(readout.pictures(targets)[:, :2], pictures[:, :2])
+    torch.testing.assert_close(adapter.to_display(targets)[:, :2], pictures[:, :2])
     for picture, (x, y) in zip(pictures[0], keypoints[0, :2], strict=False):
         assert divmod(int(picture.argmax()), WIDTH // 4) == (y // 4, x // 4)
         torch.testing.assert_close(picture.sum(), torch.ones(()))
@@ -345,7 +345,7 @@ def test_branches_of_different_forms_are_refused():
 
 def test_aggregators_of_the_features_below_heatmaps_are_refused():
     terms = dict(SUPERVISED, loss_kd=dict(type='TeachOwn'))
-    with pytest.raises(UserError, match='no single layer of it makes them'):
+    with pytest.raises(UserError, match='head adapter of its head does not return one'):
         make(aggregator=dict(type='PeerAttention'), distiller=dict(type='Distiller', terms=terms))
 
 
