@@ -261,9 +261,6 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
             "--amp or optim_wrapper.type='AmpOptimWrapper' needs a GPU of CUDA, and there is "
             "none; train without, by 'OptimWrapper'."
         )
-    if cfg.get('compile'):
-        # With --amp, mmengine asks for torch's version inside of the step; Dynamo cannot trace it.
-        amp.digit_version = torch.compiler.disable(amp.digit_version)
     if 'train' in loops:
         if rank_of(cfg) == 0:
             lock_work_dir(cfg.work_dir)
@@ -320,3 +317,17 @@ def rank_of(cfg: Config) -> int:
     names = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
     name = names.get(cfg.get('launcher', 'none'))
     return int(os.environ.get(name, 0)) if name else 0
+
+
+@contextmanager
+def traceable_amp() -> Iterator[None]:
+    """Keep Dynamo from tracing a function that mmengine calls in every step with ``--amp``.
+
+    The function parses the version of torch, which Dynamo cannot trace.
+    """
+    original = amp.digit_version
+    amp.digit_version = torch.compiler.disable(original)
+    try:
+        yield
+    finally:
+        amp.digit_version = original

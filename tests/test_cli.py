@@ -19,6 +19,7 @@ from okdhp_mm.cli import (
     expand_home,
     finite,
     merge_options,
+    traceable_amp,
 )
 from okdhp_mm.config_file import read_config
 from okdhp_mm.datasets.synthetic import write_coco
@@ -248,8 +249,8 @@ def test_mpis_name_for_the_rank_on_a_machine_counts(config_of, monkeypatch):
     assert os.environ['LOCAL_RANK'] == '3'
 
 
-def test_a_compiled_step_can_be_of_mixed_precision(demo, monkeypatch):
-    monkeypatch.setattr(amp, 'digit_version', amp.digit_version)  # and back again
+def test_a_compiled_step_can_be_of_mixed_precision(demo):
+    original = amp.digit_version
     demo.compile = True
     build_runner(demo, 'train')
 
@@ -257,7 +258,9 @@ def test_a_compiled_step_can_be_of_mixed_precision(demo, monkeypatch):
         with amp.autocast(device_type='cpu', dtype=torch.bfloat16):
             return x @ x
 
-    assert torch.compile(step, backend='eager')(torch.eye(3)).dtype is torch.bfloat16
+    with traceable_amp():
+        assert torch.compile(step, backend='eager')(torch.eye(3)).dtype is torch.bfloat16
+    assert amp.digit_version is original
     torch._dynamo.reset()
 
 

@@ -13,6 +13,7 @@ from okdhp_mm.cli import (
     load_config,
     merge_options,
     parse_command_line,
+    traceable_amp,
 )
 from okdhp_mm.config_file import check_data, drop_pretrained, section
 from okdhp_mm.engine import branch_table
@@ -79,7 +80,8 @@ def main() -> None:
         check_data(cfg, 'train', 'val')
         use_safe_loader()
         runner = build_runner(cfg, 'train', 'val')
-        runner.train()
+        with traceable_amp():
+            runner.train()
         if is_main_process():
             print(branch_table(runner))
 

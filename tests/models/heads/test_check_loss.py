@@ -6,10 +6,10 @@ import pytest
 import torch
 from common import HEATMAP_SIZE, INPUT_SIZE, NUM_KEYPOINTS, head, make_model, run
 from mmpose.registry import MODELS
-from okdhp_mm.models.readouts import readout_of
 from torch import nn
 
 from okdhp_mm.errors import CodeError, UserError
+from okdhp_mm.models.heads.adapters import find_adapter
 from okdhp_mm.models.heads.check_loss import check_loss
 
 REGISTERED = sorted(
@@ -68,7 +68,7 @@ def test_every_loss_of_mmpose_trains_heatmaps_or_is_refused(name):
         assert all(loss.isfinite() for loss in trained(head=head(64, loss=loss_of(name))).values())
         return
     with pytest.raises(UserError, match=rf"^model.head.loss=dict\(type='{name}'\) ") as caught:
-        check_loss(readout_of(MODELS.build(head(64, loss=loss_of(name)))))
+        check_loss(find_adapter(MODELS.build(head(64, loss=loss_of(name)))))
     assert not isinstance(caught.value, CodeError)
     assert 'Choose a loss for heatmaps' in str(caught.value)
 
@@ -91,16 +91,16 @@ def test_the_usual_losses_train_with_weights(name):
 
 @pytest.mark.parametrize('name', sorted({*REGISTERED} - {'KLDiscretLoss'}))
 def test_simcc_distributions_are_trained_by_no_other_loss_of_mmpose(name):
-    readout = readout_of(MODELS.build(copy.deepcopy(SIMCC | dict(loss=loss_of(name)))))
+    adapter = find_adapter(MODELS.build(copy.deepcopy(SIMCC | dict(loss=loss_of(name)))))
     with pytest.raises(UserError, match=f'{name}.*Choose a loss for SimCC') as caught:
-        check_loss(readout)
+        check_loss(adapter)
     assert not isinstance(caught.value, CodeError)
 
 
 @pytest.mark.parametrize('weighted', [True, False])
 def test_simcc_distributions_are_trained_by_their_loss(weighted):
     loss = loss_of('KLDiscretLoss', use_target_weight=weighted)
-    check_loss(readout_of(MODELS.build(copy.deepcopy(SIMCC | dict(loss=loss)))))
+    check_loss(find_adapter(MODELS.build(copy.deepcopy(SIMCC | dict(loss=loss)))))
 
 
 def test_more_hard_keypoints_than_there_are_is_refused_with_the_hosts_reason():
@@ -137,12 +137,12 @@ def test_a_loss_of_a_contributor_is_checked_and_its_bug_is_shown(kind, error, re
     stock = MODELS.build(copy.deepcopy(head(64)))
     stock.loss_module = Own(kind)
     with pytest.raises(error, match=reason):
-        check_loss(readout_of(stock))
+        check_loss(find_adapter(stock))
 
 
 def test_the_check_changes_no_random_state():
     stock = MODELS.build(copy.deepcopy(head(64)))
     assert HEATMAP_SIZE == tuple(stock.decoder.heatmap_size)
     before = torch.get_rng_state()
-    check_loss(readout_of(stock))
+    check_loss(find_adapter(stock))
     assert torch.equal(before, torch.get_rng_state())
