@@ -95,6 +95,8 @@ def test_its_onnx_graph_gives_what_the_student_does(cfg, tmp_path):
     from okdhp_mm.deploy.graph import StudentGraph
 
     student = student_of(cfg, shake(build(cfg.model)), 0)
+    # Large logits saturate the sigmoid, and a map then has several equal peaks.
+    student.head.layer.weight.data.mul_(0.1)
     graph = StudentGraph(student, decode=True)
     assert graph.adapter.map_names == find_adapter(student.head).map_names == ('output',)
     inputs = images()
@@ -105,7 +107,7 @@ def test_its_onnx_graph_gives_what_the_student_does(cfg, tmp_path):
     with torch.no_grad():
         expected = student(inputs, None, mode='tensor')
     np.testing.assert_allclose(maps, expected, atol=1e-4)
-    for person, found, score in zip(expected, keypoints, scores, strict=True):
-        points, likely = student.head.decoder.decode(person.numpy())
+    for person, found, score in zip(maps, keypoints, scores, strict=True):
+        points, likely = student.head.decoder.decode(person)
         np.testing.assert_allclose(found, points[0], atol=0.05)
         np.testing.assert_allclose(score, likely[0], atol=1e-4)

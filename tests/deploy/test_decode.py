@@ -88,5 +88,5 @@ def test_simcc_is_decoded_as_the_stock_codec_does():
     ids=['megvii', 'combined', 'simcc with dark'],
 )
 def test_what_cannot_be_decoded_in_the_graph_is_refused(codec):
-    with pytest.raises(UserError, match=f'The codec {type(codec).__name__} .* leave --decode out'):
+    with pytest.raises(UserError, match=f'The codec {type(codec).__name__} .* Leave --decode out'):
         graph_decoder(codec)
