@@ -379,19 +379,19 @@ def test_the_split_of_a_method_is_the_one_that_is_told(stock, tmp_path):
         ('del model', 'model.type=None'),
         (
             "model['head'] = dict(type='RegressionHead', in_channels=64, num_joints=17)",
-            'RegressionHead predicts no heatmaps or SimCC distributions.*RTMWHead',
+            'RegressionHead does not predict heatmaps or SimCC distributions.*RTMWHead',
         ),
         (
             "model['head']['decoder'] = dict(type='RegressionLabel', input_size=(64, 64))",
-            'RegressionLabel encodes no heatmaps, by which the head HeatmapHead',
+            'RegressionLabel encodes no heatmaps, which the head HeatmapHead',
         ),
         (
             "model['head'] = dict(type='VisPredictHead', pose_cfg=model['head'])",
-            'visibility beside its HeatmapHead',
+            'visibility.*its pose_cfg .HeatmapHead.',
         ),
         (
             "codec.update(type='UDPHeatmap', heatmap_type='combined')",
-            "heatmap_type='combined'.*use 'gaussian'",
+            "heatmap_type='combined'.*Use heatmap_type='gaussian'",
         ),
         (
             "model['head']['in_channels'] = 63",
