@@ -503,7 +503,7 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
     [
         (COCO + 'td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py', 'combined'),
         (COCO + 'td-hm_mspn50_8xb32-210e_coco-256x192.py', 'MSPNHead'),
-        (COCO + 'td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py', 'visibility beside'),
+        (COCO + 'td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py', 'also predicts visibility'),
         (COCO + 'td-hm_cpm_8xb64-210e_coco-256x192.py', 'nothing of its own'),
         (
             'mmpose::body_2d_keypoint/associative_embedding/coco/'
