@@ -30,8 +30,8 @@ def main() -> None:
     add('--detect-every', type=positive, default=1, metavar='N',
         help='detect in every N-th frame; between, boxes follow the last poses')  # fmt: skip
     add('--boxes', type=Path, help='JSON with boxes around persons by file name, {"a.jpg": [[x1, '
-        'y1, x2, y2], ...]}; for a video the same, or a list of boxes for each frame; [] means '
-        'that there are no persons')  # fmt: skip
+        'y1, x2, y2], ...]}; for a video the same, or a list of boxes for each frame; [] stands '
+        'for a picture without persons')  # fmt: skip
     add('--threshold', type=finite, default=THRESHOLD, metavar='SCORE',
         help='least score of a keypoint that is drawn (default: %(default)s)')  # fmt: skip
     add('--show', action='store_true', help='show the drawings in a window')

@@ -11,9 +11,9 @@ from typing import Any
 from ...errors import UserError
 
 Boxes = Sequence[Sequence[float]]
-"""x1 y1 x2 y2 for each person; an empty one means that there are no persons."""
+"""x1 y1 x2 y2 for each person; an empty list stands for a picture without persons."""
 EXAMPLE = (
-    '{"a.jpg": [[x1, y1, x2, y2], ...], "nobody.jpg": [], "clip.mp4": [[[x1, y1, x2, y2], ...], '
+    '{"a.jpg": [[x1, y1, x2, y2], ...], "empty.jpg": [], "clip.mp4": [[[x1, y1, x2, y2], ...], '
     '...]} with finite numbers, x1 < x2 and y1 < y2; for a video either boxes for all frames or '
     'one list of boxes per frame.'
 )
@@ -48,7 +48,7 @@ def check_names(boxes: Mapping[str, Any], names: Iterable[str], place: str) -> N
     Args:
         boxes: Boxes by file name.
         names: The names that exist.
-        place: Where they are, for the message.
+        place: Folder or URL of the names, named in the message.
 
     Raises:
         UserError: If one does not exist.

@@ -191,5 +191,5 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _is_special(file: Path) -> bool:
-    """Return whether a path is a pipe or a device, from which reading may never end."""
+    """Return whether a path is a pipe or a device: reading it may never end."""
     return file.exists() and not file.is_file()

@@ -48,7 +48,8 @@ def infer(
         engine: What finds them.
         out_dir: Folder for ``predictions/*.json`` and ``visualizations/*``.
         boxes: Boxes around persons by file name, relative to the folder of the source, as
-            :func:`~.boxes.read_boxes` gives them. An empty list means that there are no persons.
+            :func:`~.boxes.read_boxes` gives them. An empty list stands for a picture
+            without persons.
         threshold: Least score of a keypoint that is drawn.
         detector: Finds the persons where no boxes are given. Without it, a picture is taken as one
             person.

@@ -188,7 +188,7 @@ class Video:
         if per_frame(given) and len(given) < len(self):
             raise UserError(
                 f'There are lists of boxes for {len(given)} frames, but {self.source} has '
-                f'{self.announced}: give one for each frame, empty where there are no persons.'
+                f'{self.announced}: give one for each frame, empty for a frame without persons.'
             )
 
     def _rest(self) -> Iterator[np.ndarray]:

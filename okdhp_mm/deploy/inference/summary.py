@@ -82,7 +82,7 @@ class Summary:
                 'detector and no boxes were given for them.'
             )
         if self.origins['detector']:
-            notes.append(f'{self.persons} persons in {self.written} {self.unit}s.')
+            notes.append(f'{self.persons} persons found in {self._count()}.')
         if self.keypoints and not self.drawn:
             notes.append(
                 f'None of the {self.keypoints} keypoints reaches the threshold of '
@@ -102,8 +102,11 @@ class Summary:
         return notes
 
     def __str__(self):
-        plural = '' if self.written == 1 else 's'
         skipped = f', {len(self.skipped)} skipped' if self.skipped else ''
         cut = f', {len(self.cut)} incomplete' if self.cut and not self.announced else ''
+        return f'{self._count()}{skipped}{cut}'
+
+    def _count(self) -> str:
+        plural = '' if self.written == 1 else 's'
         of = f' of {self.announced}' if self.announced else ''
-        return f'{self.written}{of} {self.unit}{plural}{skipped}{cut}'
+        return f'{self.written}{of} {self.unit}{plural}'

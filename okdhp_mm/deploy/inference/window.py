@@ -21,7 +21,7 @@ class Window:
         wait: Milliseconds that each drawing stays; 0 waits for a key.
 
     Raises:
-        UserError: If there is no screen, or OpenCV cannot open windows.
+        UserError: If the screen is missing, or OpenCV cannot open windows.
     """
 
     def __init__(self, wait: int):

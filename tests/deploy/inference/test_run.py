@@ -1,7 +1,9 @@
 """Poses in files: what is read, what is written, and how bad input is told."""
 
+import errno
 import json
 import os
+import resource
 import runpy
 import shutil
 import signal
@@ -407,6 +409,21 @@ def test_a_killed_video_keeps_its_frames_as_lines(video, tmp_path):
     infer(video, Centre(), tmp_path)
     assert len(read(tmp_path / 'predictions' / 'clip.json')['instance_info']) == 6
     assert not (tmp_path / 'predictions' / 'clip.jsonl').exists()
+
+
+def test_a_full_disk_keeps_the_frames_so_far(video, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError) as full:
+            infer(video, Centre(), tmp_path, {'clip.avi': [[0, 0, 9, 9]] * 3})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert full.value.errno == errno.EFBIG
+    lines = (tmp_path / 'predictions' / 'clip.jsonl').read_text().splitlines()
+    frames = [json.loads(line) for line in lines[1:-1]]
+    assert [frame['frame_id'] for frame in frames] == list(range(len(frames)))
+    assert len(frames) >= 1
 
 
 def test_a_cut_video_is_reported(video, tmp_path):

@@ -1,13 +1,16 @@
 """Sources of pictures: lists, URLs and cameras; files and folders are in test_run.py."""
 
+import contextlib
 import functools
 import http.server
+import json
 import threading
 
 import cv2
 import numpy as np
 import pytest
 
+from okdhp_mm.deploy.inference.run import infer
 from okdhp_mm.deploy.inference.sources import Pictures, Video, open_source, without_password
 from okdhp_mm.errors import UserError
 
@@ -75,6 +78,48 @@ def test_a_video_is_read_over_http(server):
     assert isinstance(source, Video)
     assert [frame.number for frame in frames] == list(range(5))
     assert frames[0].name == 'clip.avi'
+
+
+class Stream(Silent):
+    """A camera in the network, which sends pictures without end."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Type', 'multipart/x-mixed-replace; boundary=frame')
+        self.end_headers()
+        picture = cv2.imencode('.jpg', np.zeros((24, 32, 3), np.uint8))[1].tobytes()
+        head = f'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n'
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.wfile.write(head.encode() + picture + b'\r\n')
+
+
+class Impatient:
+    """Stops like Ctrl-C at the fourth frame."""
+
+    keypoint_names, skeleton, frames = ['nose'], [], 0
+
+    def __call__(self, image, boxes):
+        self.frames += 1
+        if self.frames == 4:
+            raise KeyboardInterrupt
+        return []
+
+
+def test_ctrl_c_ends_a_camera_and_keeps_its_frames(tmp_path):
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Stream) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}/camera'
+        done = infer(url, Impatient(), tmp_path, detector=lambda image: np.zeros((0, 5)))
+        server.shutdown()
+    assert done.complete
+    assert str(done) == '3 frames'
+    document = json.loads((tmp_path / 'predictions' / 'camera.json').read_text())
+    times = [frame['time'] for frame in document['instance_info']]
+    assert times == sorted(times) and len(times) == 3
+    assert document['meta_info']['complete']
+    assert document['meta_info']['frames_announced'] is None
 
 
 def test_urls_that_give_nothing_are_refused(server):

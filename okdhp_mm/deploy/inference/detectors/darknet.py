@@ -56,7 +56,7 @@ def input_size(config: Path) -> tuple[int, int]:
 
 
 def person_class(config: Path) -> int:
-    """Return the index of persons: that of a ``.names`` file beside the config, or COCO's."""
+    """Return the index of persons: from a ``.names`` file next to the config, or COCO's."""
     for file in sorted(config.parent.glob('*.names')):
         names = _lines(file)
         if 'person' in names:

@@ -27,7 +27,7 @@ class TorchvisionDetector:
         threshold: Least score of a person.
 
     Raises:
-        UserError: If there is no such detector, or its weights are missing or do not fit.
+        UserError: If torchvision has no such detector, or its weights are missing or do not fit.
     """
 
     def __init__(

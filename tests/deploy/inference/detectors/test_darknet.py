@@ -1,9 +1,11 @@
 """Darknet's detectors in OpenCV: a tiny one made here, and YOLOv3-tiny from a package index."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from okdhp_mm.deploy.inference.detectors import build_detector
 from okdhp_mm.errors import UserError
 
+ROOT = Path(__file__).parents[4]
 CFG = """[net]
 width=64
 height=64
@@ -86,6 +89,34 @@ def test_broken_files_end_in_one_sentence(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name.replace('.', r'\.')):
         build_detector(str(tmp_path))
+
+
+def test_the_tool_finds_persons_with_it(decoded, tmp_path, picture, monkeypatch, capsys):
+    write_tiny(tmp_path)
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'clip.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, picture.shape[1::-1]
+    )
+    for _ in range(4):
+        writer.write(picture)
+    writer.release()
+    arguments = ('infer.py', tmp_path / 'clip.avi', '--student', decoded[0], '--onnx',
+                 '--detector', tmp_path, '--detect-every', 2, '--batch', 1, '--csv', '--coco',
+                 '--out', tmp_path / 'out')  # fmt: skip
+    monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
+    runpy.run_path(str(ROOT / 'tools' / 'infer.py'), run_name='__main__')
+    printed = capsys.readouterr().out
+    assert '4 frames: ' in printed
+    assert 'persons found in 4 frames.' in printed
+    assert 'taken as one person' not in printed
+    document = json.loads((tmp_path / 'out' / 'predictions' / 'clip.json').read_text())
+    assert document['meta_info']['boxes'] == 'detector'
+    frames = document['instance_info']
+    assert all(frame['instances'] for frame in frames)
+    persons = sum(len(frame['instances']) for frame in frames)
+    assert len((tmp_path / 'out' / 'poses.csv').read_text().splitlines()) == persons + 1
+    results = json.loads((tmp_path / 'out' / 'coco_results.json').read_text())
+    assert [each['image_id'] for each in results] == sorted(each['image_id'] for each in results)
+    assert len(results) == persons
 
 
 @pytest.fixture(scope='session')
