@@ -14,7 +14,7 @@ def pictures(tmp_path_factory):
     """A folder of drawn persons."""
     folder = tmp_path_factory.mktemp('pictures')
     for seed in range(5):
-        image = draw_figure(np.random.default_rng(200 + seed)).image
+        image = draw_figure(np.random.default_rng(100 + seed)).image
         cv2.imwrite(str(folder / f'{seed}.png'), image)
     return folder
 
