@@ -19,7 +19,7 @@ from pathlib import Path
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
 from reliability.rows import table
 
-CHECKS = ('crafted',)
+CHECKS = ('crafted', 'kills')
 """Modules of the folder ``reliability``, in the order of the table."""
 
 

@@ -9,14 +9,15 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from okdhp_mm.io import atomic
 
+from .processes import finish, fork
 from .rows import Row, row
-from .training import VARIANTS, config, finish, fork, import_all, losses, train
+from .training import VARIANTS, config, import_all, lines_of, losses, train
 
 RUNS = 40
 
@@ -24,50 +25,82 @@ RUNS = 40
 def check(runs: int, folder: Path) -> Iterator[Row]:
     """Kill half of the trainings while they write, and the others at random moments."""
     import_all()
-    variants = [variant for k, variant in enumerate(VARIANTS) if k < runs]
-    for k, variant in enumerate(variants):
-        share = len(range(k, runs, len(variants)))
-        yield row(f'kill -9 in a training ({variant})', outcomes(variant, share, folder / variant))
+    moments = spread(runs)
+    for k, variant in enumerate(VARIANTS):
+        if mine := moments[k :: len(VARIANTS)]:
+            outcomes = killed(variant, mine, folder / variant)
+            yield row(f'kill -9 in a training ({variant})', outcomes)
 
 
-def outcomes(variant: str, runs: int, folder: Path) -> Iterator[str | None]:
-    """Kill trainings and yield None for each that resumes exactly, else what went wrong."""
+def spread(runs: int) -> list[tuple[bool, float]]:
+    """Return for each run whether to kill in a write, and at which share of all writes or time."""
+    generator = random.Random(0)
+    writes = [(True, (k + 0.5) / (runs - runs // 2)) for k in range(runs - runs // 2)]
+    times = [(False, generator.uniform(0.1, 1)) for _ in range(runs // 2)]
+    # Every variant gets both kinds, and writes of every part of its training.
+    order = list(range(runs))
+    generator.shuffle(order)
+    moments = [*writes, *times]
+    return [moments[k] for k in order]
+
+
+def killed(
+    variant: str, moments: Sequence[tuple[bool, float]], folder: Path
+) -> Iterator[str | None]:
+    """Kill trainings and yield None for each that resumes exactly, else what went wrong.
+
+    Args:
+        variant: One of ``VARIANTS``.
+        moments: What :func:`spread` returned.
+        folder: Folder for the trainings, created.
+    """
     folder.mkdir(parents=True)
-    whole, writes = folder / 'whole', folder / 'writes'
+    whole, writes, log = folder / 'whole', folder / 'writes', folder / 'log'
     started = time.monotonic()
-    code = finish(
-        fork(lambda: (Killer(writes), train(config(whole, variant), False)), folder / 'log')
-    )
+    code = finish(fork(lambda: (Killer(writes), train(config(whole, variant), False)), log))
     duration = time.monotonic() - started
     if code:
-        yield f'the whole training ended with {code}, see {folder / "log"}'
+        yield f'the whole training ended with {code}: {log.read_text()[-300:]}'
         return
-    count = len(writes.read_text().splitlines())
-    generator = random.Random(0)
-    for k in range(runs):
+    events = writes.read_text().splitlines()
+    for k, (in_write, share) in enumerate(moments):
         work_dir = folder / f'run{k}'
         work = partial(train, config(work_dir, variant), False)
-        if k % 2:
-            process = fork(work, folder / 'log')
-            when = f'after {(moment := generator.uniform(0.1, 1) * duration):.1f} s'
-            time.sleep(moment)
+        if in_write:
+            at = int(share * len(events))
+            when = f'at "{events[at]}", event {at} of {len(events)}'
+            status = finish(fork(lambda w=work, at=at: (Killer(None, at), w()), log))
+            if status != -signal.SIGKILL:
+                yield f'{variant}: the training was not killed {when}'
+                continue
+        else:
+            when = f'after {share * duration:.1f} s'
+            process = fork(work, log)
+            time.sleep(share * duration)
             os.kill(process, signal.SIGKILL)
             finish(process)
-        else:
-            step = round((k + 1) / max(runs, 2) * (count - 1))
-            when = f'at "{writes.read_text().splitlines()[step]}"'
-            finish(fork(lambda w=work, s=step: (Killer(None, s), w()), folder / 'log'))
-        yield resumed(variant, work_dir, whole, when, folder / 'log')
+        fault = resumed(variant, work_dir, whole, log)
+        yield fault and f'{variant}, killed {when}: {fault}'
 
 
-def resumed(variant: str, work_dir: Path, whole: Path, when: str, log: Path) -> str | None:
+def resumed(variant: str, work_dir: Path, whole: Path, log: Path) -> str | None:
     """Resume a killed training; return what differs from the whole training, if anything does."""
+    reached = any(path.name.startswith('epoch_') for path in work_dir.glob('*.pth'))
+    before = len(lines_of(work_dir))
     code = finish(fork(lambda: train(config(work_dir, variant), True), log))
     if code:
-        return f'{variant}, killed {when}: resuming ended with {code}, see {log}'
-    found, expected = losses(work_dir), losses(whole)
-    wrong = [step for step in expected if found.get(step) != expected[step]]
-    return f'{variant}, killed {when}: the loss of step {wrong[0]} differs' if wrong else None
+        return f'resuming ended with {code}: {log.read_text()[-300:]}'
+    lines = lines_of(work_dir)
+    if reached and any(line.startswith('0 ') for line in lines[before:]):
+        return 'a checkpoint was there, but the training started anew'
+    found, expected = losses(lines), losses(lines_of(whole))
+    if wrong := [step for step in expected if found.get(step) != expected[step]]:
+        return f'the loss of step {wrong[0]} differs'
+    names = [
+        sorted(path.name for path in each.glob('*') if path.suffix in ('.pth', '.tmp'))
+        for each in (work_dir, whole)
+    ]
+    return None if names[0] == names[1] else f'the files are {names[0]}, not {names[1]}'
 
 
 class Killer:

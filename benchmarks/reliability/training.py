@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -137,38 +135,12 @@ def train(cfg: Config, resume: bool) -> None:
         build_runner(cfg, 'train', 'val').train()
 
 
-def fork(work: Callable[[], None], log: Path) -> int:
-    """Start a function in a copy of this process, which has imported everything already.
-
-    Returns:
-        The id of the process.
-    """
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(output, 1), os.dup2(output, 2)
-        work()
-        status = 0
-    except SystemExit as end:
-        print(end, flush=True)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-
-
-def finish(process: int) -> int:
-    """Wait for a process; return its exit status, negative for the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def losses(work_dir: Path) -> dict[int, str]:
-    """Return the last exact loss of each step that a training wrote."""
+def lines_of(work_dir: Path) -> list[str]:
+    """Return what :class:`LossLog` wrote; a killed training may leave half a line at the end."""
     log = Path(f'{work_dir}.losses')
-    lines = log.read_text().splitlines() if log.exists() else []
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def losses(lines: list[str]) -> dict[int, str]:
+    """Return the last exact loss of each step."""
     return dict((int(step), loss) for step, loss in map(str.split, lines))

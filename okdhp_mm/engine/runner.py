@@ -8,7 +8,9 @@ from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
+from ..errors import as_user_error
 from ..io.atomic import write_text
+from ..io.resume import check_resumable
 from .hooks import DurableCheckpointHook, FiniteLossHook
 
 STOCK = (CheckpointHook, 'CheckpointHook', 'mmengine.CheckpointHook')
@@ -31,6 +33,23 @@ class DurableRunner(Runner):
         """Register the default hooks, and :class:`FiniteLossHook`."""
         super().register_default_hooks(hooks)
         self.register_hook(FiniteLossHook())
+
+    def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
+        """Load a checkpoint; check what a resumed training reads of it."""
+        checkpoint = super().load_checkpoint(filename, *args, **kwargs)
+        if self._resume:
+            check_resumable(checkpoint, filename)
+        return checkpoint
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Resume a training.
+
+        Raises:
+            UserError: If the checkpoint is of a training with other parameters or optimizers.
+        """
+        kinds = (LookupError, TypeError, ValueError)
+        with as_user_error(f'{filename} cannot be resumed by this config', *kinds):
+            super().resume(filename, *args, **kwargs)
 
     @master_only
     def dump_config(self) -> None:

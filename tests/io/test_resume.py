@@ -1,5 +1,6 @@
 """``--resume`` finds the newest complete checkpoint, and says which and why."""
 
+import copy
 import os
 
 import pytest
@@ -9,9 +10,20 @@ from mmengine.config import Config
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.resume import choose_checkpoint
 
+HUB = dict(log_scalars={}, runtime_info={}, resumed_keys={})
+OPTIMIZER = dict(state={}, param_groups=[{}])
+
 
 def write(path, time, seed=7, **content):
-    content = dict(state_dict={}, optimizer={}, meta=dict(epoch=1, iter=3, seed=seed)) | content
+    content = (
+        dict(
+            state_dict={},
+            optimizer=OPTIMIZER,
+            message_hub=HUB,
+            meta=dict(epoch=1, iter=3, seed=seed),
+        )
+        | content
+    )
     torch.save(content, path)
     os.utime(path, (time, time))
     return path
@@ -88,4 +100,56 @@ def test_a_seed_of_the_config_stays(tmp_path, two):
 def test_weights_alone_cannot_be_resumed(tmp_path):
     path = write(tmp_path / 'a.pth', 1, meta={})
     with pytest.raises(UserError, match='not a checkpoint of a training'):
+        chosen(tmp_path, load_from=str(path))
+
+
+@pytest.mark.parametrize(
+    ('entry', 'value'),
+    [
+        *(('meta.epoch', value) for value in ('1', None, -1, 1.5, 2**31, True)),
+        ('meta.iter', [3]),
+        *(('meta.seed', value) for value in ('1', -1, 2**32)),
+        *(
+            ('optimizer', value)
+            for value in (None, 'Adam', {}, [1], dict(state=3, param_groups=[]))
+        ),
+        ('optimizer', dict(backbone=OPTIMIZER, head=3)),
+        *(('param_schedulers', value) for value in (None, 3, [3], dict(lr=3))),
+        *(('message_hub', value) for value in (None, 'x')),
+        ('message_hub.log_scalars', None),
+        ('message_hub.resumed_keys', 3),
+        ('message_hub.runtime_info', 3),
+        ('message_hub.runtime_info.keep_ckpt_ids', 3),
+        ('message_hub.runtime_info.best_score', float('nan')),
+        ('message_hub.runtime_info.best_ckpt', 3),
+        *(
+            ('resume_state', value)
+            for value in (3, [], {}, dict(random=3, validated=True), dict(random=[]))
+        ),
+    ],
+)
+def test_an_entry_that_no_training_writes_is_named(tmp_path, entry, value):
+    content = dict(
+        optimizer=OPTIMIZER,
+        message_hub=copy.deepcopy(HUB),
+        meta=dict(epoch=1, iter=3, seed=7),
+    )
+    *path, key = entry.split('.')
+    owner = content
+    for name in path:
+        owner = owner[name]
+    owner[key] = value
+    path = write(tmp_path / 'a.pth', 1, **content)
+    with pytest.raises(UserError, match=f'a.pth cannot be resumed: its `{entry}` is .* must be '):
+        chosen(tmp_path, load_from=str(path))
+
+
+def test_several_optimizers_can_be_resumed(tmp_path):
+    path = write(tmp_path / 'a.pth', 1, optimizer=dict(backbone=OPTIMIZER, head=OPTIMIZER))
+    chosen(tmp_path, load_from=str(path))
+
+
+def test_an_entry_that_is_missing_is_named(tmp_path):
+    path = write(tmp_path / 'a.pth', 1, message_hub={})
+    with pytest.raises(UserError, match='its `message_hub.log_scalars` is missing'):
         chosen(tmp_path, load_from=str(path))

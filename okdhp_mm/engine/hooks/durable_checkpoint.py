@@ -16,6 +16,7 @@ from torch import nn
 from ...errors import UserError
 from ...io.atomic import remove_temporary, write_text
 from ...io.backend import ATOMIC
+from ...io.resume import POINTER
 from ..model import model_of
 from ..random_state import random_state, set_random_state
 from .finite_loss import ADVICE, last_good
@@ -56,6 +57,7 @@ class DurableCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if is_main_process():
             remove_temporary(self.out_dir, '*.pth')
+            remove_temporary(runner.work_dir, POINTER)
             outdated = runner.message_hub.runtime_info.get('outdated_best', ())
             self._remove_all_but_best(outdated)
         resumed, self._resumed = self._resumed, None
@@ -117,7 +119,7 @@ class DurableCheckpointHook(CheckpointHook):
         self._states = None
         self.last_ckpt = path
         if is_main_process():
-            write_text(Path(runner.work_dir) / 'last_checkpoint', path)
+            write_text(Path(runner.work_dir) / POINTER, path)
         if self.max_keep_ckpts > 0:
             for outdated in kept[: -self.max_keep_ckpts]:
                 self._remove(self.filename_tmpl.format(outdated))
