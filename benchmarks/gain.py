@@ -190,7 +190,7 @@ def train_one(run: Run, budget: Budget, data: Data, out: Path, deadline: float) 
         if not train_one(teacher, budget, data, out, deadline):
             return False
         folder = out / teacher.folder
-        cfg.model.aggregator.update(
+        cfg.model.teacher.update(
             config=str(folder / CONFIG), checkpoint=str(folder / WEIGHTS), output=None
         )
     result = train(run, cfg, out / run.folder, deadline)

@@ -43,7 +43,7 @@ def config_of(side: str, model: ConfigDict, folder: Path) -> ConfigDict:
         config, checkpoint = folder / f'{side}.py', folder / f'{side}.pth'
         Config(dict(model=TEACHERS[side](teacher))).dump(config)
         torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
-        model.aggregator.update(config=str(config), checkpoint=str(checkpoint))
+        model.teacher.update(config=str(config), checkpoint=str(checkpoint))
     return model
 
 
@@ -52,6 +52,7 @@ def ready(side: str, model: ConfigDict, folder: Path) -> nn.Module:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     network = MODELS.build(config_of(side, model, folder)).to(device).train()
     if side != ALONE:
+        network.load_teacher()
         network.head.distiller.set_progress(1.0)
     return network
 

@@ -22,12 +22,12 @@ from .export import ESTIMATOR, STOCK_ESTIMATOR, flop_analyzer
 from .io.atomic import write_text
 from .io.data_files import safe_handlers
 from .methods import all_imports, apply_method, method_file
-from .models.aggregators import FrozenTeacher
 from .models.backbones.branched import WHOLE
 from .models.backbones.splits import find_family, split_points
 from .models.heads.adapters import find_adapter
 from .models.infer_shapes import size_as_user_error
 from .models.student import config_branches
+from .models.teachers import FrozenTeacher
 
 TENSORBOARD = 'TensorboardVisBackend'
 
@@ -102,12 +102,13 @@ def convert_config(
     with as_user_error(f'The training config of {stock} cannot be read back', Exception):
         written = Config.fromstring(text, '.py')
     trained = build(written.model, stock)
+    sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
+    trained.load_teacher()  # to report a file that is missing or does not fit
 
     base = stock if external else Path(os.path.relpath(stock, out.parent)).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, config_text(cfg, base, *arguments))
     points = split_points(network.backbone)
-    sizes = [sum(p.numel() for p in model.parameters()) for model in (network, trained)]
     return Conversion(out, branches, split, points, *sizes)
 
 
@@ -171,8 +172,8 @@ def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequ
     model = cfg.model | dict(type=ESTIMATOR, branches=branches)
     if method:
         apply_method(model, method)
-    aggregator = model.get('aggregator') or {}
-    offline = aggregator.get('type') == FrozenTeacher.__name__
+    own = model.get('teacher') or {}
+    offline = own.get('type') == FrozenTeacher.__name__
     if teacher and not offline:
         learner = f'the method {method!r}' if method else 'the default method'
         raise UserError(
@@ -181,8 +182,8 @@ def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequ
         )
     if teacher:
         config, checkpoint = teacher
-        aggregator.update(config=config, checkpoint=checkpoint)
-    elif offline and not (aggregator.get('config') and aggregator.get('checkpoint')):
+        own.update(config=config, checkpoint=checkpoint)
+    elif offline and not (own.get('config') and own.get('checkpoint')):
         raise UserError(
             f'--method {method} learns from a trained network; name it by '
             '--teacher CONFIG CHECKPOINT.'
@@ -227,7 +228,7 @@ def config_text(
         'allow_failed_imports=False)',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
         *(['model.update(method)'] if method else []),
-        *([f"model['aggregator'].update({named})"] if teacher else []),
+        *([f"model['teacher'].update({named})"] if teacher else []),
         f'default_hooks = dict({replacing(cfg, "default_hooks")}',
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',

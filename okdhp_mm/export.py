@@ -51,7 +51,6 @@ from .errors import UserError
 from .evaluation.evaluator_config import map_metrics
 from .io.atomic import replacing_together, write_bytes, write_text
 from .models import OKDHPTopdownPoseEstimator
-from .models.aggregators import without_teachers
 from .models.fan_out import check_branched
 from .models.heads.adapters import find_adapter
 from .models.student import config_branches, student_name
@@ -222,8 +221,7 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn
     check_branched(state_dict, source)
     model = copy.deepcopy(cfg.model)
     drop_pretrained(model)
-    with without_teachers():
-        trained = MODELS.build(model)
+    trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
     return trained.deployed
 

@@ -20,7 +20,6 @@ from .engine.summary import main_metric
 from .errors import UserError
 from .export import Export, branch_to_export, export_student
 from .io.atomic import replacing
-from .models.aggregators import without_teachers
 from .models.student import config_branches
 from .structures import branch_name
 
@@ -94,7 +93,7 @@ def score_branches(
     cfg.load_from, cfg.work_dir = checkpoint, str(work_dir / 'test')
     cfg.resume = False  # or a resumed training's config would resume it
     cfg.model.test_cfg = dict(cfg.model.get('test_cfg') or {}, branch=0, report='all')
-    with safe_loader(), without_teachers():
+    with safe_loader():
         figures = Runner.from_cfg(cfg).test()
     metric, _ = main_metric(cfg, figures)
     # A single branch may have no other outputs beside it: then as the CheckpointHook's 'auto'.

@@ -18,7 +18,10 @@ from .export import ESTIMATOR
 
 PACKAGE = Path(__file__).parent
 FOLDER = Path('configs', '_base_', 'methods')
-OWNED = ('aggregator', 'distiller', 'split_gradient', 'views', 'averaged', 'freeze_backbone')
+OWNED = (
+    *('aggregator', 'distiller', 'teacher', 'averaged'),
+    *('split_gradient', 'views', 'freeze_backbone'),
+)
 """What every method decides: where it says nothing, it means the model's default."""
 
 

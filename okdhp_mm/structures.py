@@ -12,8 +12,9 @@ The letters, here once and used everywhere:
 =========  ==================================================================================
 
 'trunk' is the part that all branches share, 'branch' a trained path above it, 'student' what is
-exported (trunk + one branch), 'ensemble' what the aggregator makes of the branches. 'teacher' is
-only ever a role in a distillation term.
+exported (trunk + one branch), 'ensemble' what the aggregator makes of the branches. A 'teacher' is
+whatever a distillation term learns from: the ensemble, other branches, or a module of
+:mod:`~okdhp_mm.models.teachers`.
 
 A SimCC head predicts no heatmap but two distributions per keypoint, over the bins of x and of y.
 Here they are one map all the same, (B, K, 1, Lx + Ly), the logits of x and then those of y, which
@@ -70,7 +71,6 @@ class BranchFeatures:
         trunk_stages: How many leading entries of every branch's tuple are heatmaps that the trunk
             has made already: the same tensors for all branches, or, where each branch sees another
             view, of its own view; branch 0's are supervised then.
-        images: What they were made from, (B, 3, H, W), normalised.
         head_features: For every computed branch whose backbone makes heatmaps itself, the feature
             map (B, C, H, W) below the last of them.
     """
@@ -78,7 +78,6 @@ class BranchFeatures:
     shared: Tensor
     branches: dict[int, Any]
     trunk_stages: int = 0
-    images: Tensor | None = None
     head_features: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -99,6 +98,7 @@ class BranchOutputs:
             them.
         averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W), if the
             model keeps them; constants.
+        teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), if it has one; constants.
         bins: Lengths along W of the distributions of which a map consists, see
             :func:`distributions`; () where the whole map is one.
         finals: The last stage of every branch, (M, B, K, H, W), made from ``heatmaps``.
@@ -113,6 +113,7 @@ class BranchOutputs:
     head_features: tuple[Tensor, ...] = ()
     mixtures: Tensor | None = None
     averaged: Tensor | None = None
+    teacher: Tensor | None = None
     bins: tuple[int, ...] = ()
     finals: Tensor = field(init=False)
     stacked: InitVar[Tensor | None] = None
@@ -150,6 +151,7 @@ class NetworkSpec:
         head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`, None for a
             branch whose head adapter does not return that feature map.
         averages: Whether the model keeps branches with averaged weights.
+        teacher: Name of the model's teacher, None without one.
         kl_defaults: Arguments that a ``KLHeatmapLoss`` gets unless its config sets them, see
             :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
     """
@@ -159,6 +161,7 @@ class NetworkSpec:
     shared_channels: int
     head_features: tuple[tuple[int, int, int] | None, ...] = ()
     averages: bool = False
+    teacher: str | None = None
     kl_defaults: dict[str, Any] = field(default_factory=dict)
 
 

@@ -267,8 +267,10 @@ def test_the_teacher_of_an_offline_method_is_written_out(stock, tmp_path):
     done = convert_config(stock(), tmp_path / 'own.py', method='fpd', teacher=named)
     assert done.branches == 1
     model = Config.fromfile(done.config).model
-    assert (model.aggregator.config, model.aggregator.checkpoint) == named
-    losses = run(MODELS.build(model).train(), 'loss', batch())
+    assert (model.teacher.config, model.teacher.checkpoint) == named
+    trained = MODELS.build(model).train()
+    trained.load_teacher()
+    losses = run(trained, 'loss', batch())
     assert losses['loss_kd'] > 0
     text = done.config.read_text()
     assert text.startswith('# stock: 1 branch ')

@@ -39,8 +39,8 @@ def model_of(method, folder):
     config = okdhp_model('resnet')
     apply_method(config, method)
     if method in OFFLINE:
-        config.aggregator.config = str(folder / 'teacher.py')
-        config.aggregator.checkpoint = str(folder / 'teacher.pth')
+        config.teacher.config = str(folder / 'teacher.py')
+        config.teacher.checkpoint = str(folder / 'teacher.pth')
     if method == 'mcl':
         config.distiller.terms.loss_mcl.bank = 6
     return config

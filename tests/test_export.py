@@ -282,7 +282,7 @@ def test_a_student_of_a_frozen_teacher_is_cut_out_without_its_files(trained, tmp
     cfg = config(branches=1)
     apply_method(cfg.model, method)
     files = dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
-    cfg.model.aggregator.update(files)
+    cfg.model.teacher.update(files)
     model = shake(build(cfg.model)).eval()
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'taught.pth')
     before = cfg.pretty_text

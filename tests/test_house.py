@@ -10,7 +10,7 @@ PACKAGE = ROOT / 'okdhp_mm'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 TOOLS = sorted((ROOT / 'tools').glob('*.py'))
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
-ROOMS = ('backbones', 'heads', 'aggregators', 'losses', 'distillers')
+ROOMS = ('backbones', 'heads', 'aggregators', 'losses', 'distillers', 'teachers')
 ABOVE_MODELS = ('cli', 'convert', 'demo', 'deploy', 'export', 'loss_gap', 'menu')
 WORDS_OF_WIRING = {'setattr', 'vars', 'eval', 'exec'}
 

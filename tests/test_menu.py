@@ -16,7 +16,6 @@ from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.menu import export_menu
 from okdhp_mm.methods import apply_method
-from okdhp_mm.models.aggregators import without_teachers
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3,)))]
@@ -109,10 +108,9 @@ def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tm
     cfg.default_hooks.checkpoint.save_best = named
     cfg.model.branches = 1
     apply_method(cfg.model, 'fpd')
-    with without_teachers():
-        state = shake(build(cfg.model)).state_dict()
+    state = shake(build(cfg.model)).state_dict()
     torch.save(dict(state_dict=state), tmp_path / 'taught.pth')
-    cfg.model.aggregator.update(config='nowhere.py', checkpoint='nowhere.pth')
+    cfg.model.teacher.update(config='nowhere.py', checkpoint='nowhere.pth')
     schemes = dict(CheckpointLoader._schemes)
     metric, (score,) = menu.score_branches(cfg, str(tmp_path / 'taught.pth'), 1, tmp_path)
     assert metric == 'coco/AP'

@@ -50,12 +50,12 @@ def test_a_preset_defines_its_method_and_nothing_else(name):
 
 def name_teacher(model, student, folder):
     """Let an offline method have its teacher, which any checkpoint of the package may be."""
-    if model.get('aggregator', {}).get('type') == 'FrozenTeacher':
+    if model.get('teacher'):
         teacher = okdhp_model(student)
         Config(dict(model=teacher)).dump(folder / 'teacher.py')
         torch.save(build(teacher).state_dict(), folder / 'teacher.pth')
-        model.aggregator.config = str(folder / 'teacher.py')
-        model.aggregator.checkpoint = str(folder / 'teacher.pth')
+        model.teacher.config = str(folder / 'teacher.py')
+        model.teacher.checkpoint = str(folder / 'teacher.pth')
 
 
 @pytest.mark.parametrize('student', ['hrnet', 'resnet'])
@@ -64,6 +64,7 @@ def test_every_method_trains_every_parameter_of_any_student(name, student, tmp_p
     apply_method(config, name)
     name_teacher(config, student, tmp_path)
     model = build(config)
+    model.load_teacher()
     model.train()
     losses = run(model, 'loss', batch())
     assert 'loss_kpt' in losses

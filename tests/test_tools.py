@@ -14,7 +14,6 @@ from mmengine.config import Config
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.export import student_config
 from okdhp_mm.methods import apply_method
-from okdhp_mm.models.aggregators import without_teachers
 
 ROOT = Path(__file__).parents[1]
 
@@ -167,11 +166,10 @@ def test_a_run_with_a_frozen_teacher_is_tested_without_it(workplace):
     cfg = Config.fromfile(workplace / 'taught.py', import_custom_modules=False)
     cfg.model.branches = 1
     apply_method(cfg.model, 'fpd')
-    cfg.model.aggregator.update(config='nowhere.py', checkpoint='nowhere.pth')
+    cfg.model.teacher.update(config='nowhere.py', checkpoint='nowhere.pth')
     (workplace / 'taught').mkdir()
     cfg.dump(workplace / 'taught' / 'taught.py')
-    with without_teachers():
-        state = build(cfg.model).state_dict()
+    state = build(cfg.model).state_dict()
     torch.save(dict(state_dict=state, meta={}), workplace / 'taught' / 'last.pth')
     printed = succeed('test', 'taught/taught.py', 'taught/last.pth', '--out', 'taught.json',
                       '--work-dir', 'taught', cwd=workplace)  # fmt: skip
@@ -181,7 +179,7 @@ def test_a_run_with_a_frozen_teacher_is_tested_without_it(workplace):
     assert 'needs every branch' not in printed
     # mmengine writes the config into the work directory, where the training's own is.
     again = Config.fromfile(workplace / 'taught' / 'taught.py', import_custom_modules=False)
-    assert again.model.aggregator == cfg.model.aggregator
+    assert again.model.teacher == cfg.model.teacher
 
 
 def test_the_student_of_an_averaged_run_has_the_averaged_weights_and_says_its_cost(

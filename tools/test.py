@@ -19,7 +19,6 @@ from okdhp_mm.cli import (
 from okdhp_mm.config_file import check_data, section
 from okdhp_mm.engine import TrainedBranches, branch_table
 from okdhp_mm.evaluation.evaluator_config import add_metric
-from okdhp_mm.models.aggregators import without_teachers
 
 
 class SaveMetrics(Hook):
@@ -76,8 +75,7 @@ def main() -> None:
         section(cfg, 'test_dataloader', 'A test', example)
         check_data(cfg, 'test')
         use_safe_loader()
-        with without_teachers():
-            runner = build_runner(cfg, 'test')
+        runner = build_runner(cfg, 'test')
         runner.register_hook(TrainedBranches(), 'HIGHEST')
         if args.out:
             runner.register_hook(SaveMetrics(args.out), 'LOWEST')

@@ -127,8 +127,8 @@ def check_size(student: Student, budget: Budget) -> None:
 
 def needs_teacher(cfg: Config) -> bool:
     """Whether a trained network has yet to be named."""
-    aggregator = cfg.model.get('aggregator', {})
-    return aggregator.get('type') == 'FrozenTeacher' and not aggregator.get('checkpoint')
+    teacher = cfg.model.get('teacher')
+    return bool(teacher) and not teacher.get('checkpoint')
 
 
 def check_fit(cfg: Config, teacher: Config) -> None:

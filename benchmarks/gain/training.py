@@ -208,12 +208,12 @@ def hosts_silent() -> Iterator[None]:
 
 
 def without_paths(model: dict) -> dict:
-    """A model but for where its teacher is kept: another spelling of --out is no other model."""
-    if not model.get('aggregator'):
+    """Return a model without the paths of its teacher, which depend on the spelling of --out."""
+    if not model.get('teacher'):
         return model
     paths = ('config', 'checkpoint')
-    aggregator = {key: value for key, value in model['aggregator'].items() if key not in paths}
-    return model | dict(aggregator=aggregator)
+    teacher = {key: value for key, value in model['teacher'].items() if key not in paths}
+    return model | dict(teacher=teacher)
 
 
 def loss_ratio(cfg: Config, weights: Path) -> float:
@@ -235,8 +235,8 @@ def taught_by(model: dict, tested: Callable[[Path], dict | None]) -> dict[str, d
         model: Its config.
         tested: Gives the scores of the run in a folder by output.
     """
-    aggregator = model.get('aggregator') or {}
-    config, output = aggregator.get('config'), aggregator.get('output') or 0
+    own = model.get('teacher') or {}
+    config, output = own.get('config'), own.get('output') or 0
     teacher = tested(Path(config).parent) if config else None
     return {ENSEMBLE: teacher[output_name(output)]} if teacher else {}
 

@@ -87,7 +87,7 @@ VARIANTS = {
     'offline_ensemble': Variant(
         'fpd',
         {
-            'aggregator': dict(
+            'teacher': dict(
                 config=f'{RUN}config.py', checkpoint=f'{RUN}last.pth', output='ensemble'
             ),
             f'{LABELS}.loss_weight': 0.1,

@@ -24,7 +24,7 @@ class BranchVisualizationHook(Hook):
 
     One picture per sample, to every visualisation backend: the same samples in every validation,
     so that TensorBoard shows how they change. The chosen samples are predicted a second time.
-    A teacher that is no ensemble of the branches takes the ensemble's place.
+    A teacher outside of the branches takes the place of the ensemble.
     There is no target where the boxes come from a detector (``bbox_file``).
     Of SimCC's two distributions the picture is their product.
 
@@ -99,7 +99,10 @@ def draw_strips(
     outputs = model.head.outputs(model.backbone(inputs))
     adapter = model.head.adapter
     finals = adapter.to_display(outputs.finals).float().cpu().numpy()
-    ensemble = adapter.to_display(outputs.ensemble).float().cpu().numpy()
+    ensemble, title = outputs.ensemble, 'ensemble'
+    if model.teacher is not None and model.teacher.is_init:
+        ensemble, title = model.teacher(inputs, batch['data_samples']), 'teacher'
+    ensemble = adapter.to_display(ensemble).float().cpu().numpy()
     return [
         heatmap_strip(
             image.permute(1, 2, 0).cpu().numpy(),
@@ -108,7 +111,7 @@ def draw_strips(
             target=target_of(sample, adapter),
             keypoint_indices=keypoints,
             keypoint_names=names,
-            ensemble_title='teacher' if model.head.aggregator.only_teaches else 'ensemble',
+            ensemble_title=title,
         )
         for index, (image, sample) in enumerate(
             zip(batch['inputs'], batch['data_samples'], strict=True)

@@ -4,7 +4,6 @@ from .aggregators import (
     FAU,
     BestBranch,
     FeatureFusion,
-    FrozenTeacher,
     Gate,
     MeanAggregator,
     PeerAttention,
@@ -14,6 +13,7 @@ from .distillers import Contrast, Distiller, GaussianRampUp, Mutual, Supervise, 
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
+from .teachers import FrozenTeacher
 from .views import PhotometricViews
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -70,6 +69,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         averaged: Settings of :class:`~okdhp_mm.models.averaged.AveragedCopy`, e.g.
             ``dict(momentum=0.001)``: keep a copy with averaged weights, which may teach and may be
             deployed; None for no copy.
+        teacher: Config of a teacher outside of the branches, such as
+            :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for none.
         freeze_backbone: Whether trunk and branches stay as they are, batch norms' statistics
             included, and only necks and heads learn.
         train_cfg: As in the stock model.
@@ -99,6 +100,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         symmetry_noise: float = 0.05,
         views: ConfigDict | None = None,
         averaged: ConfigDict | None = None,
+        teacher: ConfigDict | None = None,
         freeze_backbone: bool = False,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
@@ -128,6 +130,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             metainfo=metainfo,
         )
         check_test_cfg(self.test_cfg, len(students), averaged is not None)
+        self.teacher = MODELS.build(teacher) if teacher else None
         self.head = MODELS.build(
             dict(
                 type='MultiBranchHead',
@@ -137,16 +140,12 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 distiller=over_default(distiller, DEFAULT_DISTILLER),
                 backbone=self.backbone,
                 averages=averaged is not None,
+                teacher=self.teacher and self.teacher.name,
             )
         )
         self.head.test_cfg = self.test_cfg.copy()
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
-        if self.head.aggregator.only_teaches and self.test_cfg.get('branch', 0) == ENSEMBLE:
-            raise UserError(
-                f"test_cfg.branch='ensemble' is what {type(self.head.aggregator).__name__} makes, "
-                'which only teaches; deploy a branch by its index.'
-            )
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             self.backbone.requires_grad_(False).eval()
@@ -169,8 +168,14 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         averaged = self._averaged_finals(inputs)
         views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_backbone):
-            feats = replace(self.backbone(views), images=inputs)
-        return self.head.loss(feats, data_samples, train_cfg=self.train_cfg, averaged=averaged)
+            feats = self.backbone(views)
+        return self.head.loss(
+            feats,
+            data_samples,
+            train_cfg=self.train_cfg,
+            averaged=averaged,
+            teacher=self.teacher and self.teacher(inputs, data_samples),
+        )
 
     @torch.no_grad()
     def _averaged_finals(self, inputs: Tensor) -> Tensor | None:
@@ -185,11 +190,24 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         return averaged.head.branch_outputs(averaged.backbone(inputs)).finals
 
     def init_weights(self) -> None:
-        """Initialise the weights; the averaged copy begins with the same."""
+        """Initialize the weights; load those of the teacher; start the averaged copy equal."""
+        # First, so that a missing file is reported before pretrained weights are downloaded.
+        self.load_teacher()
         super().init_weights()
         if self.averaged is not None:
             self.averaged.update(self)
             self.averaged.steps.zero_()
+
+    def load_teacher(self) -> None:
+        """Load the weights of the teacher, if there is one.
+
+        Raises:
+            UserError: If its files cannot be read.
+        """
+        if self.teacher is None:
+            return
+        self.teacher.init_weights()
+        self.teacher.to(next(self.backbone.parameters()))
 
     def train(self, mode: bool = True) -> OKDHPTopdownPoseEstimator:
         """As ever, but that a frozen backbone keeps its statistics."""
@@ -274,6 +292,11 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> N
         UserError: If ``branch``, ``report`` or ``averaged`` is not a possible value.
     """
     branch = test_cfg.get('branch', 0)
+    if branch == ENSEMBLE and num_branches == 1:
+        raise UserError(
+            "test_cfg.branch='ensemble' requires several branches, but the model has one. Set "
+            'test_cfg.branch=0.'
+        )
     if branch != ENSEMBLE and branch not in range(num_branches):
         raise UserError(
             f'test_cfg.branch={branch!r} does not exist; valid are 0 to {num_branches - 1} and '

@@ -14,7 +14,7 @@ from ..structures import BranchOutputs, NetworkSpec
 
 
 def infer_shapes(
-    backbone: nn.Module, head: nn.Module, averages: bool
+    backbone: nn.Module, head: nn.Module, averages: bool, teacher: str | None = None
 ) -> tuple[BranchOutputs, NetworkSpec]:
     """Run the backbone and the branches of the head once on an empty image.
 
@@ -22,6 +22,7 @@ def infer_shapes(
         backbone: The branched backbone.
         head: The multi-branch head; its aggregator and distiller may be missing.
         averages: Whether the model keeps branches with averaged weights.
+        teacher: Name of the model's teacher, None without one.
 
     Returns:
         The outputs of the branches, to check the aggregator with, and the shapes.
@@ -55,6 +56,7 @@ def infer_shapes(
         shared_channels=features.shared.shape[1],
         head_features=tuple(None if x is None else tuple(x.shape[1:]) for _, x in results),
         averages=averages,
+        teacher=teacher,
         kl_defaults=head.adapter.kl_defaults,
     )
     return head.collect(features, results), spec

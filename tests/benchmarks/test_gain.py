@@ -452,16 +452,16 @@ def test_a_finished_run_is_kept_and_one_of_other_settings_told(splits, budget, r
 def test_a_teacher_in_another_spelling_is_the_same(splits, budget, tmp_path):
     run = Run('resnet18', 'fpd', 0)
 
-    def taught_by(out, **aggregator):
+    def taught_by(out, **changes):
         cfg = training_config(run, budget, splits)
         teacher = dict(config=f'{out}/config.py', checkpoint=f'{out}/last.pth')
-        cfg.model.aggregator.update(**teacher, **aggregator)
+        cfg.model.teacher.update(**teacher, **changes)
         return cfg
 
     model = taught_by('out').model.to_dict()
     training.keep(tmp_path / training.RESULT, dict(model=model))
     done = training.train(run, taught_by('/where/out'), tmp_path, 1e12)
-    assert done['model']['aggregator']['config'] == 'out/config.py'
+    assert done['model']['teacher']['config'] == 'out/config.py'
     with pytest.raises(UserError, match='trained with other settings of the model'):
         training.train(run, taught_by('out', output='ensemble'), tmp_path, 1e12)
 
@@ -524,14 +524,14 @@ def test_the_score_of_a_frozen_teacher_is_that_of_its_own_run(tmp_path):
     found = dict(branch0=dict(PCK=30.0), ensemble=dict(PCK=32.0))
     training.keep(tmp_path / training.RESULT, dict(test=found))
 
-    def taught_by(**aggregator):
-        return training.taught_by(dict(aggregator=aggregator), training.tested)
+    def taught_by(**teacher):
+        return training.taught_by(dict(teacher=teacher), training.tested)
 
     config = str(tmp_path / training.CONFIG)
     assert taught_by(config=config, output='ensemble') == dict(ensemble=found['ensemble'])
     assert taught_by(config=config, output=None) == dict(ensemble=found['branch0'])
     assert taught_by(config=str(tmp_path / 'elsewhere' / 'config.py')) == {}
-    assert taught_by(type='FAU') == {}
+    assert training.taught_by(dict(aggregator=dict(type='FAU')), training.tested) == {}
     assert training.taught_by(dict(), training.tested) == {}
 
 

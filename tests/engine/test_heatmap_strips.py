@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from okdhp_mm.engine import BranchVisualizationHook, heatmap_strips
 from okdhp_mm.engine.heatmap_strips import choose, draw_strips, encode, keypoint_names
 from okdhp_mm.errors import UserError
+from okdhp_mm.models.teachers import Teacher
 
 
 def pictures(trained):
@@ -106,14 +107,24 @@ def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
     assert len(seen) == 2
 
 
-@pytest.mark.parametrize('only_teaches', [True, False])
-def test_a_teacher_is_not_called_an_ensemble(monkeypatch, only_teaches):
+class Constant(Teacher):
+    """A teacher that always says the same."""
+
+    def forward(self, images, data_samples):
+        return torch.full((len(images), 17, 16, 16), 0.25)
+
+
+@pytest.mark.parametrize('teaches', [True, False])
+def test_a_teacher_is_not_called_an_ensemble(monkeypatch, teaches):
     model = make_model().eval()
-    model.head.aggregator.only_teaches = only_teaches
+    if teaches:
+        model.teacher = Constant()
+        model.teacher.init_weights()
     seen = []
     monkeypatch.setattr(heatmap_strips, 'heatmap_strip', lambda image, **shown: seen.append(shown))
     draw_strips(model, pseudo_collate([Noise(1)[0]]), [3], ['name'] * 17)
-    assert seen[0]['ensemble_title'] == ('teacher' if only_teaches else 'ensemble')
+    assert seen[0]['ensemble_title'] == ('teacher' if teaches else 'ensemble')
+    assert (seen[0]['ensemble'] == 0.25).all() == teaches
 
 
 def test_a_box_of_a_detector_has_no_target(monkeypatch):

@@ -1,8 +1,10 @@
-# FPD (Zhang et al., CVPR 2019): offline, the plain student beside a frozen teacher, which is to be
-# named: --cfg-options model.aggregator.config=TEACHER.py model.aggregator.checkpoint=TEACHER.pth
+# FPD (Zhang et al., CVPR 2019): offline distillation. The plain student learns from a frozen
+# teacher. Name its files by
+# --cfg-options model.teacher.config=TEACHER.py model.teacher.checkpoint=TEACHER.pth
 method = dict(
     branches=1,
-    aggregator=dict(type='FrozenTeacher'),
+    teacher=dict(type='FrozenTeacher'),
+    aggregator=dict(type='MeanAggregator'),
     distiller=dict(
         type='Distiller',
         terms=dict(
@@ -10,6 +12,7 @@ method = dict(
             loss_kpt=dict(type='Supervise', of='branches', loss_weight=0.5),
             loss_kd=dict(
                 type='Teach',
+                teacher='frozen',
                 loss=dict(type='KeypointMSELoss', use_target_weight=True),
                 loss_weight=0.5,
             ),

@@ -1,15 +1,16 @@
 # A second, short stage, after DWPose (Yang et al., 2023): a trained student learns with its head
-# alone from the ensemble that it was cut out of. To be named: load_from=student.pth
-# model.aggregator.config=RUN/CONFIG.py model.aggregator.checkpoint=RUN/CHECKPOINT.pth
+# alone from the ensemble that it was cut out of. Name the files: load_from=student.pth
+# model.teacher.config=RUN/CONFIG.py model.teacher.checkpoint=RUN/CHECKPOINT.pth
 method = dict(
     branches=1,
     freeze_backbone=True,
-    aggregator=dict(type='FrozenTeacher', output='ensemble'),
+    teacher=dict(type='FrozenTeacher', output='ensemble'),
+    aggregator=dict(type='MeanAggregator'),
     distiller=dict(
         type='Distiller',
         terms=dict(
             loss_kpt=dict(type='Supervise', of='branches'),
-            loss_kd=dict(type='Teach', loss=dict(type='KLHeatmapLoss')),
+            loss_kd=dict(type='Teach', teacher='frozen', loss=dict(type='KLHeatmapLoss')),
         ),
     ),
 )

@@ -4,7 +4,6 @@ from .attention import PeerAttention
 from .base import Aggregator, WeightedAggregator
 from .best import BestBranch
 from .fau import FAU
-from .frozen import FrozenTeacher, without_teachers
 from .fusion import FeatureFusion
 from .gate import Gate
 from .mean import MeanAggregator
@@ -14,10 +13,8 @@ __all__ = [
     'Aggregator',
     'BestBranch',
     'FeatureFusion',
-    'FrozenTeacher',
     'Gate',
     'MeanAggregator',
     'PeerAttention',
     'WeightedAggregator',
-    'without_teachers',
 ]

@@ -24,8 +24,6 @@ class Aggregator(BaseModule):
         needs_head_features: Whether :attr:`BranchOutputs.head_features` is read. Then the
             constructor takes ``branch_channels``, the channels of each.
         makes_mixtures: Whether :attr:`BranchOutputs.mixtures` is filled in.
-        only_teaches: Whether what it fills in is no ensemble of the branches, but only what teaches
-            them: it is neither reported nor deployed.
 
     Raises:
         UserError: If there are too few branches.
@@ -34,7 +32,6 @@ class Aggregator(BaseModule):
     min_branches = 2
     needs_head_features = False
     makes_mixtures = False
-    only_teaches = False
 
     def __init__(self, in_channels: int, num_branches: int, num_keypoints: int, init_cfg=None):
         super().__init__(init_cfg)

@@ -102,7 +102,7 @@ class BranchedBackbone(BaseModule):
             pixels = [feature.shape[-2:].numel() for feature in state]
             shared = state[pixels.index(max(pixels))]
             tops = {m: self._scaled(view_of(state, m, views)) for m in indices}
-            return BranchFeatures(mean_view(shared, views), tops, images=images)
+            return BranchFeatures(mean_view(shared, views), tops)
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, state)
         tops = {m: self._top(view_of(state, m, views), m) for m in indices}
@@ -110,7 +110,6 @@ class BranchedBackbone(BaseModule):
             mean_view(family.shared(state), views),
             {m: features for m, (features, _) in tops.items()},
             family.trunk_stages(state),
-            images,
             {m: below for m, (_, below) in tops.items() if below is not None},
         )
 

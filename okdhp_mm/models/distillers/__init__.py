@@ -14,8 +14,8 @@ FFL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> 
 PCL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
                                Mutual(by='averaged'); views, averaged
 MCL-OKD    MeanAggregator      Supervise(branches), Contrast, Teach(ensemble -> branch 0)
-FPD        FrozenTeacher       Supervise(branches), Teach(ensemble -> all); one branch
-head only  FrozenTeacher       the same; freeze_backbone
+FPD        MeanAggregator      Supervise(branches), Teach(frozen -> all); one branch, teacher
+head only  MeanAggregator      the same; freeze_backbone
 =========  ==================  ====================================================================
 """
 

@@ -73,6 +73,11 @@ class Distiller(nn.Module):
                     'them by model.averaged=dict(momentum=0.001).'
                 )
             term.setup(spec)
+        if spec.teacher and not any(term.needs_teacher for term in self.terms.values()):
+            raise UserError(
+                f'model.teacher is set, but no term of the distiller ({", ".join(self.terms)}) '
+                f'learns from it. Set teacher={spec.teacher!r} in one, or leave model.teacher out.'
+            )
 
     def check_batch(self, batch_size: int | None) -> None:
         """Look whether every term can work with batches of this size, None if it is not fixed.

@@ -19,6 +19,8 @@ from .terms import BRANCHES, Term
 ALL = 'all'
 MEAN = 'mean'
 AVERAGED = 'averaged'
+MADE_OF_BRANCHES = (ENSEMBLE, MEAN, AVERAGED)
+"""Teachers of which every model can have one."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class Teach(Teaching):
 
     Args:
         teacher: 'ensemble'; or of the branches' final heatmaps the 'mean', or the mean of those
-            with 'averaged' weights, which neither overfits as fast nor changes from step to step.
+            with 'averaged' weights, which neither overfits as fast nor changes from step to step;
+            or the name of the model's own teacher, such as 'frozen', see
+            :mod:`~okdhp_mm.models.teachers`.
         students: 'all' (every stage of trunk and branches, the default), 'branches' (every stage
             of the branches), 'ensemble', or the indices of some branches.
         loss: See :class:`Teaching`.
@@ -105,7 +109,7 @@ class Teach(Teaching):
         schedule: See :class:`Term`.
 
     Raises:
-        UserError: If there is no such teacher or student, or it would teach itself.
+        UserError: If a teacher or student does not exist, or a teacher would teach itself.
     """
 
     def __init__(
@@ -117,9 +121,6 @@ class Teach(Teaching):
         schedule=None,
     ):
         super().__init__(loss, loss_weight, schedule)
-        teachers = (ENSEMBLE, MEAN, AVERAGED)
-        if teacher not in teachers:
-            raise UserError(f'Teach: teacher={teacher!r} is not one of {teachers}.')
         named = (ALL, BRANCHES, ENSEMBLE)
         indices = is_seq_of(students, int) and len(students) > 0
         if students not in named if isinstance(students, str) else not indices:
@@ -137,6 +138,13 @@ class Teach(Teaching):
 
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         super().setup(spec)
+        if self.teacher not in MADE_OF_BRANCHES:
+            self._check_teacher(spec)
+        elif spec.branches == 1 and self.teacher != AVERAGED:
+            raise UserError(
+                f'Teach: teacher={self.teacher!r} of one branch is this branch, which would teach '
+                'itself; set branches=2 or more.'
+            )
         if isinstance(self.students, str):
             return
         missing = [m for m in self.students if m not in range(spec.branches)]
@@ -146,15 +154,25 @@ class Teach(Teaching):
                 f'are 0 to {spec.branches - 1}.'
             )
 
+    def _check_teacher(self, spec: NetworkSpec) -> None:
+        teachers = MADE_OF_BRANCHES + ((spec.teacher,) if spec.teacher else ())
+        if self.teacher not in teachers:
+            example = "model.teacher=dict(type='FrozenTeacher', config=..., checkpoint=...)"
+            raise UserError(
+                f'Teach: teacher={self.teacher!r} is not one of {teachers}. A teacher outside of '
+                f"the branches has to be set, e.g. {example} for teacher='frozen'."
+            )
+
+    @property
+    def needs_teacher(self) -> bool:  # noqa: D102
+        return self.teacher not in MADE_OF_BRANCHES
+
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102
         return self.students == ENSEMBLE or (self.teacher == ENSEMBLE and self.teachers_learn)
 
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
-        if self.teacher == ENSEMBLE:
-            teacher = outputs.ensemble
-        else:
-            teacher = (outputs.finals if self.teacher == MEAN else outputs.averaged).mean(0)
+        teacher = self._teacher_of(outputs)
         if self.students == ALL:
             students = outputs.all_stages
         elif self.students == BRANCHES:
@@ -164,6 +182,13 @@ class Teach(Teaching):
         else:
             students = stages_of(outputs, self.students)
         yield Lesson(teacher, students)
+
+    def _teacher_of(self, outputs: BranchOutputs) -> Tensor:
+        if self.teacher == ENSEMBLE:
+            return outputs.ensemble
+        if self.teacher == MEAN:
+            return outputs.finals.mean(0)
+        return outputs.averaged.mean(0) if self.teacher == AVERAGED else outputs.teacher
 
 
 @MODELS.register_module()

@@ -26,11 +26,13 @@ class Term(nn.Module):
         needs_head_features: Whether :attr:`BranchOutputs.head_features` is read.
         needs_mixtures: The same of :attr:`BranchOutputs.mixtures`.
         needs_averaged: The same of :attr:`BranchOutputs.averaged`.
+        needs_teacher: The same of :attr:`BranchOutputs.teacher`.
     """
 
     needs_head_features = False
     needs_mixtures = False
     needs_averaged = False
+    needs_teacher = False
 
     def __init__(self, schedule: ConfigDict | dict | None = None):
         super().__init__()

@@ -43,6 +43,7 @@ class MultiBranchHead(BaseHead):
         distiller: Config of the distiller.
         backbone: The built branched backbone below, to infer the shapes with; it is not kept.
         averages: Whether the model keeps branches with averaged weights.
+        teacher: Name of the model's teacher, None without one.
         init_cfg: As in every mmengine module.
 
     Raises:
@@ -58,6 +59,7 @@ class MultiBranchHead(BaseHead):
         distiller: ConfigDict,
         backbone: nn.Module,
         averages: bool = False,
+        teacher: str | None = None,
         init_cfg=None,
     ):
         super().__init__(init_cfg)
@@ -73,7 +75,7 @@ class MultiBranchHead(BaseHead):
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         check_branches(backbone, self)
         self._keeps_features = True
-        outputs, spec = infer_shapes(backbone, self, averages)
+        outputs, spec = infer_shapes(backbone, self, averages, teacher)
         for adapter in self.adapters:
             check_loss(adapter)
         self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec)
@@ -141,17 +143,21 @@ class MultiBranchHead(BaseHead):
         return self.aggregator.aggregate(self.branch_outputs(feats))
 
     def branch_outputs(
-        self, feats: BranchFeatures, averaged: Tensor | None = None
+        self,
+        feats: BranchFeatures,
+        averaged: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> BranchOutputs:
         """Heatmaps of every branch, and of the trunk's stages once; with those given."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
-        return self.collect(feats, results, averaged)
+        return self.collect(feats, results, averaged, teacher)
 
     def collect(
         self,
         feats: BranchFeatures,
         results: Sequence[tuple[tuple[Tensor, ...], Tensor | None]],
         averaged: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> BranchOutputs:
         """Collect what :meth:`branch_forward` returned for every branch."""
         shared = self._trunk_stages(feats)
@@ -161,6 +167,7 @@ class MultiBranchHead(BaseHead):
             trunk=results[0][0][:shared],
             head_features=tuple(x for _, x in results) if self._keeps_features else (),
             averaged=averaged,
+            teacher=teacher,
             bins=self.adapter.bins,
         )
 
@@ -193,6 +200,7 @@ class MultiBranchHead(BaseHead):
         batch_data_samples: list,
         train_cfg: ConfigDict | None = None,
         averaged: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Every term of the distiller, and the training accuracy of the deployed branch.
 
@@ -201,12 +209,13 @@ class MultiBranchHead(BaseHead):
             batch_data_samples: The samples with their encoded targets.
             train_cfg: As in the stock heads.
             averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W).
+            teacher: Heatmaps of the model's teacher, (B, K, H, W).
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.branch_outputs(feats, averaged)
+        outputs = self.branch_outputs(feats, averaged, teacher)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)
@@ -278,7 +287,7 @@ class MultiBranchHead(BaseHead):
             return {output_name(deployed): self._finals(feats, deployed)}
         outputs = self.branch_outputs(feats)
         named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
-        if not self.aggregator.only_teaches:
+        if len(named) > 1:
             named[ENSEMBLE] = self.aggregator.aggregate(outputs).ensemble
         named[output_name(deployed)] = named.pop(output_name(deployed))
         return named
@@ -349,8 +358,15 @@ def check_shapes(outputs: BranchOutputs, targets: Targets) -> None:
     """Compare the heatmaps of every branch with the targets.
 
     Raises:
-        UserError: If a branch's heatmaps have another shape than the targets.
+        UserError: If the heatmaps of the teacher or of a branch have another shape.
     """
+    expected = tuple(targets.heatmaps.shape)
+    if outputs.teacher is not None and outputs.teacher.shape != expected:
+        raise UserError(
+            f'The teacher predicts heatmaps of shape {tuple(outputs.teacher.shape)} (B, K, H, W), '
+            f'but the targets have {expected}. Choose a teacher of the same keypoints, codec and '
+            'image size.'
+        )
     for m, stages in enumerate(outputs.heatmaps):
         if stages[-1].shape != targets.heatmaps.shape:
             raise UserError(

@@ -36,6 +36,7 @@ def outputs():
         trunk=(maps().requires_grad_(),),
         mixtures=maps(M).requires_grad_(),
         averaged=maps(M),
+        teacher=maps(),
     )
 
 
@@ -67,6 +68,7 @@ def lessons_of(term, outputs):
         'last': [(student, outputs.ensemble, 1) for student in stages[2]],
         'mean to ensemble': [(outputs.ensemble, mean, 1)],
         'mean to branches': [(student, mean, 1) for student in every],
+        'frozen to all': [(student, outputs.teacher, 1) for student in (*outputs.trunk, *every)],
         'averaged to all': [
             (student, sum(outputs.averaged) / M, 1) for student in (*outputs.trunk, *every)
         ],
@@ -95,6 +97,7 @@ TERMS = {
     'mean to ensemble': dict(type='Teach', teacher='mean', students='ensemble'),
     'mean to branches': dict(type='Teach', teacher='mean', students='branches'),
     'averaged to all': dict(type='Teach', teacher='averaged'),
+    'frozen to all': dict(type='Teach', teacher='frozen'),
     'mutual': dict(type='Mutual'),
     'averaged': dict(type='Mutual', by='averaged'),
     'own': dict(type='TeachOwn'),
@@ -151,6 +154,7 @@ def test_agreement_teaches_nothing(name, outputs, targets):
         trunk=(same,),
         mixtures=torch.stack([same] * M),
         averaged=torch.stack([same] * M),
+        teacher=same,
     )
     value = MODELS.build(TERMS[name])(agreed, targets, DONE)
     assert value.abs() < 1e-7
@@ -219,7 +223,6 @@ def test_who_needs_what():
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(teacher='leader'), r"'leader' is not one of \('ensemble', 'mean', 'averaged'\)"),
         (dict(students='trunk'), "students='trunk' is not one of"),
         (dict(students=[]), r'students=\[\] is not one of'),
         (dict(students='ensemble'), 'the ensemble would teach itself'),
@@ -228,6 +231,15 @@ def test_who_needs_what():
 def test_teachers_and_students_that_do_not_exist_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         Teach(**settings)
+
+
+def test_a_teacher_that_the_model_does_not_have_is_refused():
+    names = r"\('ensemble', 'mean', 'averaged'\)"
+    with pytest.raises(UserError, match=f"'leader' is not one of {names}"):
+        Teach(teacher='leader').setup(sizes())
+    with pytest.raises(UserError, match=r"'leader' is not one of \(.*, 'frozen'\)"):
+        Teach(teacher='leader').setup(sizes(teacher='frozen'))
+    Teach(teacher='frozen').setup(sizes(teacher='frozen'))
 
 
 def test_students_that_the_network_does_not_have_are_refused():

@@ -372,15 +372,20 @@ def test_a_frozen_teacher_speaks_in_distributions_as_well(tmp_path):
     torch.save(teacher.state_dict(), tmp_path / 'teacher.pth')
     model = make(
         branches=1,
-        aggregator=dict(
+        teacher=dict(
             type='FrozenTeacher',
             config=str(tmp_path / 'teacher.py'),
             checkpoint=str(tmp_path / 'teacher.pth'),
         ),
-        distiller=dict(type='Distiller', terms=SUPERVISED | dict(loss_kd=dict(type='Teach'))),
+        aggregator=MEAN,
+        distiller=dict(
+            type='Distiller',
+            terms=SUPERVISED | dict(loss_kd=dict(type='Teach', teacher='frozen')),
+        ),
     ).eval()
+    model.load_teacher()
     inputs = torch.randn(2, 3, HEIGHT, WIDTH)
-    taught = model.head.outputs(model.backbone(inputs)).ensemble
+    taught = model.teacher(inputs, [])
     x, y = teacher(inputs, None, mode='tensor')
     assert torch.equal(taught, torch.cat((x, y), -1)[:, :, None])
 

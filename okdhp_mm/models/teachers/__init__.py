@@ -1,0 +1,6 @@
+"""Teachers that are not made of the branches: one kind per file."""
+
+from .base import Teacher
+from .frozen import FrozenTeacher
+
+__all__ = ['FrozenTeacher', 'Teacher']
