@@ -64,7 +64,7 @@ OWN_MODEL_KEYS = (
     inspect.signature(OKDHPTopdownPoseEstimator).parameters.keys()
     - inspect.signature(TopdownPoseEstimator).parameters.keys()
 )
-OWN_TEST_KEYS = ('branch', 'report', 'averaged')
+OWN_TEST_KEYS = ('branch', 'report', 'ema')
 LOCAL = 'LocalVisBackend'
 OWN_BACKBONE = 'cfg.model.backbone.type'
 """The only type of a student that may be of this package."""
@@ -213,7 +213,7 @@ def branch_to_export(cfg: Config, branch: int | None) -> int:
 
 
 def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn.Module:
-    """The multi-branch model, or its averaged copy, that is deployed, with a checkpoint's weights.
+    """Return the deployed multi-branch model, or its EMA copy, with a checkpoint's weights.
 
     Raises:
         UserError: If the checkpoint is of another model.

@@ -87,7 +87,7 @@ def load_student(cfg: Config, checkpoint: str) -> nn.Module:
     """
     model, state = cfg.model, load_checkpoint(checkpoint)['state_dict']
     if model.type == ESTIMATOR:
-        # Of the averaged copy, where that is what is deployed.
+        # The EMA copy has the weights if it is deployed.
         state = student_state(build_trained(cfg, state, checkpoint).state_dict(), 0)
         model = student_config(cfg, 0).model
     student = MODELS.build(copy.deepcopy(model))

@@ -19,7 +19,7 @@ from .export import ESTIMATOR
 PACKAGE = Path(__file__).parent
 FOLDER = Path('configs', '_base_', 'methods')
 OWNED = (
-    *('aggregator', 'distiller', 'teacher', 'averaged'),
+    *('aggregator', 'distiller', 'teacher', 'ema'),
     *('split_gradient', 'views', 'freeze_backbone'),
 )
 """What every method decides: where it says nothing, it means the model's default."""
@@ -82,7 +82,7 @@ def set_method(model: dict, method: dict) -> None:
     for key in OWNED:
         model.pop(key, None)
     test_cfg = dict(model.get('test_cfg') or {})
-    test_cfg.pop('averaged', None)
+    test_cfg.pop('ema', None)
     for key, value in method.items():
         model[key] = copy.deepcopy(value)
     model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))

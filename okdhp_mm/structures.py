@@ -96,8 +96,8 @@ class BranchOutputs:
             heatmaps, M x (B, C_m, H, W); empty unless a term or the aggregator reads it.
         mixtures: A teacher for each branch of its own, (M, B, K, H, W), if the aggregator makes
             them.
-        averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W), if the
-            model keeps them; constants.
+        ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W), if the model keeps
+            one; constants.
         teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), if it has one; constants.
         bins: Lengths along W of the distributions of which a map consists, see
             :func:`distributions`; () where the whole map is one.
@@ -112,7 +112,7 @@ class BranchOutputs:
     trunk: tuple[Tensor, ...] = ()
     head_features: tuple[Tensor, ...] = ()
     mixtures: Tensor | None = None
-    averaged: Tensor | None = None
+    ema: Tensor | None = None
     teacher: Tensor | None = None
     bins: tuple[int, ...] = ()
     finals: Tensor = field(init=False)
@@ -150,7 +150,7 @@ class NetworkSpec:
         shared_channels: Channels C of :attr:`BranchFeatures.shared`.
         head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`, None for a
             branch whose head adapter does not return that feature map.
-        averages: Whether the model keeps branches with averaged weights.
+        ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
         kl_defaults: Arguments that a ``KLHeatmapLoss`` gets unless its config sets them, see
             :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
@@ -160,7 +160,7 @@ class NetworkSpec:
     keypoints: int
     shared_channels: int
     head_features: tuple[tuple[int, int, int] | None, ...] = ()
-    averages: bool = False
+    ema: bool = False
     teacher: str | None = None
     kl_defaults: dict[str, Any] = field(default_factory=dict)
 

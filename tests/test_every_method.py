@@ -152,6 +152,8 @@ def test_a_step_neither_leaves_its_device_nor_waits_for_the_host(config, monkeyp
     config.train_cfg = dict(compute_acc=False)  # the host's, in numpy
     model = build(config).train()
     model.init_weights()
+    if model.ema is not None:
+        model.ema.start(model)
     model.head.distiller.set_progress(0.5)
     data = model.data_preprocessor(batch(), training=True)
     model.to('meta')
@@ -254,7 +256,10 @@ def ready(method, folder):
     model = build(model_of(method, folder))
     model.views = None  # each process draws its own
     model.head.distiller.set_progress(1.0)
-    return shake(model), torch.load(folder / 'data.pt', weights_only=False)  # written below
+    shake(model)
+    if model.ema is not None:
+        model.ema.start(model)
+    return model, torch.load(folder / 'data.pt', weights_only=False)  # written below
 
 
 def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path):

@@ -136,11 +136,11 @@ def test_the_averaged_copy_is_measured_where_it_is_what_is_deployed(cfg, tmp_pat
     apply_method(cfg.model, 'pcl')
     model = MODELS.build(cfg.model)
     model.init_weights()
-    shake(model.averaged.module)
+    shake(model.ema.module)
     file = save(model, tmp_path / 'pcl.pth')
     measured = []
-    for deployed, source in ((True, model.averaged.module), (False, model)):
-        cfg.model.test_cfg.averaged = deployed
+    for deployed, source in ((True, model.ema.module), (False, model)):
+        cfg.model.test_cfg.ema = deployed
         stock = student_config(cfg, 0)
         student = MODELS.build(stock.model)
         student.load_state_dict(student_state(source.state_dict(), 0))

@@ -14,7 +14,7 @@ from . import ideas  # noqa: F401  (registers what some variants are built from)
 
 RUN = 'work_dirs/gain/resnet18/branches/seed0/'
 COLORS = dict(type='PhotometricViews')
-AVERAGED = {'averaged': dict(momentum=0.001), 'test_cfg.averaged': True}
+AVERAGED = {'ema': dict(momentum=0.001), 'test_cfg.ema': True}
 MSE = dict(type='KeypointMSELoss', use_target_weight=True)
 SPLITS = ('layer1', 'layer4', 'whole')
 DEFAULT_STRENGTH = {'loss_weight': 4.0, 'schedule.type': 'GaussianRampUp', 'schedule.end': 0.4}
@@ -80,9 +80,7 @@ VARIANTS = {
         ),
     ),
     'mse_most': Variant('mse_half', {f'{LABELS}.loss_weight': 0.2, f'{KD}.loss_weight': 0.8}),
-    'averaged_teacher': Variant(
-        'mse_half', {'averaged': dict(momentum=0.001), f'{KD}.teacher': 'averaged'}
-    ),
+    'averaged_teacher': Variant('mse_half', {'ema': dict(momentum=0.001), f'{KD}.teacher': 'ema'}),
     # Two stages: the student alone learns from the frozen ensemble of the arm 'branches'.
     'offline_ensemble': Variant(
         'fpd',

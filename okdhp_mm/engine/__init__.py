@@ -1,6 +1,7 @@
 """What runs beside the model."""
 
 from .heatmap_strips import BranchVisualizationHook
+from .hooks import EMAUpdateHook
 from .layer_decay import BranchLayerDecayOptimWrapperConstructor
 from .progress import DistillProgressHook
 from .report import DistillReportHook
@@ -12,6 +13,7 @@ __all__ = [
     'BranchVisualizationHook',
     'DistillProgressHook',
     'DistillReportHook',
+    'EMAUpdateHook',
     'TrainedBranches',
     'branch_table',
 ]

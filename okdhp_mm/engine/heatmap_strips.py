@@ -59,7 +59,7 @@ class BranchVisualizationHook(Hook):
         names = keypoint_names(runner.val_dataloader.dataset.metainfo)
         chosen = choose(self.keypoints, names)
         batch = {key: values[: self.samples] for key, values in data_batch.items()}
-        # What is validated may be the averaged copy.
+        # The EMA copy is validated if it is deployed.
         model = model_of(runner).deployed
         for index, strip in enumerate(draw_strips(model, batch, chosen, names)):
             # The backends want RGB.

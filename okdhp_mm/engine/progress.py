@@ -11,6 +11,7 @@ from ..models.backbones.branched import pretrained_entries
 from ..models.fan_out import is_branched
 from ..models.weights import fit_checkpoint
 from . import layer_decay
+from .hooks import EMAUpdateHook
 from .model import model_of
 
 
@@ -31,6 +32,13 @@ class DistillProgressHook(Hook):
     """
 
     priority = 'NORMAL'
+
+    def before_run(self, runner) -> None:
+        """Add the hook that updates the EMA copy if the model has one."""
+        added = any(isinstance(hook, EMAUpdateHook) for hook in runner.hooks)
+        if getattr(model_of(runner), 'ema', None) is not None and not added:
+            # Behind this hook, because the runner is walking its list of hooks.
+            runner.register_hook(EMAUpdateHook(), self.priority)
 
     def before_train(self, runner) -> None:
         """Ask whether the training can work: with batches of this size, features, and rates."""

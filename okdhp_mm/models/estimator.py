@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures
-from .averaged import AveragedCopy
-from .fan_out import check_own, fan_out, is_branched, start_average
+from .fan_out import check_own, fan_out, is_branched, start_ema
 from .student import DEFAULT_BRANCHES, branch_models
+from .teachers import EMA
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
 OKDHP_TERMS = dict(
@@ -66,9 +66,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         views: Config of a module that shows each branch, or all, another view of the training
             images, such as :class:`~okdhp_mm.models.views.PhotometricViews`; None shows all the
             images as they are.
-        averaged: Settings of :class:`~okdhp_mm.models.averaged.AveragedCopy`, e.g.
-            ``dict(momentum=0.001)``: keep a copy with averaged weights, which may teach and may be
-            deployed; None for no copy.
+        ema: Settings of :class:`~okdhp_mm.models.teachers.EMA`, e.g. ``dict(momentum=0.001)``: keep
+            a copy with averaged weights, which may teach and may be deployed; None for no copy.
         teacher: Config of a teacher outside of the branches, such as
             :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for none.
         freeze_backbone: Whether trunk and branches stay as they are, batch norms' statistics
@@ -77,7 +76,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         test_cfg: As in the stock model; besides, ``branch`` is what is deployed, an index or
             'ensemble' (default 0), ``report`` what predictions are made for: 'all' outputs
             (default), which :class:`~okdhp_mm.evaluation.EveryOutputMetric` needs, or
-            'deployed', and ``averaged`` whether they are those of the averaged copy.
+            'deployed', and ``ema`` whether they are those of the EMA copy.
         data_preprocessor: As in the stock model.
         init_cfg: As in the stock model.
         metainfo: As in the stock model.
@@ -99,7 +98,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         distiller: ConfigDict | None = None,
         symmetry_noise: float = 0.05,
         views: ConfigDict | None = None,
-        averaged: ConfigDict | None = None,
+        ema: ConfigDict | None = None,
         teacher: ConfigDict | None = None,
         freeze_backbone: bool = False,
         train_cfg: ConfigDict | None = None,
@@ -108,8 +107,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         init_cfg=None,
         metainfo: dict | None = None,
     ):
-        if averaged is not None and not isinstance(averaged, dict):
-            raise UserError(f'averaged={averaged!r} is no dict of settings; dict() keeps a copy.')
+        if ema is not None and not isinstance(ema, dict):
+            raise UserError(
+                f'ema={ema!r} is not a dict of settings. Set ema=dict() to keep a copy.'
+            )
         if symmetry_noise < 0:
             raise UserError(f'symmetry_noise={symmetry_noise} must not be negative.')
         neck, head = check_and_update_config(neck, head)
@@ -129,7 +130,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             init_cfg=init_cfg,
             metainfo=metainfo,
         )
-        check_test_cfg(self.test_cfg, len(students), averaged is not None)
+        check_test_cfg(self.test_cfg, len(students), ema is not None)
         self.teacher = MODELS.build(teacher) if teacher else None
         self.head = MODELS.build(
             dict(
@@ -139,7 +140,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 aggregator=over_default(aggregator, DEFAULT_AGGREGATOR),
                 distiller=over_default(distiller, DEFAULT_DISTILLER),
                 backbone=self.backbone,
-                averages=averaged is not None,
+                ema=ema is not None,
                 teacher=self.teacher and self.teacher.name,
             )
         )
@@ -149,10 +150,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             self.backbone.requires_grad_(False).eval()
-        # Last, for it is a copy of all the above.
-        self.averaged = None
-        if averaged is not None:
-            self.averaged = AveragedCopy(self, **averaged)
+        self.ema = None
+        if ema is not None:
+            # Last, because it copies all parts above.
+            self.ema = EMA(self, **ema)
 
     def extract_feat(self, inputs: Tensor) -> BranchFeatures:
         """Features of the trunk and of the branches that prediction needs."""
@@ -165,7 +166,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             inputs: (B, 3, H, W).
             data_samples: The batch's samples with their encoded targets.
         """
-        averaged = self._averaged_finals(inputs)
+        ema = self._ema_finals(inputs)
         views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_backbone):
             feats = self.backbone(views)
@@ -173,30 +174,34 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             feats,
             data_samples,
             train_cfg=self.train_cfg,
-            averaged=averaged,
+            ema=ema,
             teacher=self.teacher and self.teacher(inputs, data_samples),
         )
 
     @torch.no_grad()
-    def _averaged_finals(self, inputs: Tensor) -> Tensor | None:
-        """Final heatmaps of the averaged copy, brought up to date, (M, B, K, H, W)."""
-        if self.averaged is None:
+    def _ema_finals(self, inputs: Tensor) -> Tensor | None:
+        """Return the final heatmaps of the EMA copy if a term needs them, (M, B, K, H, W)."""
+        if self.ema is None:
             return None
-        if self.training:
-            self.averaged.update(self)
-        if not self.head.distiller.needs_averaged:
+        if self.training and not self.ema.started:
+            raise UserError(
+                'model.ema is set, but nothing updates this copy of the model. Add '
+                "custom_hooks=[dict(type='EMAUpdateHook')], or call model.ema.start(model) before "
+                'and model.ema.update(model) after every step of your own training loop.'
+            )
+        if not self.head.distiller.needs_ema:
             return None
-        averaged = self.averaged.module
-        return averaged.head.branch_outputs(averaged.backbone(inputs)).finals
+        copied = self.ema.module
+        return copied.head.branch_outputs(copied.backbone(inputs)).finals
 
     def init_weights(self) -> None:
-        """Initialize the weights; load those of the teacher; start the averaged copy equal."""
+        """Initialize the weights; load those of the teacher; start the EMA copy equal."""
         # First, so that a missing file is reported before pretrained weights are downloaded.
         self.load_teacher()
         super().init_weights()
-        if self.averaged is not None:
-            self.averaged.update(self)
-            self.averaged.steps.zero_()
+        if self.ema is not None:
+            self.ema.update(self)
+            self.ema.steps.zero_()
 
     def load_teacher(self) -> None:
         """Load the weights of the teacher, if there is one.
@@ -217,9 +222,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         return self
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
-        """As the stock estimator; the averaged copy predicts where it is what is deployed."""
-        model = super() if mode == 'loss' or self.deployed is self else self.deployed
-        return model.forward(inputs, data_samples, mode)
+        """Run the stock estimator, or its EMA copy if ``test_cfg.ema`` is set."""
+        if mode == 'loss' or self.deployed is self:
+            return super().forward(inputs, data_samples, mode)
+        return self.deployed.forward(inputs, data_samples, mode)
 
     @property
     def reports_all(self) -> bool:
@@ -228,9 +234,9 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
     @property
     def deployed(self) -> OKDHPTopdownPoseEstimator:
-        """This model, or its averaged copy where ``test_cfg.averaged`` is set."""
-        if self.averaged is not None and self.test_cfg.get('averaged', False):
-            return self.averaged.module
+        """This model, or its EMA copy if ``test_cfg.ema`` is set."""
+        if self.ema is not None and self.test_cfg.get('ema', False):
+            return self.ema.module
         return self
 
     def _forward(self, inputs: Tensor, data_samples=None) -> Any:
@@ -275,21 +281,21 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
     def _load_state_dict_pre_hook(self, state_dict, prefix, local_meta, *args, **kwargs) -> None:
         """Take a stock checkpoint apart into trunk and branches; refuse one that does not fit."""
         super()._load_state_dict_pre_hook(state_dict, prefix, local_meta, *args, **kwargs)
-        if prefix.endswith('averaged.module.'):
+        if prefix.endswith('ema.module.'):
             return  # the model that keeps this copy has looked at all
         if is_branched(state_dict, prefix):
             check_own(self, state_dict, prefix)
         else:
             fan_out(self, state_dict, prefix, self.symmetry_noise)
-            if self.averaged is not None:
-                start_average(state_dict, prefix)
+            if self.ema is not None:
+                start_ema(state_dict, prefix)
 
 
-def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> None:
+def check_test_cfg(test_cfg: ConfigDict, num_branches: int, keeps_ema: bool) -> None:
     """Check what is to be deployed and reported.
 
     Raises:
-        UserError: If ``branch``, ``report`` or ``averaged`` is not a possible value.
+        UserError: If ``branch``, ``report`` or ``ema`` is not a possible value.
     """
     branch = test_cfg.get('branch', 0)
     if branch == ENSEMBLE and num_branches == 1:
@@ -305,10 +311,10 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, averages: bool) -> N
     report = test_cfg.get('report', 'all')
     if report not in REPORTS:
         raise UserError(f'test_cfg.report={report!r} is not one of {REPORTS}.')
-    if test_cfg.get('averaged', False) and not averages:
+    if test_cfg.get('ema', False) and not keeps_ema:
         raise UserError(
-            'test_cfg.averaged=True, but the model keeps no averaged copy; give it one by '
-            'model.averaged=dict(momentum=0.001).'
+            'test_cfg.ema=True, but the model keeps no EMA copy. Give it one by '
+            'model.ema=dict(momentum=0.001).'
         )
 
 

@@ -96,14 +96,14 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
     )
 
 
-def start_average(state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Give the model's averaged copy what the model is given, as to one that has just begun.
+def start_ema(state_dict: dict[str, Tensor], prefix: str) -> None:
+    """Give the EMA copy the weights that the model is given, as at the start of a training.
 
     Args:
         state_dict: The model's, after :func:`fan_out`; afterwards its copy's, too.
         prefix: What the names of the model's tensors begin with.
     """
-    copy = f'{prefix}averaged.'
+    copy = f'{prefix}ema.'
     for name, value in list(state_dict.items()):
         state_dict[f'{copy}module.{name.removeprefix(prefix)}'] = value
     state_dict[f'{copy}steps'] = torch.zeros(())

@@ -14,14 +14,14 @@ from ..structures import BranchOutputs, NetworkSpec
 
 
 def infer_shapes(
-    backbone: nn.Module, head: nn.Module, averages: bool, teacher: str | None = None
+    backbone: nn.Module, head: nn.Module, ema: bool, teacher: str | None = None
 ) -> tuple[BranchOutputs, NetworkSpec]:
     """Run the backbone and the branches of the head once on an empty image.
 
     Args:
         backbone: The branched backbone.
         head: The multi-branch head; its aggregator and distiller may be missing.
-        averages: Whether the model keeps branches with averaged weights.
+        ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
 
     Returns:
@@ -55,7 +55,7 @@ def infer_shapes(
         keypoints=keypoints,
         shared_channels=features.shared.shape[1],
         head_features=tuple(None if x is None else tuple(x.shape[1:]) for _, x in results),
-        averages=averages,
+        ema=ema,
         teacher=teacher,
         kl_defaults=head.adapter.kl_defaults,
     )

@@ -59,13 +59,13 @@ def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch
 
 @pytest.mark.parametrize('deployed', [True, False])
 def test_the_averaged_copy_is_drawn_where_it_is_validated(deployed):
-    model = make_model(averaged=dict(momentum=0.5), test_cfg=dict(averaged=deployed)).eval()
-    shake(model.averaged.module)
+    model = make_model(ema=dict(momentum=0.5), test_cfg=dict(ema=deployed)).eval()
+    shake(model.ema.module)
     dataset = Noise(3)
     shown, data = images_of(
         BranchVisualizationHook(samples=3, keypoints=['nose']), model, dataset, 1
     )
-    drawn, other = model, model.averaged.module
+    drawn, other = model, model.ema.module
     if deployed:
         drawn, other = other, drawn
     strips = [

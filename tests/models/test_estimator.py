@@ -298,14 +298,14 @@ def test_a_part_of_the_default_method_may_be_changed():
     [
         (dict(branches=2.5), 'branches=2.5 is neither a number nor a list'),
         (dict(branches=[1, 2]), r'branches=\[1, 2\] is neither a number nor a list'),
-        (dict(averaged=True), 'averaged=True is no dict of settings'),
+        (dict(ema=True), 'ema=True is not a dict of settings'),
         (dict(distiller=dict(terms=dict(loss_kd=dict(students=1)))), 'students=1 is not one of'),
         (
             dict(distiller=dict(terms=dict(loss_x=dict(a=1)))),
             "the term loss_x={'a': 1} has no type",
         ),
     ],
-    ids=['number', 'list', 'averaged', 'students', 'term'],
+    ids=['number', 'list', 'ema', 'students', 'term'],
 )
 def test_settings_of_another_kind_are_told(changes, sentence):
     with pytest.raises(UserError, match=sentence):

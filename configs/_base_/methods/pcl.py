@@ -3,8 +3,8 @@
 # ramp-up is the paper's: 80 of 300 epochs.
 method = dict(
     views=dict(type='PhotometricViews'),
-    averaged=dict(momentum=0.001),
-    test_cfg=dict(averaged=True),
+    ema=dict(momentum=0.001),
+    test_cfg=dict(ema=True),
     aggregator=dict(type='FeatureFusion'),
     distiller=dict(
         type='Distiller',
@@ -18,7 +18,7 @@ method = dict(
             ),
             loss_peers=dict(
                 type='Mutual',
-                by='averaged',
+                by='ema',
                 loss=dict(type='KLHeatmapLoss'),
                 schedule=dict(type='GaussianRampUp', end=80 / 300),
             ),

@@ -12,7 +12,7 @@ OKDDip     PeerAttention       Supervise(branches), TeachOwn
 FFL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
                                Teach(mean -> ensemble)
 PCL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
-                               Mutual(by='averaged'); views, averaged
+                               Mutual(by='ema'); views, ema
 MCL-OKD    MeanAggregator      Supervise(branches), Contrast, Teach(ensemble -> branch 0)
 FPD        MeanAggregator      Supervise(branches), Teach(frozen -> all); one branch, teacher
 head only  MeanAggregator      the same; freeze_backbone

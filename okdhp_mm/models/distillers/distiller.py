@@ -67,10 +67,10 @@ class Distiller(nn.Module):
                     f'{name}: {type(term).__name__} needs an aggregator that makes a teacher for '
                     "each branch of its own, such as aggregator=dict(type='PeerAttention')."
                 )
-            if term.needs_averaged and not spec.averages:
+            if term.needs_ema and not spec.ema:
                 raise UserError(
-                    f'{name}: {type(term).__name__} needs branches with averaged weights; keep '
-                    'them by model.averaged=dict(momentum=0.001).'
+                    f'{name}: {type(term).__name__} requires an EMA copy of the model. Keep '
+                    'one by model.ema=dict(momentum=0.001).'
                 )
             term.setup(spec)
         if spec.teacher and not any(term.needs_teacher for term in self.terms.values()):
@@ -89,9 +89,9 @@ class Distiller(nn.Module):
             term.check_batch(batch_size)
 
     @property
-    def needs_averaged(self) -> bool:
-        """Whether any term reads :attr:`BranchOutputs.averaged`."""
-        return any(term.needs_averaged for term in self.terms.values())
+    def needs_ema(self) -> bool:
+        """Whether any term reads :attr:`BranchOutputs.ema`."""
+        return any(term.needs_ema for term in self.terms.values())
 
     @property
     def trains_aggregator(self) -> bool:

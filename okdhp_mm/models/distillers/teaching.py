@@ -18,8 +18,8 @@ from .terms import BRANCHES, Term
 
 ALL = 'all'
 MEAN = 'mean'
-AVERAGED = 'averaged'
-MADE_OF_BRANCHES = (ENSEMBLE, MEAN, AVERAGED)
+EMA = 'ema'
+MADE_OF_BRANCHES = (ENSEMBLE, MEAN, EMA)
 """Teachers of which every model can have one."""
 
 
@@ -99,7 +99,7 @@ class Teach(Teaching):
 
     Args:
         teacher: 'ensemble'; or of the branches' final heatmaps the 'mean', or the mean of those
-            with 'averaged' weights, which neither overfits as fast nor changes from step to step;
+            of the EMA copy ('ema'), which neither overfits as fast nor changes from step to step;
             or the name of the model's own teacher, such as 'frozen', see
             :mod:`~okdhp_mm.models.teachers`.
         students: 'all' (every stage of trunk and branches, the default), 'branches' (every stage
@@ -133,14 +133,14 @@ class Teach(Teaching):
         self.students = students
 
     @property
-    def needs_averaged(self) -> bool:  # noqa: D102
-        return self.teacher == AVERAGED
+    def needs_ema(self) -> bool:  # noqa: D102
+        return self.teacher == EMA
 
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         super().setup(spec)
         if self.teacher not in MADE_OF_BRANCHES:
             self._check_teacher(spec)
-        elif spec.branches == 1 and self.teacher != AVERAGED:
+        elif spec.branches == 1 and self.teacher != EMA:
             raise UserError(
                 f'Teach: teacher={self.teacher!r} of one branch is this branch, which would teach '
                 'itself; set branches=2 or more.'
@@ -188,7 +188,7 @@ class Teach(Teaching):
             return outputs.ensemble
         if self.teacher == MEAN:
             return outputs.finals.mean(0)
-        return outputs.averaged.mean(0) if self.teacher == AVERAGED else outputs.teacher
+        return outputs.ema.mean(0) if self.teacher == EMA else outputs.teacher
 
 
 @MODELS.register_module()
@@ -197,10 +197,10 @@ class Mutual(Teaching):
 
     DML (Zhang et al., CVPR 2018, https://arxiv.org/abs/1706.00384), where the networks share
     nothing; here they are branches. PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147)
-    lets the others' averaged weights teach instead.
+    lets the others' averaged weights (EMA) teach instead.
 
     Args:
-        by: 'branches' as they are, or those with 'averaged' weights.
+        by: 'branches' as they are, or those of the EMA copy, 'ema'.
         loss: See :class:`Teaching`.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
@@ -217,13 +217,13 @@ class Mutual(Teaching):
         schedule=None,
     ):
         super().__init__(loss, loss_weight, schedule)
-        if by not in (BRANCHES, AVERAGED):
-            raise UserError(f'Mutual: by={by!r} is neither {BRANCHES!r} nor {AVERAGED!r}.')
+        if by not in (BRANCHES, EMA):
+            raise UserError(f'Mutual: by={by!r} is neither {BRANCHES!r} nor {EMA!r}.')
         self.by = by
 
     @property
-    def needs_averaged(self) -> bool:  # noqa: D102
-        return self.by == AVERAGED
+    def needs_ema(self) -> bool:  # noqa: D102
+        return self.by == EMA
 
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         super().setup(spec)
@@ -234,7 +234,7 @@ class Mutual(Teaching):
 
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
         branches = range(len(outputs.heatmaps))
-        teachers = outputs.averaged if self.by == AVERAGED else outputs.finals
+        teachers = outputs.ema if self.by == EMA else outputs.finals
         for m, teacher in enumerate(teachers):
             others = stages_of(outputs, [other for other in branches if other != m])
             yield Lesson(teacher, others, 1 / (len(branches) - 1))

@@ -25,13 +25,13 @@ class Term(nn.Module):
     Attributes:
         needs_head_features: Whether :attr:`BranchOutputs.head_features` is read.
         needs_mixtures: The same of :attr:`BranchOutputs.mixtures`.
-        needs_averaged: The same of :attr:`BranchOutputs.averaged`.
+        needs_ema: The same of :attr:`BranchOutputs.ema`.
         needs_teacher: The same of :attr:`BranchOutputs.teacher`.
     """
 
     needs_head_features = False
     needs_mixtures = False
-    needs_averaged = False
+    needs_ema = False
     needs_teacher = False
 
     def __init__(self, schedule: ConfigDict | dict | None = None):

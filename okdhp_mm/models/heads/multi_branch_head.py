@@ -42,7 +42,7 @@ class MultiBranchHead(BaseHead):
         aggregator: Config of the aggregator, without the sizes of the network.
         distiller: Config of the distiller.
         backbone: The built branched backbone below, to infer the shapes with; it is not kept.
-        averages: Whether the model keeps branches with averaged weights.
+        ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
         init_cfg: As in every mmengine module.
 
@@ -58,7 +58,7 @@ class MultiBranchHead(BaseHead):
         aggregator: ConfigDict,
         distiller: ConfigDict,
         backbone: nn.Module,
-        averages: bool = False,
+        ema: bool = False,
         teacher: str | None = None,
         init_cfg=None,
     ):
@@ -75,7 +75,7 @@ class MultiBranchHead(BaseHead):
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         check_branches(backbone, self)
         self._keeps_features = True
-        outputs, spec = infer_shapes(backbone, self, averages, teacher)
+        outputs, spec = infer_shapes(backbone, self, ema, teacher)
         for adapter in self.adapters:
             check_loss(adapter)
         self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec)
@@ -145,18 +145,18 @@ class MultiBranchHead(BaseHead):
     def branch_outputs(
         self,
         feats: BranchFeatures,
-        averaged: Tensor | None = None,
+        ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> BranchOutputs:
         """Heatmaps of every branch, and of the trunk's stages once; with those given."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
-        return self.collect(feats, results, averaged, teacher)
+        return self.collect(feats, results, ema, teacher)
 
     def collect(
         self,
         feats: BranchFeatures,
         results: Sequence[tuple[tuple[Tensor, ...], Tensor | None]],
-        averaged: Tensor | None = None,
+        ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> BranchOutputs:
         """Collect what :meth:`branch_forward` returned for every branch."""
@@ -166,7 +166,7 @@ class MultiBranchHead(BaseHead):
             features=feats,
             trunk=results[0][0][:shared],
             head_features=tuple(x for _, x in results) if self._keeps_features else (),
-            averaged=averaged,
+            ema=ema,
             teacher=teacher,
             bins=self.adapter.bins,
         )
@@ -199,7 +199,7 @@ class MultiBranchHead(BaseHead):
         feats: BranchFeatures,
         batch_data_samples: list,
         train_cfg: ConfigDict | None = None,
-        averaged: Tensor | None = None,
+        ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Every term of the distiller, and the training accuracy of the deployed branch.
@@ -208,14 +208,14 @@ class MultiBranchHead(BaseHead):
             feats: Features of every branch.
             batch_data_samples: The samples with their encoded targets.
             train_cfg: As in the stock heads.
-            averaged: Final heatmaps of the branches with averaged weights, (M, B, K, H, W).
+            ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W).
             teacher: Heatmaps of the model's teacher, (B, K, H, W).
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.branch_outputs(feats, averaged, teacher)
+        outputs = self.branch_outputs(feats, ema, teacher)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)

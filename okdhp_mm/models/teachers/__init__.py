@@ -1,6 +1,7 @@
 """Teachers that are not made of the branches: one kind per file."""
 
 from .base import Teacher
+from .ema import EMA
 from .frozen import FrozenTeacher
 
-__all__ = ['FrozenTeacher', 'Teacher']
+__all__ = ['EMA', 'FrozenTeacher', 'Teacher']

@@ -10,11 +10,11 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ..fan_out import start_average
+from ..fan_out import start_ema
 from ..student import student_name
 from ..symmetry import noisy_copies
 
-EMA = 'averaged.'
+EMA = 'ema.'
 Places = dict[str, dict[int | None, str]]
 LISTED = 8
 
@@ -57,8 +57,8 @@ def fit_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], noise: float
     noisy = noisy_copies(state, noise)
     state_dict.clear()
     state_dict.update(state | noisy)
-    if model.averaged is not None:
-        start_average(state_dict, '')
+    if model.ema is not None:
+        start_ema(state_dict, '')
     print_log(
         f'Checkpoint of another multi-branch model: {len(fitting)} of {len(sources)} tensors '
         f'loaded; kept as initialised: {modules_of(sources.keys() - fitting.keys())}; not used: '

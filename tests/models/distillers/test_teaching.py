@@ -35,7 +35,7 @@ def outputs():
         ensemble=maps().requires_grad_(),
         trunk=(maps().requires_grad_(),),
         mixtures=maps(M).requires_grad_(),
-        averaged=maps(M),
+        ema=maps(M),
         teacher=maps(),
     )
 
@@ -69,9 +69,7 @@ def lessons_of(term, outputs):
         'mean to ensemble': [(outputs.ensemble, mean, 1)],
         'mean to branches': [(student, mean, 1) for student in every],
         'frozen to all': [(student, outputs.teacher, 1) for student in (*outputs.trunk, *every)],
-        'averaged to all': [
-            (student, sum(outputs.averaged) / M, 1) for student in (*outputs.trunk, *every)
-        ],
+        'ema to all': [(student, sum(outputs.ema) / M, 1) for student in (*outputs.trunk, *every)],
         'mutual': [
             (student, final[j], 1 / (M - 1))
             for i in range(M)
@@ -79,8 +77,8 @@ def lessons_of(term, outputs):
             for j in range(M)
             if j != i
         ],
-        'averaged': [
-            (student, outputs.averaged[j], 1 / (M - 1))
+        'ema': [
+            (student, outputs.ema[j], 1 / (M - 1))
             for i in range(M)
             for student in stages[i]
             for j in range(M)
@@ -96,10 +94,10 @@ TERMS = {
     'last': dict(type='Teach', students=[2]),
     'mean to ensemble': dict(type='Teach', teacher='mean', students='ensemble'),
     'mean to branches': dict(type='Teach', teacher='mean', students='branches'),
-    'averaged to all': dict(type='Teach', teacher='averaged'),
+    'ema to all': dict(type='Teach', teacher='ema'),
     'frozen to all': dict(type='Teach', teacher='frozen'),
     'mutual': dict(type='Mutual'),
-    'averaged': dict(type='Mutual', by='averaged'),
+    'ema': dict(type='Mutual', by='ema'),
     'own': dict(type='TeachOwn'),
 }
 each_term = pytest.mark.parametrize('name', TERMS)
@@ -153,7 +151,7 @@ def test_agreement_teaches_nothing(name, outputs, targets):
         ensemble=same,
         trunk=(same,),
         mixtures=torch.stack([same] * M),
-        averaged=torch.stack([same] * M),
+        ema=torch.stack([same] * M),
         teacher=same,
     )
     value = MODELS.build(TERMS[name])(agreed, targets, DONE)
@@ -162,14 +160,14 @@ def test_agreement_teaches_nothing(name, outputs, targets):
     assert gradient.abs().max() < 1e-6
 
 
-@pytest.mark.parametrize('name', ['mutual', 'averaged', 'own', 'mean to ensemble'])
+@pytest.mark.parametrize('name', ['mutual', 'ema', 'own', 'mean to ensemble'])
 def test_permuting_the_branches_changes_nothing(name, outputs, targets):
     order = [2, 0, 1]
     permuted = replace(
         outputs,
         heatmaps=tuple(outputs.heatmaps[m] for m in order),
         mixtures=outputs.mixtures[order],
-        averaged=outputs.averaged[order],
+        ema=outputs.ema[order],
     )
     term = MODELS.build(TERMS[name])
     value, again = term(outputs, targets, DONE), term(permuted, targets, DONE)
@@ -213,10 +211,10 @@ KL = dict(type='KLHeatmapLoss')
 
 
 def test_who_needs_what():
-    for term in (Mutual(by='averaged'), Teach(teacher='averaged')):
-        assert term.needs_averaged
+    for term in (Mutual(by='ema'), Teach(teacher='ema')):
+        assert term.needs_ema
     for term in (Mutual(), Teach(), Teach(teacher='mean')):
-        assert not term.needs_averaged
+        assert not term.needs_ema
     assert TeachOwn().needs_mixtures
 
 
@@ -234,7 +232,7 @@ def test_teachers_and_students_that_do_not_exist_are_refused(settings, message):
 
 
 def test_a_teacher_that_the_model_does_not_have_is_refused():
-    names = r"\('ensemble', 'mean', 'averaged'\)"
+    names = r"\('ensemble', 'mean', 'ema'\)"
     with pytest.raises(UserError, match=f"'leader' is not one of {names}"):
         Teach(teacher='leader').setup(sizes())
     with pytest.raises(UserError, match=r"'leader' is not one of \(.*, 'frozen'\)"):
@@ -251,7 +249,7 @@ def test_students_that_the_network_does_not_have_are_refused():
 def test_mutual_learning_of_one_branch_or_by_anything_else_is_refused():
     with pytest.raises(UserError, match='one branch has no other to learn from'):
         Mutual().setup(sizes(branches=1))
-    with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'averaged'"):
+    with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'ema'"):
         Mutual(by='ensemble')
 
 

@@ -135,8 +135,8 @@ def test_a_students_checkpoint_teaches_without_its_own_teachers_files(tmp_path, 
 
 
 def test_copies_of_the_model_share_it(teacher):
-    model = taught(teacher[1], averaged=dict(momentum=0.1))
-    parts = (model, model.averaged.module, copy.deepcopy(model))
+    model = taught(teacher[1], ema=dict(momentum=0.1))
+    parts = (model, model.ema.module, copy.deepcopy(model))
     assert len({id(part) for part in parts}) == 3
     assert {id(part.teacher.network) for part in parts} == {id(model.teacher.network)}
 

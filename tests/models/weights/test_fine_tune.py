@@ -107,12 +107,12 @@ def test_another_split_moves_weights_between_trunk_and_branches(trained, split):
 
 
 def test_an_averaged_copy_starts_with_the_fitted_weights(trained):
-    model = make_model(branches=2, averaged=dict(momentum=0.01))
+    model = make_model(branches=2, ema=dict(momentum=0.01))
     state = fitted(model, trained)
     for name, value in state.items():
-        if name.startswith('averaged.module.'):
-            assert torch.equal(value, state[name.removeprefix('averaged.module.')])
-    assert state['averaged.steps'] == 0
+        if name.startswith('ema.module.'):
+            assert torch.equal(value, state[name.removeprefix('ema.module.')])
+    assert state['ema.steps'] == 0
     fitted(make_model(branches=4), state)
 
 

@@ -276,7 +276,7 @@ def test_a_stock_checkpoint_is_what_every_branch_begins_with():
 
 
 def test_the_averaged_copy_reads_its_own_heads():
-    head = make(averaged=dict(momentum=0.5)).averaged.module.head
+    head = make(ema=dict(momentum=0.5)).ema.module.head
     assert [adapter.head for adapter in head.adapters] == list(head.branches)
 
 

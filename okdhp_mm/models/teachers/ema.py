@@ -1,4 +1,4 @@
-"""A second copy of the model whose weights are the average of the first one's over time."""
+"""Copy of the model with averaged weights (exponential moving average)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ...errors import UserError
 
 WARM_UP = 10
 
 
-class AveragedCopy(nn.Module):
+class EMA(nn.Module):
     """Exponential moving average of a model's parameters and buffers, batch norms' included.
 
-    In training iteration t (0, 1, ...), ahead of its heatmaps, the average moves by
-    ``max(momentum, 10 / (10 + t))`` of the way to the model, so that the first update copies; where
-    ``accumulative_counts`` makes one step of several iterations, it moves in each of them. Mean
+    Update t (0, 1, ...) moves the average by ``max(momentum, 10 / (10 + t))`` of the way to the
+    model. So the first update copies: it comes before the first training step, and the others
+    after every optimizer step, see :class:`~okdhp_mm.engine.hooks.EMAUpdateHook`. Mean
     teacher (Tarvainen & Valpola, NeurIPS 2017, https://arxiv.org/abs/1703.01780) and PCL have
     ``1 / (1 + t)``, by which all steps count alike in the first thousand, the bad ones of the
     beginning too: after 800 steps such a copy had a PCKh of 15.3 and the model itself one of 18.4.
@@ -29,6 +29,9 @@ class AveragedCopy(nn.Module):
         model: The model, before it keeps this copy.
         momentum: Share of the newest weights, in (0, 1).
 
+    Attributes:
+        started: Whether a training keeps the copy up to date.
+
     Raises:
         UserError: If the momentum is not in (0, 1).
     """
@@ -36,20 +39,26 @@ class AveragedCopy(nn.Module):
     def __init__(self, model: nn.Module, momentum: float = 0.001):
         super().__init__()
         if not 0 < momentum < 1:
-            raise UserError(f'averaged: momentum={momentum} must be a share in (0, 1).')
+            raise UserError(f'ema: momentum={momentum} must be a share in (0, 1).')
         self.momentum = momentum
         self.module = copy.deepcopy(model).requires_grad_(False).eval()
         self.register_buffer('steps', torch.zeros(()))
+        self.started = False
 
-    def train(self, mode: bool = True) -> AveragedCopy:
+    def train(self, mode: bool = True) -> EMA:
         """Stay in evaluation mode: the averaged statistics are the copy's own."""
         return super().train(False)
+
+    def start(self, model: nn.Module) -> None:
+        """Prepare for a training: copy the model unless a checkpoint has earlier updates."""
+        if self.steps == 0:
+            self.update(model)
+        self.started = True
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move towards the model's present weights."""
-        # The copy is the last thing that the model has: behind all that it is a copy of.
-        pairs = list(zip(tensors(self.module), tensors(model), strict=False))
+        pairs = list(tensor_pairs(self.module, model))
         if counters := [pair for pair in pairs if not pair[0].is_floating_point()]:
             torch._foreach_copy_(*zip(*counters, strict=True))
         averages, present = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
@@ -61,10 +70,21 @@ class AveragedCopy(nn.Module):
         self.steps += 1
 
 
-def tensors(model: nn.Module) -> Iterator[Tensor]:
-    """The tensors of a model's state dict, without their names, which take longest to make."""
-    for module in model.modules():
-        yield from filter(lambda tensor: tensor is not None, module._parameters.values())
-        for name, buffer in module._buffers.items():
-            if buffer is not None and name not in module._non_persistent_buffers_set:
-                yield buffer
+def tensor_pairs(average: nn.Module, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield every tensor in the state dict of a copy with its namesake in the model.
+
+    Modules that both share, such as a frozen teacher, are left out. Tensors that only the model has
+    are not averaged.
+    """
+    if average is model:
+        return
+    # Faster than state dicts, which make the full name of every tensor.
+    for name, parameter in average._parameters.items():
+        if parameter is not None:
+            yield parameter, model._parameters[name]
+    for name, buffer in average._buffers.items():
+        if buffer is not None and name not in average._non_persistent_buffers_set:
+            yield buffer, model._buffers[name]
+    for name, child in average._modules.items():
+        if child is not None:
+            yield from tensor_pairs(child, model._modules[name])
