@@ -257,6 +257,7 @@ def ready(method, folder):
     model.views = None  # each process draws its own
     model.head.distiller.set_progress(1.0)
     shake(model)
+    model.load_teacher()
     if model.ema is not None:
         model.ema.start(model)
     return model, torch.load(folder / 'data.pt', weights_only=False)  # written below
