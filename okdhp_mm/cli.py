@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import errno
+import logging
 import math
 import os
 import re
@@ -27,6 +28,7 @@ from .errors import (
     CodeError,
     UserError,
     as_user_error,
+    chain_of,
     missing_package_as_import_error,
     reason_of,
 )
@@ -47,23 +49,28 @@ def errors_in_one_sentence() -> Iterator[None]:
     The traceback follows if the cause may be a bug, and always if ``OKDHP_DEBUG`` is set. Paths
     that cannot be read or written are reported in the same way.
     """
+    # A full disk lacks room for log files too; the tool ends when it writes its next result.
+    reported, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
-    except UserError as error:
-        cause = error.__cause__ if isinstance(error, CodeError) else None
-        # torch puts the traceback of a worker process before the sentence of its error.
-        sentence = str(error).rpartition(f'{UserError.__name__}: ')[2].strip()
-        end_with(sentence, error, cause)
-    except KeyboardInterrupt as error:
-        end_with('Interrupted. The files written so far are complete.', error, None)
-    except OSError as error:
-        if error.errno in FULL:
+    except (Exception, KeyboardInterrupt) as error:
+        # Hosts have bare `except` clauses that turn Ctrl-C into another error.
+        if any(isinstance(each, KeyboardInterrupt) for each in chain_of(error)):
+            end_with('Interrupted. The files written so far are complete.', error, None)
+        if isinstance(error, UserError):
+            cause = error.__cause__ if isinstance(error, CodeError) else None
+            # torch puts the traceback of a worker process before the sentence of its error.
+            sentence = str(error).rpartition(f'{UserError.__name__}: ')[2].strip()
+            end_with(sentence, error, cause)
+        if isinstance(error, OSError) and error.errno in FULL:
             file = error.filename or 'A file'
             what = f'{file} cannot be written: {error.strerror}.'
             end_with(f'{what} The files written so far are complete.', error, None)
-        if error.errno not in UNUSABLE or error.filename is None:
-            raise
-        end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
+        if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
+            end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
+        raise
+    finally:
+        logging.raiseExceptions = reported
 
 
 def end_with(sentence: str, error: BaseException, cause: BaseException | None) -> NoReturn:

@@ -15,7 +15,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from .data.check import check_datasets
 from .errors import UserError, as_user_error, own_line
 from .evaluation.evaluator_config import walk_metrics
-from .io.data_files import PICKLES, DataFileError, safe_handlers
+from .io.data_files import OF_PICKLES, PICKLES, DataFileError, safe_handlers
 
 
 def read_config(filename: str | Path) -> Config:
@@ -125,23 +125,27 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 @contextmanager
 def data_told(cfg: Config, *splits: str) -> Iterator[None]:
-    """Name the files of these splits where hosts, reading them, say only what is wrong.
+    """Name the files of these splits in errors of the hosts that read them.
 
     Args:
         cfg: Any config.
         splits: 'train', 'val' or 'test'.
 
     Raises:
-        UserError: If they have no person, or one is no complete JSON.
+        UserError: If they have no person, or one cannot be read.
     """
     try:
         yield
     except ValueError as error:
-        # numpy's words where a data set joins its persons, and there are none.
-        nobody = str(error) == 'need at least one array to concatenate'
-        if not (nobody or isinstance(error, JSONDecodeError)):
+        # The text of numpy when mmpose joins the persons of a dataset and there are none.
+        if str(error) == 'need at least one array to concatenate':
+            lack = 'person with a box and labeled keypoints'
+        elif isinstance(error, (JSONDecodeError, UnicodeDecodeError)):
+            lack = f'complete JSON ({error})'
+        elif OF_PICKLES in str(error):
+            lack = 'array without pickled objects, which can run code,'
+        else:
             raise
-        lack = 'person with a box and labelled keypoints' if nobody else f'complete JSON ({error})'
         files = sorted({path for path, *_ in _named(cfg, splits) if not os.path.isdir(path)})
         raise UserError(f'There is no {lack} in {" or ".join(files)}.') from error
 

@@ -10,6 +10,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 # The expected numbers are a CPU's. CUDA_VISIBLE_DEVICES=0 runs the tests on a GPU.
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.fileio.handlers import file_handlers  # noqa: E402
@@ -19,6 +20,7 @@ from mmengine.runner import CheckpointLoader  # noqa: E402
 ROOT = Path(__file__).parents[1]
 LOADERS = dict(CheckpointLoader._schemes)
 HANDLERS = dict(file_handlers)
+LOAD_ARRAYS = np.load
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -36,6 +38,7 @@ def _same_numbers_each_time():
 def _mmengines_own_loaders(monkeypatch):
     """Whatever a test, or what it shares with others, runs in this process."""
     monkeypatch.setattr(CheckpointLoader, '_schemes', dict(LOADERS))
+    monkeypatch.setattr(np, 'load', LOAD_ARRAYS)
     for extension, handler in HANDLERS.items():
         monkeypatch.setitem(file_handlers, extension, handler)
 

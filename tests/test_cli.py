@@ -68,14 +68,14 @@ def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of)
     option = ('--cfg-options', 'test_evaluator.metric.ann_file=own.json')
     own, dump = config_of('test', MPII, 'a.pth', '--dump', 'all.pkl', *option).test_evaluator
     assert own.metric.ann_file == 'own.json'
-    assert dump == dict(type='DumpResults', out_file_path='all.pkl')
+    assert dump == dict(type='DurableDumpResults', out_file_path='all.pkl')
 
 
 def test_a_dump_joins_evaluators_in_a_tuple(config_of, tmp_path):
     own = tmp_path / 'own.py'
     own.write_text(f"_base_ = {MPII!r}\ntest_evaluator = dict(type='AUC'), dict(type='EPE')\n")
     cfg = config_of('test', str(own), 'a.pth', '--dump', 'all.pkl')
-    assert [metric['type'] for metric in cfg.test_evaluator] == ['AUC', 'EPE', 'DumpResults']
+    assert [metric['type'] for metric in cfg.test_evaluator] == ['AUC', 'EPE', 'DurableDumpResults']
 
 
 def test_a_test_never_resumes(config_of, tmp_path):

@@ -1,6 +1,7 @@
 """Mistakes of users end in one sentence, and bugs in code keep their traceback."""
 
 import copy
+import logging
 import re
 import sys
 from importlib.util import find_spec
@@ -193,6 +194,31 @@ def test_debugging_always_shows_the_traceback(value, monkeypatch, tmp_path):
         sentence, _, trace = printed(use).partition('\n\n')
         assert sentence.startswith('error: ')
         assert trace.startswith('Traceback')
+
+
+def interrupted_in_a_host():
+    try:
+        raise KeyboardInterrupt
+    except:  # noqa: E722 (as mmengine where it formats a config)
+        raise SyntaxError('Failed to format the config file')  # noqa: B904
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_ctrl_c_stays_ctrl_c_in_hosts_that_catch_it(wrapped):
+    def use():
+        with as_user_error('The config cannot be read', *[Exception] * wrapped):
+            interrupted_in_a_host()
+
+    assert printed(use) == 'error: Interrupted. The files written so far are complete.'
+
+
+def test_a_log_without_room_prints_no_traceback(capsys):
+    logger = logging.getLogger('full')
+    logger.addHandler(logging.FileHandler('/dev/full'))
+    with errors_in_one_sentence():
+        logger.error('x')
+    assert 'Traceback' not in capsys.readouterr().err
+    assert logging.raiseExceptions
 
 
 def test_a_kind_that_is_not_named_passes_unchanged():

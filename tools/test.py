@@ -19,6 +19,7 @@ from okdhp_mm.cli import (
 from okdhp_mm.config_file import check_data, section
 from okdhp_mm.engine import TrainedBranches, branch_table
 from okdhp_mm.evaluation.evaluator_config import add_metric
+from okdhp_mm.io.backend import ATOMIC
 
 
 class SaveMetrics(Hook):
@@ -29,7 +30,7 @@ class SaveMetrics(Hook):
 
     def after_test_epoch(self, runner, metrics=None) -> None:
         """Write them."""
-        mmengine.dump(metrics or {}, self.filename)
+        mmengine.dump(metrics or {}, self.filename, backend_args=dict(backend=ATOMIC))
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,7 +62,7 @@ def config_from(args: argparse.Namespace):
             badcase.metric = section(cfg, key, '--badcase')
     if args.dump:
         evaluators = section(cfg, 'test_evaluator', '--dump')
-        dump = dict(type='DumpResults', out_file_path=args.dump)
+        dump = dict(type='DurableDumpResults', out_file_path=args.dump)
         cfg.test_evaluator = add_metric(evaluators, dump, '--dump')
     return cfg
 

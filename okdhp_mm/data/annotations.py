@@ -155,6 +155,39 @@ def check_persons(path: str, annotations: Sequence[dict], layout: CocoLayout) ->
                 fail(path, 'annotation', entry, reason)
 
 
+def check_detections(path: str, content: Any, images: Sequence[dict]) -> None:
+    """Check the content of a file of detected boxes.
+
+    Args:
+        path: Name of the file, for the sentence.
+        content: What :func:`read_json` returned.
+        images: Images of the annotation file.
+
+    Raises:
+        UserError: If mmpose could not read the content.
+    """
+    if not isinstance(content, list):
+        raise UserError(
+            f'{path} holds a {type(content).__name__}, but detected boxes are a list of objects '
+            'with image_id, category_id, bbox and score.'
+        )
+    boxes = entries_of(path, dict(boxes=content), 'boxes')
+    boxes = [dict(entry, id=index) for index, entry in enumerate(boxes)]
+    require(path, 'box', boxes, 'category_id', int)
+    boxes = [entry for entry in boxes if entry['category_id'] == 1]
+    require(path, 'box', boxes, 'image_id', int)
+    require(path, 'box', boxes, 'score', int, float)
+    check_numbers(path, boxes, 'bbox', 'box')
+    known = {image['id'] for image in images}
+    for entry in boxes:
+        if len(entry['bbox']) != 4:
+            fail(path, 'box', entry, '`bbox` must be [x, y, width, height]')
+        if not math.isfinite(entry['score']):
+            fail(path, 'box', entry, f'`score` is {entry["score"]}, not a finite number')
+        if entry['image_id'] not in known:
+            fail(path, 'box', entry, 'the annotation file has no such image')
+
+
 def check_labeled(path: str, images: Sequence[dict], annotations: Sequence[dict]) -> None:
     """Check that there are persons, and that most of their boxes have an area.
 

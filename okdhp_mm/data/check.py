@@ -17,7 +17,7 @@ from scipy.io.matlab import MatReadError
 
 from ..errors import UserError, as_user_error
 from ..evaluation.evaluator_config import walk_metrics
-from .annotations import CocoLayout, check_coco, check_mpii, read_json
+from .annotations import CocoLayout, check_coco, check_detections, check_mpii, read_json
 from .pictures import check_pictures
 
 SMALL = 500
@@ -95,6 +95,9 @@ def check_dataset(
         check_coco(path, content, CocoLayout(count, plain, evaluation_fields(coco)))
         if coco and plain:
             check_sigmas(dataset, key, meta)
+        boxes_file = dataset.get('bbox_file')
+        if boxes_file and plain and boxes_file.endswith('.json') and '://' not in boxes_file:
+            check_detections(boxes_file, read_json(boxes_file), content['images'])
         used = {annotation['image_id'] for annotation in content['annotations']}
         names = [image['file_name'] for image in content['images'] if image['id'] in used]
     else:

@@ -1,4 +1,4 @@
-"""Data files and configs that mmengine reads by their extension, without running them."""
+"""Data files and configs that mmengine and numpy read, without running them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import yaml
 from mmengine.fileio.handlers import PickleHandler, YamlHandler, file_handlers
 
@@ -54,17 +55,35 @@ SAFE_HANDLERS = {
 }
 
 
+_load = np.load
+OF_PICKLES = 'pickle'
+"""Part of every message of numpy about a file with pickled objects."""
+
+
+def load_plain_arrays(file, mmap_mode=None, allow_pickle=False, **options) -> Any:
+    """Read as ``np.load`` does, but never pickled objects.
+
+    mmpose's reader of the H3WB dataset allows them.
+
+    Raises:
+        ValueError: If the file holds pickled objects; of a ``.npz``, when they are read.
+    """
+    return _load(file, mmap_mode, allow_pickle=False, **options)
+
+
 def use_safe_handlers() -> None:
-    """Make ``mmengine.load`` refuse pickles and tags in YAML, in this process."""
+    """Make ``mmengine.load`` and ``np.load`` refuse pickles and tags in YAML, in this process."""
     file_handlers.update(SAFE_HANDLERS)
+    np.load = load_plain_arrays
 
 
 @contextmanager
 def safe_handlers() -> Iterator[None]:
     """Call :func:`use_safe_handlers` for the duration of a ``with`` block."""
-    before = dict(file_handlers)
+    before, load = dict(file_handlers), np.load
     use_safe_handlers()
     try:
         yield
     finally:
         file_handlers.update(before)
+        np.load = load

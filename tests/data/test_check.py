@@ -172,6 +172,48 @@ def test_wrong_sigmas_are_refused_where_they_are_needed(config, sigmas):
         check_data(cfg, 'val')
 
 
+BOX = dict(image_id=1, category_id=1, bbox=[1, 2, 3, 4], score=0.5)
+
+
+def with_boxes(config, content, tmp_path):
+    cfg, _ = config
+    file = tmp_path / 'boxes.json'
+    file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    cfg.val_dataloader.dataset.bbox_file = str(file)
+    check_datasets(cfg, 'val')
+
+
+def test_detected_boxes_pass(config, tmp_path):
+    car = dict(image_id=None, category_id=3)  # mmpose passes over it
+    with_boxes(config, [BOX, dict(BOX, score=1, extra='x'), car], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (b'\x80\x04', 'is not UTF-8 text'),
+        (b'[{}', 'is not complete JSON'),
+        ({}, 'holds a dict, but detected boxes are a list'),
+        ([BOX, 3], 'entry 1 of `boxes` is 3'),
+        *(
+            ([BOX, dict(BOX, **{name: value})], f'box 1.*{reason}')
+            for name, value, reason in (
+                ('category_id', 'x', '`category_id` is'),
+                ('image_id', None, '`image_id` is None'),
+                ('image_id', 99, 'has no such image'),
+                ('bbox', [1, 2], 'must be .x, y, width, height'),
+                ('bbox', [1, 2, 3, 'x'], '`bbox` is not a list of finite numbers'),
+                ('score', None, '`score` is None'),
+                ('score', float('nan'), '`score` is nan'),
+            )
+        ),
+    ],
+)
+def test_wrong_detected_boxes_are_named(config, content, reason, tmp_path):
+    with pytest.raises(UserError, match=f'boxes.json.*{reason}'):
+        with_boxes(config, content, tmp_path)
+
+
 def test_a_head_with_another_number_of_keypoints_is_refused(config):
     cfg, _ = config
     cfg.model.head.out_channels = 5

@@ -4,11 +4,13 @@ import pickle
 from pathlib import Path
 
 import mmengine
+import numpy as np
 import pytest
 from mmengine.config import Config
+from mmpose.registry import DATASETS
 
 from okdhp_mm.checkpoint import use_safe_loader
-from okdhp_mm.config_file import check_data, read_config
+from okdhp_mm.config_file import check_data, data_told, read_config
 from okdhp_mm.convert import convert_config
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.data_files import safe_handlers
@@ -79,6 +81,30 @@ def test_a_yaml_config_with_tags_is_refused_and_a_plain_one_is_read(inherited, m
     with pytest.raises(UserError, match='A YAML file is refused'):
         convert_config(str(files['evil']), tmp_path / 'out.py')
     assert not marker.exists()
+
+
+@pytest.mark.parametrize('name', ['h3wb.npz', 'h3wb.npy', 'h3wb.json'])
+def test_arrays_of_objects_do_not_run(name, marker, tmp_path):
+    """mmpose's H3WB dataset allows them."""
+    file, objects = tmp_path / name, np.array([Touch(marker)], dtype=object)
+    if name.endswith('npz'):
+        np.savez(file, metadata=objects, train_data=objects)
+    elif name.endswith('npy'):
+        np.save(file, objects)
+    else:
+        file.write_bytes(pickle.dumps(Touch(marker)))
+    dataset = dict(type='H36MWholeBodyDataset', ann_file=str(file), metainfo={}, pipeline=[])
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    sentence = f'no array without pickled objects, which can run code, in .*{name}'
+    with safe_handlers(), pytest.raises(UserError, match=sentence), data_told(cfg, 'train'):
+        DATASETS.build(cfg.train_dataloader.dataset)
+    assert not marker.exists()
+
+
+def test_plain_arrays_are_read(tmp_path):
+    np.savez(tmp_path / 'plain.npz', a=np.arange(3))
+    with safe_handlers():
+        assert np.load(tmp_path / 'plain.npz', allow_pickle=True)['a'].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize('key', ['bbox_file', 'ann_file'])

@@ -12,6 +12,7 @@ import torch
 from mmpose.apis import Pose2DInferencer
 
 from ...checkpoint import safe_loader
+from ...config_file import read_config
 from ...errors import UserError, as_user_error
 from ...export import CHECKPOINT, CONFIG
 from ..student import student_files
@@ -76,7 +77,8 @@ class TorchEngine:
             torch.zeros(0, device=device)
         files = student_files(folder, CONFIG, CHECKPOINT)
         with safe_loader():
-            self.inferencer = BoxInferencer(*map(str, files), device, det_model='whole_image')
+            cfg = read_config(files[0])
+            self.inferencer = BoxInferencer(cfg, str(files[1]), device, det_model='whole_image')
         meta = self.inferencer.model.dataset_meta
         self.keypoint_names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
         self.skeleton = [list(map(int, link)) for link in meta['skeleton_links']]

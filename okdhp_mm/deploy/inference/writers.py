@@ -205,9 +205,9 @@ def _plain(value: Any) -> Any:
 
 
 def _encoded(file: Path, picture: np.ndarray) -> bytes | None:
-    if not cv2.haveImageWriter(str(file)):
-        return None
     try:
+        if not cv2.haveImageWriter(str(file)):
+            return None
         written, content = cv2.imencode(file.suffix, picture)
     except cv2.error:  # a format that is written, but not in colors (.pgm), or is turned off (.exr)
         return None

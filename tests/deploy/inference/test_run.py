@@ -198,7 +198,9 @@ def test_a_single_picture_needs_no_folder(pictures, tmp_path):
     assert read(tmp_path / 'predictions' / '1.json')['instance_info'][0]['keypoints'] == [[1, 2]]
 
 
-@pytest.mark.parametrize('name', ['a.heic', 'a.pgm'], ids=['never', 'not in colours'])
+@pytest.mark.parametrize(
+    'name', ['a.heic', 'a.pgm', 'a.exr'], ids=['never', 'not in colors', 'turned off']
+)
 def test_a_picture_of_a_kind_that_cannot_be_written_becomes_a_jpeg(pictures, tmp_path, name):
     shutil.copy(pictures / '0.png', tmp_path / name)  # its content says what it is
     assert infer(tmp_path / name, Centre(), tmp_path).written == 1
@@ -225,6 +227,15 @@ def test_a_picture_of_a_codec_that_is_turned_off_is_skipped(pictures, tmp_path):
     (tmp_path / 'a.exr').write_bytes(b'\x76\x2f\x31\x01')
     shutil.copy(pictures / '0.png', tmp_path)
     assert str(infer(tmp_path, Centre(), tmp_path / 'out')) == '1 picture, 1 skipped'
+
+
+@pytest.mark.parametrize('base', ['boxes.pkl', 'evil.yaml'])
+def test_a_student_whose_config_refers_to_code_is_refused(student, base, tmp_path):
+    copied = shutil.copytree(student, tmp_path / 'student')
+    (copied / base).write_text('a: !!python/object/apply:os.getcwd []\n')
+    (copied / 'student.py').write_text(f'_base_ = {str(copied / base)!r}\n')
+    with pytest.raises(UserError, match=r'student\.py cannot be read'):
+        TorchEngine(copied)
 
 
 def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch):
