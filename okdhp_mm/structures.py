@@ -29,6 +29,7 @@ from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 import torch
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 ENSEMBLE = 'ensemble'
@@ -58,6 +59,17 @@ def distributions(maps: Tensor, bins: tuple[int, ...]) -> tuple[Tensor, ...]:
         Views.
     """
     return maps.split(bins, dim=-1) if bins else (maps,)
+
+
+@dataclass(frozen=True)
+class BranchViews:
+    """A batch of images that every branch sees in another augmentation.
+
+    Attributes:
+        images: One view for each branch, (M, B, 3, H, W), normalized.
+    """
+
+    images: Tensor
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,19 @@ class BranchOutputs:
         """The same outputs with the ensemble filled in."""
         new = dict(ensemble=ensemble, weights=weights, mixtures=mixtures)
         return replace(self, **new, stacked=self.finals)
+
+
+@dataclass(frozen=True)
+class BranchPredictions:
+    """Decoded keypoints of a batch.
+
+    Attributes:
+        deployed: Those of the deployed output, one for each sample.
+        by_name: Those of the other outputs that are reported, by the name of the output.
+    """
+
+    deployed: list[InstanceData]
+    by_name: dict[str, list[InstanceData]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

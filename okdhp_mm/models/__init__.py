@@ -8,13 +8,13 @@ from .aggregators import (
     MeanAggregator,
     PeerAttention,
 )
+from .augment import PhotometricViews
 from .backbones import BranchedBackbone, StackedHourglass
 from .distillers import Contrast, Distiller, GaussianRampUp, Mutual, Supervise, Teach, TeachOwn
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
 from .teachers import FrozenTeacher
-from .views import PhotometricViews
 
 __all__ = [
     'FAU',

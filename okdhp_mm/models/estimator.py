@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.structures import BaseDataElement, InstanceData
+from mmengine.structures import BaseDataElement
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.models.utils import check_and_update_config
 from mmpose.registry import MODELS
@@ -16,7 +16,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..structures import ENSEMBLE, BranchFeatures
+from ..structures import ENSEMBLE, BranchFeatures, BranchPredictions
 from .fan_out import check_own, fan_out, is_branched, start_ema
 from .student import DEFAULT_BRANCHES, branch_models
 from .teachers import EMA
@@ -64,7 +64,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
             keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
         views: Config of a module that shows each branch, or all, another view of the training
-            images, such as :class:`~okdhp_mm.models.views.PhotometricViews`; None shows all the
+            images, such as :class:`~okdhp_mm.models.augment.PhotometricViews`; None shows all the
             images as they are.
         ema: Settings of :class:`~okdhp_mm.models.teachers.EMA`, e.g. ``dict(momentum=0.001)``: keep
             a copy with averaged weights, which may teach and may be deployed; None for no copy.
@@ -249,14 +249,14 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
     def add_pred_to_datasample(
         self,
-        batch_pred_instances: dict[str, list[InstanceData]],
+        batch_pred_instances: BranchPredictions,
         batch_pred_fields,
         batch_data_samples: list[PoseDataSample],
     ) -> list[PoseDataSample]:
         """Add the predictions of every output to the samples.
 
         Args:
-            batch_pred_instances: Predictions of the batch by output name, the deployed last.
+            batch_pred_instances: Predictions of the batch.
             batch_pred_fields: Heatmaps of the deployed output, or None.
             batch_data_samples: The batch's samples.
 
@@ -264,14 +264,13 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             The samples, with the deployed output in ``pred_instances`` as usual, and the others by
             name in ``pred_outputs``, if all are reported.
         """
-        *others, deployed = batch_pred_instances
         named = [BaseDataElement() for _ in batch_data_samples]
-        for name in others:
-            super().add_pred_to_datasample(batch_pred_instances[name], None, batch_data_samples)
+        for name, instances in batch_pred_instances.by_name.items():
+            super().add_pred_to_datasample(instances, None, batch_data_samples)
             for sample, outputs in zip(batch_data_samples, named, strict=True):
                 outputs.set_data({name: sample.pred_instances})
         samples = super().add_pred_to_datasample(
-            batch_pred_instances[deployed], batch_pred_fields, batch_data_samples
+            batch_pred_instances.deployed, batch_pred_fields, batch_data_samples
         )
         if self.reports_all:
             for sample, outputs in zip(samples, named, strict=True):

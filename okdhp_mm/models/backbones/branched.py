@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map
 
 from ...config_file import init_entries
 from ...errors import UserError, as_user_error
-from ...structures import BranchFeatures
+from ...structures import BranchFeatures, BranchViews
 from .splits import find_split, run_steps
 
 WHOLE = 'whole'
@@ -86,17 +86,21 @@ class BranchedBackbone(BaseModule):
             check_same(self.trunk.get_submodule(child), top.get_submodule(child), child, index)
         return split.cut_top(top)
 
-    def forward(self, images: Tensor, branches: Iterable[int] | None = None) -> BranchFeatures:
-        """Features of the trunk, once, and of the branches asked for (all by default).
+    def forward(
+        self, images: Tensor | BranchViews, branches: Iterable[int] | None = None
+    ) -> BranchFeatures:
+        """Compute the features of the trunk, once, and of some branches (all by default).
 
         Args:
-            images: (B, 3, H, W), normalised; or (M, B, 3, H, W), another view for each branch,
-                which the trunk then sees all of; its shared feature is their mean.
+            images: (B, 3, H, W), normalized; or one view for each branch. The trunk then sees all
+                views, and its shared feature is their mean.
             branches: Indices of the branches to compute.
+
+        Raises:
+            UserError: If the shape of the images is another.
         """
         indices = range(len(self.branches)) if branches is None else branches
-        views = len(images) if images.dim() == 5 else 0
-        state = images.flatten(0, 1) if views else images
+        state, views = self._batch_of(images)
         if self.split is None:
             state = self.trunk(state)
             pixels = [feature.shape[-2:].numel() for feature in state]
@@ -112,6 +116,24 @@ class BranchedBackbone(BaseModule):
             family.trunk_stages(state),
             {m: below for m, (_, below) in tops.items() if below is not None},
         )
+
+    def _batch_of(self, images: Tensor | BranchViews) -> tuple[Tensor, int]:
+        """Return the images as one batch, and the number of views in it, 0 for plain images."""
+        if not isinstance(images, BranchViews):
+            if images.dim() != 4:
+                raise UserError(
+                    f'The backbone takes images (B, 3, H, W), not a tensor of shape '
+                    f'{tuple(images.shape)}. Fold the frames of clips into the batch, and pass '
+                    'one view for each branch as BranchViews.'
+                )
+            return images, 0
+        shape = tuple(images.images.shape)
+        if len(shape) != 5 or shape[0] != len(self.branches):
+            raise UserError(
+                f'BranchViews of shape {shape} do not have one view (M, B, 3, H, W) for each of '
+                f'the {len(self.branches)} branches.'
+            )
+        return images.images.flatten(0, 1), shape[0]
 
     def _top(self, state: Any, index: int) -> tuple[tuple[Tensor, ...], Tensor | None]:
         """Return what the stock backbone returns, and the feature map below its last heatmaps."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import ConfigDict
 from mmengine.model import ModuleList
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import PixelData
 from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from mmpose.utils.tensor_utils import to_numpy
@@ -19,6 +19,7 @@ from ...structures import (
     ENSEMBLE,
     BranchFeatures,
     BranchOutputs,
+    BranchPredictions,
     NetworkSpec,
     Targets,
     branch_name,
@@ -243,8 +244,8 @@ class MultiBranchHead(BaseHead):
 
     def predict(
         self, feats, batch_data_samples: list, test_cfg: ConfigDict | None = None
-    ) -> dict[str, list[InstanceData]] | tuple[dict[str, list[InstanceData]], list[PixelData]]:
-        """Keypoints in input space, in pixels, of the outputs that ``test_cfg`` asks for.
+    ) -> BranchPredictions | tuple[BranchPredictions, list[PixelData]]:
+        """Return keypoints in input space, in pixels, of the outputs that ``test_cfg`` asks for.
 
         ``test_cfg.branch`` is what is deployed (an index or 'ensemble'); with
         ``test_cfg.report='all'`` every other output is decoded as well.
@@ -255,17 +256,18 @@ class MultiBranchHead(BaseHead):
             test_cfg: As in the stock heads, plus the two entries above.
 
         Returns:
-            Predictions of the batch by output name, the deployed one last; with
-            ``output_heatmaps`` also the deployed heatmaps, as the stock head gives them.
+            Predictions of the batch; with ``output_heatmaps`` also the deployed heatmaps, as the
+            stock head gives them.
         """
         test_cfg = test_cfg or {}
         heatmaps = self._heatmaps_to_decode(feats, batch_data_samples, test_cfg)
-        predictions = {
+        by_name = {
             name: self.decode(self.adapter.to_output(maps)) for name, maps in heatmaps.items()
         }
+        name = output_name(test_cfg.get('branch', 0))
+        predictions = BranchPredictions(by_name.pop(name), by_name)
         if test_cfg.get('output_heatmaps', False):
-            deployed = output_name(test_cfg.get('branch', 0))
-            return predictions, self.adapter.fields(heatmaps[deployed], predictions[deployed])
+            return predictions, self.adapter.fields(heatmaps[name], predictions.deployed)
         return predictions
 
     def _heatmaps_to_decode(self, feats, batch_data_samples, test_cfg) -> dict[str, Tensor]:
@@ -281,7 +283,7 @@ class MultiBranchHead(BaseHead):
         return {name: heatmap.float() for name, heatmap in maps[0].items()}
 
     def _named_heatmaps(self, feats: BranchFeatures, test_cfg) -> dict[str, Tensor]:
-        """Final heatmaps by output name, the deployed one last."""
+        """Return the final heatmaps of every reported output by name."""
         deployed = test_cfg.get('branch', 0)
         if test_cfg.get('report', 'all') == 'deployed':
             return {output_name(deployed): self._finals(feats, deployed)}
@@ -289,7 +291,6 @@ class MultiBranchHead(BaseHead):
         named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
         if len(named) > 1:
             named[ENSEMBLE] = self.aggregator.aggregate(outputs).ensemble
-        named[output_name(deployed)] = named.pop(output_name(deployed))
         return named
 
     def _accuracy(self, outputs: BranchOutputs, targets: Targets) -> Tensor:

@@ -1,4 +1,4 @@
-"""Other views of the same images: for each branch its own, or one for all."""
+"""Augmentations of a batch on the device: one for each branch, or one for all."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..structures import BranchViews
 
 
 @MODELS.register_module()
 class PhotometricViews(nn.Module):
-    """Changes colours and hides a rectangle, each image and view differently.
+    """Augmentation by colors and hidden rectangles, different for each image and view.
 
     PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147) augments the image of each peer on
-    its own. Heatmaps of differently moved images would not lie on each other, so that here views
-    differ in what does not move keypoints; the geometry is that of the pipeline, for all. With
-    several GPUs, set ``randomness=dict(diff_rank_seed=True)``, or mmengine lets all draw alike.
+    its own. Only photometric changes are applied here, because geometric ones would misalign the
+    heatmaps of the branches. With several GPUs, set ``randomness=dict(diff_rank_seed=True)``, or
+    all of them draw the same numbers.
 
     Args:
         brightness: Largest shift, in deviations of the data set (the images are normalised).
         contrast: Largest relative change of the contrast, in [0, 1).
-        colour: Largest relative change of single channels, in [0, 1).
-        hide: Largest side of a rectangle that is replaced by the mean colour, as a share of the
-            image's, in [0, 1); its place is anywhere.
-        same: Whether all branches see the same view, so that the trunk runs once as ever: an
-            augmentation of the batch.
+        color: Largest relative change of single channels, in [0, 1).
+        hide: Largest side of a rectangle that is replaced by the mean color, as a share of the
+            side of the image, in [0, 1).
+        same: Whether all branches see the same view. Then the trunk sees every image once.
 
     Shape:
-        (B, 3, H, W) -> (M, B, 3, H, W), with ``same`` -> (B, 3, H, W).
+        (B, 3, H, W) -> :class:`BranchViews` (M, B, 3, H, W), with ``same`` -> (B, 3, H, W).
 
     Raises:
         UserError: If a number is out of its range.
@@ -38,12 +38,12 @@ class PhotometricViews(nn.Module):
         self,
         brightness: float = 0.4,
         contrast: float = 0.4,
-        colour: float = 0.2,
+        color: float = 0.2,
         hide: float = 0.3,
         same: bool = False,
     ):
         super().__init__()
-        shares = dict(contrast=contrast, colour=colour, hide=hide)
+        shares = dict(contrast=contrast, color=color, hide=hide)
         wrong = {name: share for name, share in shares.items() if not 0 <= share < 1}
         if wrong or brightness < 0:
             raise UserError(
@@ -52,20 +52,20 @@ class PhotometricViews(nn.Module):
             )
         self.brightness = brightness
         self.contrast = contrast
-        self.colour = colour
+        self.color = color
         self.hide = hide
         self.same = same
 
     @torch.no_grad()
-    def forward(self, images: Tensor, num_views: int) -> Tensor:
-        """One view per branch of normalised images, or one for all."""
+    def forward(self, images: Tensor, num_views: int) -> BranchViews | Tensor:
+        """Return one view of normalized images for each branch, or one for all."""
         views = images.expand(1 if self.same else num_views, *images.shape)
         mean = views.mean((-3, -2, -1), keepdim=True)
         gain = 1 + self._draw(views, 1, self.contrast)
-        tint = 1 + self._draw(views, 3, self.colour)
+        tint = 1 + self._draw(views, 3, self.color)
         views = ((views - mean) * gain + mean) * tint + self._draw(views, 1, self.brightness)
         views = views * ~self._hidden(views)
-        return views[0] if self.same else views
+        return views[0] if self.same else BranchViews(views)
 
     @staticmethod
     def _draw(views: Tensor, channels: int, most: float) -> Tensor:
