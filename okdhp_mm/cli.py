@@ -111,6 +111,14 @@ def positive(text: str) -> int:
     return value
 
 
+def image_size(text: str) -> tuple[int, int]:
+    """Return an argument such as ``192x256`` as width and height."""
+    width, _, height = text.partition('x')
+    if not width.isdecimal() or not height.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text} is not WIDTHxHEIGHT, e.g. 128x128')
+    return int(width), int(height)
+
+
 class Options(DictAction):
     """``KEY=VALUE ...`` of every OpenMMLab tool, where a value can also have dicts in it."""
 

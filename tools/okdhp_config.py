@@ -1,44 +1,83 @@
-"""Make a training config with branches of a stock one: most of mmpose's heatmap and SimCC ones."""
+"""Write a training config for own annotations, or for a stock config of mmpose.
+
+Own data: okdhp_config.py --coco train.json --images photos/ -o my_okdhp.py
+Stock config: okdhp_config.py mmpose::body_2d_keypoint/.../td-hm_res50_....py -o res50_okdhp.py
+"""
 
 import argparse
+from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import errors_in_one_sentence, parse_command_line
+from okdhp_mm.cli import errors_in_one_sentence, image_size, parse_command_line, positive
 from okdhp_mm.convert import convert_config
+from okdhp_mm.recipes.own_data import OwnData, write_own_config
+from okdhp_mm.recipes.students import STUDENTS
 
 
-def main() -> None:
-    """Parse, convert and say what it costs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help="stock config, a path or a name like 'mmpose::...'")
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('config', nargs='?', help="stock config: a path or 'mmpose::...'")
+    source.add_argument('--coco', type=Path, metavar='JSON', help='own annotations (COCO JSON)')
+    source.add_argument(
+        '--csv', type=Path, help='own annotations (table of DeepLabCut or Lightning Pose)'
+    )
     parser.add_argument('-o', '--out', required=True, help='the training config to write')
-    parser.add_argument('--branches', type=int, default=3, help='how many (default: 3)')
     parser.add_argument(
-        '--split',
-        help="where they part, or 'whole' (default: half of the backbone's multiply-adds shared)",
-    )
-    parser.add_argument(
-        '--method', help='a name in configs/_base_/methods (default: okdhp), or a file like those'
-    )
-    parser.add_argument(
+        '--method', help='name in configs/_base_/methods, or a file like those (default: okdhp; '
+        'for own annotations, the one that suits their number)'
+    )  # fmt: skip
+    parser.add_argument('--force', action='store_true', help='overwrite existing files')
+    own = parser.add_argument_group('own annotations')
+    own.add_argument('--images', type=Path, help='folder of the pictures')
+    own.add_argument('--val', type=Path, help='annotations to validate on (default: a fifth)')
+    own.add_argument('--val-images', type=Path, help='folder of their pictures')
+    own.add_argument('--student', default='mobilenetv2', help=', '.join(STUDENTS))
+    own.add_argument('--input-size', type=image_size, metavar='WxH', help='e.g. 128x128')
+    own.add_argument('--pretrained', type=Path, help='weights of torchvision, timm or mmpose')
+    own.add_argument('--epochs', type=positive, help='default: fits the number of persons')
+    own.add_argument('--batch-size', type=positive, help='default: fits the number of persons')
+    own.add_argument('--no-check', action='store_true', help='do not decode all pictures first')
+    stock = parser.add_argument_group('stock config')
+    stock.add_argument('--branches', type=int, default=3, help='number (default: 3)')
+    stock.add_argument('--split', help="where they part, or 'whole' (default: half of the work)")
+    stock.add_argument(
         '--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='of an offline method (fpd)'
     )
-    parser.add_argument('--force', action='store_true', help='overwrite a config that is there')
     args = parse_command_line(parser)
-    with errors_in_one_sentence():
-        done = convert_config(
-            args.config,
-            args.out,
-            args.branches,
-            args.split,
-            args.force,
-            args.method,
-            args.teacher,
-        )
+    if not args.config and not args.images:
+        parser.error('--images is missing: name the folder of the pictures')
+    return args
+
+
+def own_data(args: argparse.Namespace) -> None:
+    """Write the config for own annotations and print its summary."""
+    names = ('images', 'val', 'val_images', 'student', 'input_size', 'method', 'pretrained')
+    given = {name: getattr(args, name) for name in (*names, 'epochs', 'batch_size', 'force')}
+    labels = args.coco or args.csv
+    done = write_own_config(OwnData(labels, check=not args.no_check, **given), args.out)
+    print('\n'.join(done.lines))
+    print(f'written: {done.config}\nnext: python tools/train.py {done.config}')
+
+
+def stock_config(args: argparse.Namespace) -> None:
+    """Convert a stock config and print its costs."""
+    arguments = args.branches, args.split, args.force, args.method, args.teacher
+    done = convert_config(args.config, args.out, *arguments)
     print(f'{done.config}: {done.branches} branches, split={done.split!r}')
     print(f'possible splits: {", ".join([*done.points, "whole"])}')
     print(f'parameters: {done.trained_parameters / 1e6:.2f} M in training, '
           f'{done.stock_parameters / 1e6:.2f} M in every student')  # fmt: skip
+
+
+def main() -> None:
+    """Parse and write."""
+    args = parse_args()
+    with errors_in_one_sentence():
+        stock_config(args) if args.config else own_data(args)
 
 
 if __name__ == '__main__':

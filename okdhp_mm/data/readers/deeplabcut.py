@@ -1,0 +1,168 @@
+"""Read the tables (CSV) of DeepLabCut and Lightning Pose.
+
+Their first rows name scorer, (individual,) bodypart and coordinate of every column; each further
+row is a picture, named in its first column or, by newer DeepLabCut, in its first three.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import cv2
+import numpy as np
+
+from ...errors import UserError
+
+HEADER = ('scorer', 'individuals', 'bodyparts', 'coords')
+VISIBLE = 2
+SINGLE = ''
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of keypoints.
+
+    Attributes:
+        keypoints: Names of the keypoints.
+        individuals: Names of the individuals; ``['']`` if each picture has one.
+        pictures: Name of the picture of every row.
+        values: (row, individual, keypoint, 2), in pixels; NaN where it is not labeled.
+    """
+
+    keypoints: list[str]
+    individuals: list[str]
+    pictures: list[str]
+    values: np.ndarray
+
+
+def read_table(path: str | Path, images: str | Path) -> tuple[dict, str]:
+    """Read the CSV of DeepLabCut or Lightning Pose as content of a COCO JSON.
+
+    The box of an individual is the complete picture if there is one per picture, as these tools
+    train on it. Otherwise the annotations have no box.
+
+    Args:
+        path: The table.
+        images: Folder of the pictures.
+
+    Returns:
+        The content, and a sentence about the boxes.
+
+    Raises:
+        UserError: If it is not such a table, or a picture is missing.
+    """
+    table = parse(Path(path))
+    category = dict(id=1, name='animal', keypoints=table.keypoints, skeleton=[])
+    content = dict(images=[], annotations=[], categories=[category])
+    for picture, row in zip(table.pictures, table.values, strict=True):
+        labeled = ~np.isnan(row).any(-1)
+        if not labeled.any():
+            continue
+        file = find_picture(Path(images), picture, Path(path))
+        image = cv2.imread(str(Path(images) / file))
+        if image is None:
+            raise UserError(f'The picture {Path(images) / file} cannot be decoded.')
+        height, width = image.shape[:2]
+        entry = dict(id=len(content['images']) + 1, file_name=file, width=width, height=height)
+        content['images'].append(entry)
+        for points, there in zip(row, labeled, strict=True):
+            if there.any():
+                visible = np.where(there, VISIBLE, 0)
+                flat = np.column_stack([np.nan_to_num(points) * there[:, None], visible])
+                annotation = dict(
+                    id=len(content['annotations']) + 1,
+                    image_id=entry['id'],
+                    category_id=1,
+                    keypoints=flat.ravel().tolist(),
+                    num_keypoints=int(there.sum()),
+                    iscrowd=0,
+                )
+                if table.individuals == [SINGLE]:
+                    annotation |= dict(bbox=[0, 0, width, height], area=width * height)
+                content['annotations'].append(annotation)
+    if table.individuals == [SINGLE]:
+        return content, 'the box of every animal is the complete picture'
+    return content, f'{len(table.individuals)} individuals, whose boxes are made of their keypoints'
+
+
+def parse(path: Path) -> Table:
+    """Parse a table.
+
+    Raises:
+        UserError: If it does not exist, or is not a table of one of these tools.
+    """
+    if not path.is_file():
+        raise UserError(f'The table {path} does not exist.')
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            rows = [row for row in csv.reader(file) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f'{path} is not a CSV file of UTF-8 text ({error}).') from error
+    header = {row[0].strip().lower(): row for row in rows[:4] if row[0].strip().lower() in HEADER}
+    if not {'bodyparts', 'coords'} <= header.keys():
+        raise UserError(
+            f'{path} is not a table of DeepLabCut or Lightning Pose: its first rows must start '
+            "with 'scorer', 'bodyparts' and 'coords'."
+        )
+    width = len(header['coords'])
+    # Newer DeepLabCut names a picture in three columns, two of which have no heading.
+    named = next((i for i in range(1, width) if header['coords'][i].strip()), width)
+    columns: dict[tuple[str, str], dict[str, int]] = {}
+    for index in range(named, width):
+        whose = header['individuals'][index] if 'individuals' in header else SINGLE
+        place = columns.setdefault((whose, header['bodyparts'][index]), {})
+        place[header['coords'][index].strip()] = index
+    keypoints = list(dict.fromkeys(part for _, part in columns))
+    individuals = list(dict.fromkeys(whose for whose, _ in columns))
+    for (_, part), place in columns.items():
+        if not {'x', 'y'} <= place.keys():
+            raise UserError(f"{path}: the bodypart {part!r} has no columns 'x' and 'y'.")
+    data = rows[len(header) :]
+    if not keypoints or not data:
+        raise UserError(f'{path} has {len(keypoints)} bodyparts and {len(data)} pictures.')
+    values = np.full((len(data), len(individuals), len(keypoints), 2), math.nan)
+    for line, row in enumerate(data):
+        if len(row) != width:
+            raise UserError(
+                f'{path}: the row of {row[0]!r} has {len(row)} columns instead of {width}.'
+            )
+        for (whose, part), place in columns.items():
+            cell = line, individuals.index(whose), keypoints.index(part)
+            values[cell] = [number(path, row, place[axis]) for axis in 'xy']
+    pictures = ['/'.join(filter(None, row[:named])) for row in data]
+    return Table(keypoints, individuals, pictures, values)
+
+
+def number(path: Path, row: list[str], index: int) -> float:
+    """Return a cell's number, NaN if the cell is empty.
+
+    Raises:
+        UserError: If it is not a number.
+    """
+    text = row[index].strip()
+    try:
+        value = float(text or 'nan')
+    except ValueError as error:
+        raise UserError(f'{path}: the row of {row[0]!r} has {text!r} as a coordinate.') from error
+    if math.isinf(value):
+        raise UserError(f'{path}: the row of {row[0]!r} has an infinite coordinate.')
+    return value
+
+
+def find_picture(images: Path, name: str, table: Path) -> str:
+    """Return the path of a picture inside the folder, as the table names it or as its last parts.
+
+    Tables name pictures from the folder of their project, e.g. ``labeled-data/video/img1.png``.
+
+    Raises:
+        UserError: If there is no such picture.
+    """
+    parts = (PureWindowsPath(name) if '\\' in name else PurePosixPath(name)).parts
+    for start in range(len(parts)):
+        file = Path(*parts[start:])
+        if not file.is_absolute() and (images / file).is_file():
+            return file.as_posix()
+    raise UserError(f'{table} names the picture {name}, which does not exist in {images}.')

@@ -1,0 +1,1 @@
+"""Recipes: training configs made from stock configs, methods, or own data."""

