@@ -14,7 +14,6 @@ import argparse
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
@@ -24,6 +23,7 @@ import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: sk
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
 from okdhp_mm.config_file import check_data, read_config
 from okdhp_mm.errors import UserError
+from okdhp_mm.evaluation.evaluator_config import build_evaluator, map_metrics
 
 
 def main() -> None:
@@ -66,9 +66,12 @@ def frequent_pose(cfg: Config) -> np.ndarray:
 
 
 def evaluate(cfg: Config, pose: np.ndarray) -> dict[str, float]:
-    """The figures of the config's metric if this pose is predicted in every crop."""
+    """Return the figures of the config's metrics if this pose is predicted in every crop."""
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    evaluator = Evaluator(cfg.test_evaluator.get('metric', cfg.test_evaluator))
+    # Without the wrapper for several outputs, of which a constant pose has one.
+    evaluator = build_evaluator(
+        map_metrics(cfg.test_evaluator, lambda metric, key: metric.get('metric', metric))
+    )
     evaluator.dataset_meta = dataset.metainfo
     for sample in dataset:
         evaluator.process([placed(sample['data_samples'], pose)])

@@ -12,6 +12,10 @@ from ..errors import UserError
 COCO = 'mmpose::body_2d_keypoint'
 STRIDE = 32
 """Input sizes must be multiples of it."""
+SIGMA = 2
+"""Width of the targets in pixels of the heatmap, the stock config's for every input size."""
+KERNEL = 11
+"""Kernel with which DARK smooths heatmaps of that width before it looks for their peaks."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,11 @@ def codec_of(student: Student, size: tuple[int, int]) -> dict:
     if student.simcc:
         sigma = tuple(round(math.sqrt(side / 8), 2) for side in size)
         return dict(type='SimCCLabel', input_size=size, sigma=sigma)
-    # A Gaussian as wide, in pixels of the input, as the stock config's at 256 pixels.
-    sigma = max(1.0, max(size) / 128)
-    # The kernel with which DARK smooths the maps must fit their Gaussians.
-    kernel = 2 * round((sigma - 0.8) / 0.3) + 3
     return dict(
         type='MSRAHeatmap',
         input_size=size,
         heatmap_size=(size[0] // 4, size[1] // 4),
-        sigma=sigma,
+        sigma=SIGMA,
         unbiased=True,
-        blur_kernel_size=kernel,
+        blur_kernel_size=KERNEL,
     )
