@@ -135,7 +135,12 @@ def batch(batch_size=2, input_size=INPUT_SIZE, heatmap_size=HEATMAP_SIZE, keypoi
 
 def run(model, mode, data=None):
     """The model on a batch, preprocessed and started as the runner does it."""
-    if mode == 'loss' and model.training and model.ema is not None and not model.ema.started:
+    if (
+        mode == 'loss'
+        and model.training
+        and getattr(model, 'ema', None) is not None
+        and not model.ema.started
+    ):
         model.ema.start(model)
     data = model.data_preprocessor(copy.deepcopy(data or batch()), training=mode == 'loss')
     return model(**data, mode=mode)
