@@ -29,7 +29,7 @@ def restricted_load(allowed: Iterable) -> Iterator[None]:
 
     Args:
         allowed: As ``torch.serialization.safe_globals`` takes them: objects, or pairs of an object
-            and the name under which pickles have it.
+            and its name in pickles.
 
     Raises:
         pickle.UnpicklingError: By ``torch.load``, for a file that holds anything else.

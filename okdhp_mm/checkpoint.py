@@ -73,7 +73,7 @@ def load_checkpoint(filename: str) -> dict:
         of torchvision, is wrapped.
 
     Raises:
-        UserError: If the file is missing, empty, broken, no checkpoint, or holds anything that
+        UserError: If the file is missing, empty, broken, not a checkpoint, or holds anything that
             would have to be executed to be loaded.
     """
     filename = os.path.expanduser(filename)
@@ -92,7 +92,7 @@ def load_checkpoint(filename: str) -> dict:
             checkpoint = without_programs(torch.load(filename, map_location='cpu'))
     except UnpicklingError as error:
         raise _refusal(filename, error) from error
-    except Exception as error:  # bytes that are no pickle can raise anything in the unpickler
+    except Exception as error:  # bytes that are not a pickle can raise anything
         reason = str(error).split('\n')[0] or type(error).__name__
         raise UserError(f'The file {filename} is not a complete checkpoint ({reason}).') from error
     if isinstance(checkpoint, dict) and 'state_dict' not in checkpoint:
@@ -109,13 +109,13 @@ def load_checkpoint(filename: str) -> dict:
 
 def _refusal(filename: str, error: UnpicklingError) -> UserError:
     return UserError(
-        f'The checkpoint {filename} is refused: it is broken, or holds code or objects besides '
-        f'weights, which are never loaded ({error}).'
+        f'The checkpoint {filename} is refused: it is broken, or holds code or objects apart '
+        f'from weights, which are never loaded ({error}).'
     )
 
 
 def _safely(loader: Callable) -> Callable:
-    """A loader of mmengine's, which may download, kept from unpickling whatever it finds."""
+    """Return a loader of mmengine, which may download, that never unpickles objects."""
     if loader.__module__ == __name__:
         return loader
 
@@ -131,7 +131,7 @@ def _safely(loader: Callable) -> Callable:
 
 
 def load_from_local(filename: str, map_location: str | None = None) -> dict:
-    """:func:`load_checkpoint`; of a loader's name mmengine logs what follows ``load_from_``."""
+    """Load a local checkpoint; mmengine logs the part of this name after ``load_from_``."""
     return load_checkpoint(filename)
 
 
@@ -150,14 +150,14 @@ def use_safe_loader() -> None:
     nuisance, see :func:`safe_loader`.
     """
     safe = {prefix: _safely(loader) for prefix, loader in CheckpointLoader._schemes.items()}
-    # In the same order, in which mmengine looks for a prefix that fits.
+    # Keep the order, because mmengine takes the first prefix that fits.
     CheckpointLoader._schemes = safe | {'': load_from_local}
     use_safe_handlers()
 
 
 @contextmanager
 def safe_loader() -> Iterator[None]:
-    """:func:`use_safe_loader` for as long as it lasts."""
+    """Apply :func:`use_safe_loader` within a context."""
     before = CheckpointLoader._schemes
     with safe_handlers():
         use_safe_loader()
@@ -180,7 +180,7 @@ def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: s
             added in brackets.
 
     Raises:
-        UserError: If they are.
+        UserError: If the weights are of another network.
     """
     # torch refuses tensors of another shape by itself.
     with as_user_error(complaint, RuntimeError):

@@ -39,7 +39,7 @@ from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
-"""What is wrong with a path that a user named; a missing one, ENOENT, may as well be a bug."""
+"""Errors of a path that the user named. ENOENT is not among them, because it may be our bug."""
 
 
 @contextmanager
@@ -171,7 +171,7 @@ class _Literals(ast.NodeTransformer):
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """``--cfg-options`` as in every OpenMMLab tool."""
+    """Add ``--cfg-options``, as in every OpenMMLab tool."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -182,12 +182,12 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that mmpose's train.py and test.py have in common."""
+    """Add the arguments that mmpose's train.py and test.py have in common."""
     parser.add_argument('--work-dir', help='the directory for logs, checkpoints and results')
     add_cfg_options(parser)
     parser.add_argument('--show-dir', help='the directory for pictures of the predictions')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='visualise every so many samples')
+    parser.add_argument('--interval', type=int, default=1, help='visualize every N-th sample')
     parser.add_argument(
         '--wait-time', type=float, default=1, help='how long a window is shown, in seconds'
     )
@@ -202,17 +202,17 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
-    """The config with what :func:`add_runner_arguments` parsed, but for ``--cfg-options``.
+    """Return the config with the parsed arguments merged into it, except ``--cfg-options``.
 
     Args:
-        args: What was parsed.
+        args: Arguments of :func:`add_runner_arguments`.
         method: Name or file of the method to train by instead of the config's own; the work
             directory is named after it, unless the user named one.
 
     Raises:
         UserError: If the file or the method cannot be read, or the config trains no branches.
     """
-    # By LOCAL_RANK mmengine tells a machine's GPUs apart; Open MPI has another name for it.
+    # mmengine chooses the GPU of a process by LOCAL_RANK, which Open MPI calls differently.
     rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', rank)
     cfg = read_config(args.config)
@@ -234,10 +234,10 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
 
 
 def merge_options(cfg: Config, options: dict | None) -> None:
-    """Merge what ``--cfg-options`` parsed into a config, in place.
+    """Merge the options of ``--cfg-options`` into a config, in place.
 
     Raises:
-        UserError: If an option goes into something that has no such place.
+        UserError: If the config has no place for an option.
     """
     for key, value in (options or {}).items():
         try:
@@ -250,18 +250,16 @@ def merge_options(cfg: Config, options: dict | None) -> None:
 
 
 def build_runner(cfg: Config, *loops: str) -> Runner:
-    """Build a runner and, ahead of its first use, its loops with their data, and its optimiser.
+    """Build a runner, its loops with their data, and its optimizer.
 
     Args:
         cfg: The complete config.
-        loops: 'train', 'val' or 'test', in the order in which the runner builds them.
+        loops: 'train', 'val' or 'test', in the order of the runner.
 
     Raises:
-        UserError: If the config names a type or an argument that there is not, mixed precision or
-            several processes where there is no GPU, data without a person, or a checkpoint to
-            resume from that is not of a training; if a package is missing, or a checkpoint cannot
-            be downloaded. What is raised while the runner runs is no
-            matter of this.
+        UserError: If a type or an argument does not exist, mixed precision has no GPU, the data
+            has no person, the checkpoint to resume from is not of a training, a package is missing,
+            or a checkpoint cannot be downloaded. Errors of the running runner are not converted.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     no_gpu = get_device() in ('cpu', 'mps')
@@ -273,15 +271,15 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         )
     if no_gpu and wrapper.get('type') == 'AmpOptimWrapper':
         raise UserError(
-            "--amp or optim_wrapper.type='AmpOptimWrapper' needs a GPU of CUDA, and there is "
-            "none; train without, by 'OptimWrapper'."
+            "--amp or optim_wrapper.type='AmpOptimWrapper' requires CUDA, which is not available. "
+            "Train without it, by 'OptimWrapper'."
         )
     if 'train' in loops:
         if rank_of(cfg) == 0:
             lock_work_dir(cfg.work_dir)
         if cfg.get('resume'):
             choose_checkpoint(cfg)
-    what = f'What {cfg.filename} and the options ask for'
+    what = f'The runner of {cfg.filename} and the options'
     kinds = (ImportError, KeyError, TypeError)
     with as_user_error(f'{what} cannot be built', *kinds), missing_package_as_import_error():
         runner = DurableRunner.from_cfg(cfg)
@@ -297,7 +295,7 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
             skip_unreadable(dataset, LIMIT if loop == 'train' else 0)
     fetch_checkpoints(cfg, 'train' in loops)
     if 'train' in loops:
-        # Of an optimiser that there is not, mmengine says only that None is not callable.
+        # For an unknown optimizer, mmengine reports only that None is not callable.
         optimizer = wrapper.get('optimizer')
         with as_user_error(
             f'optim_wrapper.optimizer={optimizer} cannot be built', KeyError, TypeError

@@ -1,4 +1,4 @@
-"""Config files: how they are read, and what they name that is not in them."""
+"""Read configs, and check the files that they name."""
 
 from __future__ import annotations
 
@@ -45,33 +45,35 @@ def read_config(filename: str | Path) -> Config:
 
 
 def section(cfg: Config, key: str, asking: str, example: str = '...') -> Any:
-    """What the config has at a path, and somebody cannot do without.
+    """Return a required config entry.
 
     Args:
         cfg: Any config.
         key: The path, e.g. 'default_hooks.visualization'.
-        asking: Who needs it, for the sentence.
-        example: What could be there.
+        asking: What requires it, to name in the error.
+        example: A possible value.
 
     Raises:
-        UserError: If there is nothing.
+        UserError: If it is missing.
     """
     found = cfg
     for name in key.split('.'):
         found = (found or {}).get(name)
     if not found:
-        raise UserError(f'{asking} needs {key}, which the config has not; add {key}={example}.')
+        raise UserError(
+            f'{asking} requires {key}, which is missing from the config. Add {key}={example}.'
+        )
     return found
 
 
 def imports_of(cfg: Config) -> list[str]:
-    """The modules that a config wants imported by ``custom_imports``, one or a list."""
+    """Return the modules that a config imports by ``custom_imports``."""
     imports = (cfg.get('custom_imports') or {}).get('imports', [])
     return [imports] if isinstance(imports, str) else list(imports)
 
 
 def drop_pretrained(cfg: ConfigDict | list | tuple) -> None:
-    """Take every 'Pretrained' initialisation out of a model's config, in place."""
+    """Take every 'Pretrained' initialization out of a model's config, in place."""
     for value in cfg.values() if isinstance(cfg, dict) else cfg:
         if isinstance(value, (dict, list, tuple)):
             drop_pretrained(value)
@@ -95,7 +97,7 @@ def pretrained_sources(cfg: ConfigDict | list | tuple) -> Iterator[str]:
 
 
 def init_entries(init_cfg: ConfigDict | list | tuple | None) -> list[ConfigDict]:
-    """The entries of an ``init_cfg``, which may be none, one or several."""
+    """Return the entries of an ``init_cfg``, which may be none, one or several."""
     return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
 
 
@@ -125,33 +127,33 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 @contextmanager
 def data_told(cfg: Config, *splits: str) -> Iterator[None]:
-    """Name the files of these splits in errors of the hosts that read them.
+    """Name the files of these splits in errors of mmpose, which do not name them.
 
     Args:
         cfg: Any config.
         splits: 'train', 'val' or 'test'.
 
     Raises:
-        UserError: If they have no person, or one cannot be read.
+        UserError: If they have no usable person, or a file cannot be read.
     """
     try:
         yield
     except ValueError as error:
-        # The text of numpy when mmpose joins the persons of a dataset and there are none.
+        # numpy raises this where mmpose joins the persons of a dataset and finds none.
         if str(error) == 'need at least one array to concatenate':
-            lack = 'person with a box and labeled keypoints'
+            fault = 'has no person with a box and labeled keypoints'
         elif isinstance(error, (JSONDecodeError, UnicodeDecodeError)):
-            lack = f'complete JSON ({error})'
+            fault = f'is not complete JSON ({error})'
         elif OF_PICKLES in str(error):
-            lack = 'array without pickled objects, which can run code,'
+            fault = 'has an array of pickled objects, which can run code'
         else:
             raise
         files = sorted({path for path, *_ in _named(cfg, splits) if not os.path.isdir(path)})
-        raise UserError(f'There is no {lack} in {" or ".join(files)}.') from error
+        raise UserError(f'{" or ".join(files)} {fault}.') from error
 
 
 def _named(cfg: Config, splits: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The files and folders that are named, each with the options that name it."""
+    """Yield the files and folders that are named, each with the options that name it."""
     for split in splits:
         loader, evaluator = f'{split}_dataloader', f'{split}_evaluator'
         if cfg.get(loader):
@@ -178,7 +180,7 @@ def _of_dataset(dataset: ConfigDict, key: str) -> Iterator[tuple[str, ...]]:
 
 
 def _lost_metainfo(metainfo: ConfigDict) -> str | None:
-    """The file of a metainfo if mmpose, which looks among its own as well, does not find it."""
+    """Return the file of a metainfo if mmpose does not find it, not even among its own."""
     try:
         if 'from_file' in metainfo:
             parse_pose_metainfo(metainfo)

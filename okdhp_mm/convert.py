@@ -1,4 +1,4 @@
-"""A stock heatmap or SimCC config becomes one that trains branches, in a few lines."""
+"""Convert a stock heatmap or SimCC config to one that trains branches."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ TENSORBOARD = 'TensorboardVisBackend'
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was written.
+    """Config that was written.
 
     Attributes:
         config: Path of the training config.
-        branches: How many there are.
-        split: Where they part.
-        points: Where the backbone can be cut, besides 'whole'.
+        branches: Number of branches.
+        split: Where the branches part.
+        points: Where the backbone can be cut, apart from 'whole'.
         stock_parameters: Parameters of the stock network, and of any student.
         trained_parameters: Parameters of the network that is trained.
     """
@@ -75,7 +75,7 @@ def convert_config(
         teacher: Config and checkpoint of the network that an offline method learns from.
 
     Raises:
-        UserError: If there is no such config or method, OKDHP cannot train its model, the method
+        UserError: If the config or method does not exist, OKDHP cannot train its model, the method
             needs a teacher or has no use for the given one, or ``out`` is there, or is ``stock``.
     """
     out = Path(out)
@@ -91,7 +91,7 @@ def convert_config(
     teacher = [os.path.abspath(file) for file in teacher or ()]
     model = training_model(cfg, branches, method, teacher)
     network = build(cfg.model, stock)
-    # Before a split is looked for: a head that no branch can have has none.
+    # First, because a head without an adapter cannot have branches, whatever the split is.
     find_adapter(network.head)
     # The method may have its own split, and its own branches.
     split = model.get('split') or split or half_way(network)
@@ -144,10 +144,11 @@ def build(model: dict, stock: str) -> nn.Module:
 
 
 def half_way(network: nn.Module) -> str:
-    """The split point with about half of the backbone's multiply-adds below it, 'whole' if none.
+    """Return the split point with about half of the backbone's multiply-adds below it.
 
-    What the head costs does not count: it is every branch's own anyway, and where it is most of a
-    small network, half of the whole would leave the branches nothing else.
+    It is 'whole' for a backbone without split points. The head does not count, because every branch
+    has its own: where it is most of a small network, half of the whole would leave the branches
+    nothing else.
 
     Raises:
         UserError: If the network cannot take images of its codec's size.
@@ -164,7 +165,7 @@ def half_way(network: nn.Module) -> str:
 
 
 def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequence[str]) -> dict:
-    """The stock model, multiplied; where its branches part is for the method or others to say.
+    """Return the stock model with branches; the method or the caller sets where they part.
 
     Raises:
         UserError: If the method needs a teacher, or has no use for the given one.
@@ -192,7 +193,7 @@ def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequ
 
 
 def method_text(name: str) -> str:
-    """A method's file, with its comments; if there is more in it, or it inherits, its outcome."""
+    """Return a method's file with its comments, or its outcome if it inherits or has more in it."""
     file = method_file(name)
     text = file.read_text()
     body = ast.parse(text).body
@@ -210,7 +211,7 @@ def config_text(
     method: str | None,
     teacher: Sequence[str],
 ) -> str:
-    """The lines that make a stock config a training config.
+    """Return the lines that make a stock config a training config.
 
     A method is copied into them, for a path to its file would be one of this installation.
     """

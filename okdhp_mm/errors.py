@@ -55,7 +55,7 @@ def as_user_error(sentence: str, *kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def missing_package_as_import_error() -> Iterator[None]:
-    """Turn the RuntimeError by which mmpose reports a missing albumentations."""
+    """Turn the RuntimeError of mmpose for a missing albumentations into an ImportError."""
     try:
         yield
     except RuntimeError as error:

@@ -115,7 +115,7 @@ def test_wrapped_datasets_and_lists_of_metrics_are_looked_into(config):
 def test_all_files_of_the_splits_are_named_that_may_be_at_fault(config):
     with (
         pytest.raises(
-            UserError, match='no complete JSON .*boxes.json or .*train.json or .*val.json'
+            UserError, match='boxes.json or .*train.json or .*val.json is not complete JSON'
         ),
         data_told(config, 'train', 'val'),
     ):

@@ -486,7 +486,7 @@ def test_a_training_that_tests_nothing_gives_a_student_that_is_tested_as_it_was_
 
 def test_without_any_pipeline_to_predict_by_nothing_is_written(trained, tmp_path):
     cfg = without_data_to_test_on(trained[0], 'val', 'test')
-    with pytest.raises(UserError, match='A student that predicts needs test_dataloader, which'):
+    with pytest.raises(UserError, match='A student that predicts requires test_dataloader, which'):
         export_student(cfg, trained[2], tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -158,7 +158,7 @@ def test_nobody_has_no_loss(cfg, persons):
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_a_config_without_persons_is_told(cfg, split):
     cfg = Config({key: value for key, value in cfg.items() if key != f'{split}_dataloader'})
-    with pytest.raises(UserError, match=f'needs {split}_dataloader.dataset, which the config has'):
+    with pytest.raises(UserError, match=f'requires {split}_dataloader.dataset, which is missing'):
         loss_gap(cfg, 'a.pth')
 
 

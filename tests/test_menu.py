@@ -65,7 +65,7 @@ def test_a_training_that_tests_nothing_has_a_menu_without_scores(trained, tmp_pa
     cfg = Config(cfg.to_dict())
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     assert [row['coco/AP'] for row in rows(export_menu(cfg, checkpoint, tmp_path))] == ['', '']
-    assert 'not evaluated: The score needs test_dataloader' in capsys.readouterr().out
+    assert 'not evaluated: The score requires test_dataloader' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('named', [None, 'auto', ['coco/AP', 'coco/AR']], ids=str)

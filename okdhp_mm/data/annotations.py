@@ -69,7 +69,7 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
     """Check the content of a COCO-style file.
 
     Args:
-        path: Name of the file, for the sentence.
+        path: Name of the file, to name in errors.
         content: What :func:`read_json` returned.
         layout: Requirements on it.
 
@@ -223,7 +223,7 @@ def check_mpii(path: str, content: Any, keypoints: int, head_boxes: int | None =
     """Check the content of a file of MPII's layout.
 
     Args:
-        path: Name of the file, for the sentence.
+        path: Name of the file, to name in errors.
         content: What :func:`read_json` returned.
         keypoints: Number of keypoints of every person.
         head_boxes: Number of boxes in the file of the head boxes, if there is one.

@@ -71,7 +71,7 @@ def check_dataset(
 
     Args:
         dataset: Its config.
-        key: Key of the config, for the sentence.
+        key: Key of the config, to name in errors.
         metrics: Configs of the metrics that evaluate it.
         decode: Whether to decode the pictures; by default those of small datasets.
 
@@ -177,7 +177,7 @@ def check_head(cfg: Config, dataset: ConfigDict, key: str, keypoints: int | None
     Args:
         cfg: Config with the model.
         dataset: Config of the dataset.
-        key: Key of the dataset, for the sentence.
+        key: Key of the dataset, to name in errors.
         keypoints: Number of keypoints that converters make of the dataset's.
 
     Raises:

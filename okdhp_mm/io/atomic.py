@@ -115,7 +115,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _move(staging: Path, folder: Path, obsolete: Iterable[str]) -> None:
-    # In the order in which they were written: a graph comes after the weights it was made from.
+    # Keep the order of writing: a graph comes after the weights it was made from.
     files = sorted(
         (path for path in staging.rglob('*') if path.is_file()),
         key=lambda path: path.stat().st_mtime_ns,

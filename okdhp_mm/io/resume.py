@@ -51,7 +51,7 @@ def check_resumable(checkpoint: dict, source: str) -> None:
 
     Args:
         checkpoint: The loaded checkpoint.
-        source: Its path or URL, for the sentence.
+        source: Its path or URL, to name in errors.
 
     Raises:
         UserError: If an entry is missing or has a value that no training writes.
@@ -148,7 +148,7 @@ ENTRIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     f'{HUB}.best_score': (_is_number, 'a number'),
     'resume_state': (_is_resume_state, 'random states of all processes'),
 }
-"""What the entries of a checkpoint must be; those of a dict come after it."""
+"""Types of the entries of a checkpoint; those of a dict come after it."""
 REQUIRED = {
     *('meta.epoch', 'meta.iter', 'message_hub', 'message_hub.log_scalars'),
     *('message_hub.resumed_keys', HUB),

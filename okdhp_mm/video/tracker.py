@@ -141,7 +141,7 @@ class PoseTracker:
             keypoints: (N, K, 2) in pixels.
             scores: (N, K); a keypoint counts as not found if its score is 0 or a coordinate is not
                 finite.
-            boxes: (N, 4) x1, y1, x2, y2, for the body heights; by default the boxes around the
+            boxes: (N, 4) x1, y1, x2, y2, to measure body heights; by default those around the
                 keypoints. Required for a skeleton of one keypoint.
 
         Returns:
@@ -249,7 +249,7 @@ class PoseTracker:
     def _assign(
         self, tracks: list[Track], poses: Poses, index: np.ndarray
     ) -> list[tuple[int, int]]:
-        """Pair tracks with those poses; return (track, pose) of every pair that is alike enough."""
+        """Pair tracks with those poses; return (track, pose) of every pair above the minimum."""
         if not tracks or not len(index):
             return []
         elapsed = self._time - np.array([track.time for track in tracks])
@@ -278,7 +278,7 @@ class PoseTracker:
             measured = np.median(moved[common], axis=0) / elapsed
             share = 1 - np.exp(-elapsed / self.settings.velocity_smoothing)
             track.velocity = track.velocity + share * (measured - track.velocity)
-            # What is hidden moves along with the rest of the body.
+            # Hidden keypoints move along with the rest of the body.
             track.keypoints = track.keypoints + np.median(moved[common], axis=0)
         found = np.isfinite(keypoints).all(-1)
         track.keypoints = np.where(found[:, None], keypoints, track.keypoints)

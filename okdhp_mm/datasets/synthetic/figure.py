@@ -63,7 +63,7 @@ def draw_figure(rng: np.random.Generator) -> Figure:
 
     image = cv2.resize(canvas.image, (width, _HEIGHT), interpolation=cv2.INTER_AREA)
     parts = canvas.parts[::_OVERSAMPLE, ::_OVERSAMPLE].copy()
-    # A pixel's number is its middle, hence the half pixel when the picture shrinks.
+    # A pixel's number is its middle, so half a pixel is added when the picture shrinks.
     keypoints = (painter.project(points)[:, :2] + 0.5) / _OVERSAMPLE - 0.5
     return Figure(
         image=_expose(image, rng),

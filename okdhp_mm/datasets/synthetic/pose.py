@@ -71,7 +71,7 @@ def sample_action(rng: np.random.Generator) -> tuple[Action, list[Limb], list[Li
     """
     weights = np.array([action.weight for action in ACTIONS])
     action = ACTIONS[rng.choice(len(ACTIONS), p=weights / weights.sum())]
-    # Which arm waves and which leg leads is a coin toss; in walking and running both are tied.
+    # A coin toss decides on the arm that waves and the leg that leads, together.
     order = (0, 1) if rng.random() < 0.5 else (1, 0)
     arms = [_vary(action.arms[i], action.spread, _ARM_LIMITS, rng) for i in order]
     legs = [_vary(action.legs[i], action.spread, _LEG_LIMITS, rng) for i in order]
