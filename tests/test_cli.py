@@ -112,7 +112,9 @@ def test_a_flag_for_what_the_config_has_not_is_told(
     del owner[name]
     Config(cfg).dump(tmp_path / 'own.py')
     arguments = (flag,) if tool == 'train' else ('a.pth', flag)
-    with pytest.raises(UserError, match=f'{flag.split("=")[0]} .*requires {missing}, .*Add {missing}'):
+    with pytest.raises(
+        UserError, match=f'{flag.split("=")[0]} .*requires {missing}, .*Add {missing}'
+    ):
         config_of(tool, str(tmp_path / 'own.py'), *arguments)
 
 
