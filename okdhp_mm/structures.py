@@ -1,6 +1,6 @@
-"""What crosses from room to room: the only types that modules of different folders share.
+"""Data types that modules of different folders share.
 
-The letters, here once and used everywhere:
+Shapes are written with these letters everywhere:
 
 =========  ==================================================================================
 ``B``      samples in the batch
@@ -11,15 +11,15 @@ The letters, here once and used everywhere:
 ``(H,W)``  heatmap height and width, in heatmap pixels
 =========  ==================================================================================
 
-'trunk' is the part that all branches share, 'branch' a trained path above it, 'student' what is
-exported (trunk + one branch), 'ensemble' what the aggregator makes of the branches. A 'teacher' is
-whatever a distillation term learns from: the ensemble, other branches, or a module of
-:mod:`~okdhp_mm.models.teachers`.
+The 'trunk' is the part that all branches share. A 'branch' is a trained path above it. The
+'student' is exported: trunk and one branch. The aggregator computes the 'ensemble' from the
+branches. A 'teacher' is anything that a distillation term learns from: the ensemble, other
+branches, or a module of :mod:`~okdhp_mm.models.teachers`.
 
-A SimCC head predicts no heatmap but two distributions per keypoint, over the bins of x and of y.
-Here they are one map all the same, (B, K, 1, Lx + Ly), the logits of x and then those of y, which
-is summed, stacked and weighted like any other; who reads a map as a distribution cuts it first,
-see :func:`distributions`.
+A SimCC head does not predict a heatmap. It predicts two distributions per keypoint, over the bins
+of x and of y. This package stores them as one map, (B, K, 1, Lx + Ly): the logits of x, then those
+of y. Such maps are summed, stacked and weighted like heatmaps. Code that reads a map as a
+distribution must split it first, see :func:`distributions`.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from torch import Tensor
 ENSEMBLE = 'ensemble'
 
 Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A loss between an output and the targets, by the weights of the keypoints."""
+"""Loss of an output against the targets, with keypoint weights."""
 
 
 def branch_name(index: int) -> str:
-    """The name under which branch ``index`` appears in logs and metrics."""
+    """Return the name of branch ``index`` in logs and metrics."""
     return f'branch{index}'
 
 
 def output_name(output: int | str) -> str:
-    """The name under which a deployed output, an index or 'ensemble', is reported."""
+    """Return the name of an output, an index or 'ensemble', in reports."""
     return output if output == ENSEMBLE else branch_name(output)
 
 
 def distributions(maps: Tensor, bins: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """Cut maps into the distributions that they consist of, (..., H, W) -> n x (..., H, W_n).
+    """Split maps into their distributions, (..., H, W) -> n x (..., H, W_n).
 
     Args:
-        maps: Of any leading axes.
-        bins: Lengths of the distributions along W; () where a map is one.
+        maps: Maps with any leading axes.
+        bins: Lengths of the distributions along W; () if the whole map is one distribution.
 
     Returns:
         Views.
@@ -74,17 +74,17 @@ class BranchViews:
 
 @dataclass(frozen=True)
 class BranchFeatures:
-    """What the branched backbone hands to the head.
+    """Output of the branched backbone and input of the head.
 
     Attributes:
         shared: The trunk's feature map with the highest resolution, (B, C, H', W').
-        branches: For every branch that was computed, its index and what the stock backbone
-            would have returned (a tuple of feature maps).
-        trunk_stages: How many leading entries of every branch's tuple are heatmaps that the trunk
-            has made already: the same tensors for all branches, or, where each branch sees another
-            view, of its own view; branch 0's are supervised then.
-        head_features: For every computed branch whose backbone makes heatmaps itself, the feature
-            map (B, C, H, W) below the last of them.
+        branches: Maps the index of every computed branch to the output that the stock backbone
+            would return (a tuple of feature maps).
+        trunk_stages: Number of leading entries of every branch's tuple that are heatmaps of the
+            trunk. All branches have the same tensors there. With one view per branch, each branch
+            has those of its own view, and those of branch 0 are supervised.
+        head_features: Maps the index of every computed branch to the feature map (B, C, H, W)
+            below its last heatmap. Only for backbones that predict heatmaps themselves.
     """
 
     shared: Tensor
@@ -95,26 +95,27 @@ class BranchFeatures:
 
 @dataclass(frozen=True)
 class BranchOutputs:
-    """What the branch heads and the aggregator make of the features.
+    """Output of the branch heads and the aggregator.
 
     Attributes:
-        heatmaps: The (branch, stage) grid of heatmaps: ``heatmaps[m][s]`` is (B, K, H, W). A
-            branch's own stages only.
-        features: The features that they were made from.
+        heatmaps: The (branch, stage) grid of heatmaps: ``heatmaps[m][s]`` is (B, K, H, W). It
+            has only the branch's own stages.
+        features: Input of the heads.
         ensemble: The aggregated heatmaps, (B, K, H, W); None before aggregation.
         weights: The aggregation weights, (B, M, K), if the aggregator has any.
-        trunk: Heatmaps of the trunk's stages, (B, K, H, W) each: below every branch, once.
-        head_features: The feature map of every branch that its last layer turns into the final
-            heatmaps, M x (B, C_m, H, W); empty unless a term or the aggregator reads it.
-        mixtures: A teacher for each branch of its own, (M, B, K, H, W), if the aggregator makes
-            them.
-        ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W), if the model keeps
-            one; constants.
-        teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), if it has one; constants.
-        bins: Lengths along W of the distributions of which a map consists, see
-            :func:`distributions`; () where the whole map is one.
-        finals: The last stage of every branch, (M, B, K, H, W), made from ``heatmaps``.
-        stacked: Those, where somebody has made them already.
+        trunk: Heatmaps of the trunk's stages, (B, K, H, W) each. They are stored once for all
+            branches.
+        head_features: Input of the last layer of every branch, M x (B, C_m, H, W); empty unless a
+            term or the aggregator reads it.
+        mixtures: One teacher per branch, (M, B, K, H, W), if the aggregator computes them.
+        ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W), without gradients;
+            None if the model keeps no copy or no term reads them.
+        teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), without gradients; None if it
+            has no teacher.
+        bins: Lengths along W of the distributions in a map, see :func:`distributions`; () if the
+            whole map is one distribution.
+        finals: The last stage of every branch, (M, B, K, H, W), stacked from ``heatmaps``.
+        stacked: Optional precomputed ``finals``.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -131,14 +132,14 @@ class BranchOutputs:
     stacked: InitVar[Tensor | None] = None
 
     def __post_init__(self, stacked: Tensor | None):
-        # At once, for torch.compile cannot follow a functools.cached_property.
+        # Computed here because torch.compile cannot trace a functools.cached_property.
         if stacked is None:
             stacked = torch.stack([maps[-1] for maps in self.heatmaps])
         object.__setattr__(self, 'finals', stacked)
 
     @property
     def all_stages(self) -> Tensor:
-        """Every stage of the trunk, then of every branch, (number of stages, B, K, H, W)."""
+        """All stages of the trunk, then of every branch, (number of stages, B, K, H, W)."""
         if not self.trunk and all(len(stages) == 1 for stages in self.heatmaps):
             return self.finals
         grid = (self.trunk, *self.heatmaps)
@@ -147,7 +148,7 @@ class BranchOutputs:
     def aggregated(
         self, ensemble: Tensor, weights: Tensor | None = None, mixtures: Tensor | None = None
     ) -> BranchOutputs:
-        """The same outputs with the ensemble filled in."""
+        """Return a copy of these outputs that has the ensemble."""
         new = dict(ensemble=ensemble, weights=weights, mixtures=mixtures)
         return replace(self, **new, stacked=self.finals)
 
@@ -167,13 +168,13 @@ class BranchPredictions:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Shapes and settings of the built network that the training-only parts depend on.
+    """Shapes and settings of the built network that the training-only parts use.
 
     Attributes:
         branches: M.
         keypoints: K.
         shared_channels: Channels C of :attr:`BranchFeatures.shared`.
-        head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`, None for a
+        head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`; None for a
             branch whose head adapter does not return that feature map.
         ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
@@ -192,17 +193,18 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the outputs are compared with.
+    """Ground truth of a batch and the losses against it.
 
     Attributes:
         heatmaps: Encoded ground truth, (B, K, H, W).
-        weights: Keypoint weights, (B, K); 0 where a keypoint is not labelled.
+        weights: Keypoint weights, (B, K); 0 for an unlabeled keypoint.
         criteria: ``criteria[m][s]`` is the loss that the stock head of branch m uses for its
-            stage s, called as ``criterion(output, heatmaps, weights)``; of its own stages only,
-            as in :class:`BranchOutputs`.
-        trunk_criteria: The same of the trunk's stages, as the first branch's head has them.
-        difference: What an output gets wrong, ``difference(output, heatmaps)``, (..., H, W): for
-            heatmaps their difference, for logits that of the probabilities.
+            stage s. It is called as ``criterion(output, heatmaps, weights)``. Like
+            :class:`BranchOutputs`, this has only the branch's own stages.
+        trunk_criteria: Losses of the trunk's stages, from the head of the first branch.
+        difference: Function that computes the error of an output,
+            ``difference(output, heatmaps)``, (..., H, W). It subtracts heatmaps or, for logits,
+            the probabilities.
     """
 
     heatmaps: Tensor
@@ -212,5 +214,5 @@ class Targets:
     difference: Callable[[Tensor, Tensor], Tensor] = torch.sub
 
     def errors(self, output: Tensor) -> Tensor:
-        """What outputs get wrong, (..., B, K, H, W), of the same shape."""
+        """Return the errors of outputs, in the same shape, (..., B, K, H, W)."""
         return self.difference(output, self.heatmaps)

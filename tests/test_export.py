@@ -524,7 +524,7 @@ def test_a_config_of_anything_else_is_refused(trained, tmp_path):
 
 
 def test_a_stock_checkpoint_is_refused(trained, tmp_path, exported):
-    with pytest.raises(UserError, match=r"no checkpoint of an OKDHP training.*'backbone.conv1"):
+    with pytest.raises(UserError, match=r"not a checkpoint of an OKDHP training.*'backbone.conv1"):
         export_student(trained[0], str(exported.checkpoint), tmp_path)
 
 

@@ -96,7 +96,7 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
         wider = {name: torch.zeros(1, 2, 3) for name in student.state_dict()}
         torch.save(dict(state_dict=wider, meta={}), tmp_path / 'other.pth')
         loss_gap(stock, str(tmp_path / 'other.pth'))
-    with pytest.raises(UserError, match='student.pth is no checkpoint of an OKDHP training'):
+    with pytest.raises(UserError, match='student.pth is not a checkpoint of an OKDHP training'):
         loss_gap(cfg, str(tmp_path / 'student.pth'))
     combined = cfg.copy()
     combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))

@@ -242,7 +242,7 @@ def test_a_stock_checkpoint_is_no_test_of_branches_that_were_never_trained(workp
     torch.save(dict(state_dict=build(student.model).state_dict()), workplace / 'stock.pth')
     for config in ('plain.py', 'averaged.py'):
         refused = tool('test', config, 'stock.pth', '--work-dir', 'untrained', cwd=workplace)
-        assert 'stock.pth is no checkpoint of an OKDHP training' in one_sentence(refused)
+        assert 'stock.pth is not a checkpoint of an OKDHP training' in one_sentence(refused)
 
 
 def test_a_config_without_test_data_is_told_what_to_add(averaged, workplace):

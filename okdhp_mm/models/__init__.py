@@ -1,4 +1,4 @@
-"""Models: importing this registers them in mmpose's registries."""
+"""Models. Importing this package registers them in mmpose's registries."""
 
 from .aggregators import (
     FAU,

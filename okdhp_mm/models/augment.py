@@ -1,4 +1,4 @@
-"""Augmentations of a batch on the device: one for each branch, or one for all."""
+"""Augmentation of the training images per branch, or once for all branches."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from ..structures import BranchViews
 
 @MODELS.register_module()
 class PhotometricViews(nn.Module):
-    """Augmentation by colors and hidden rectangles, different for each image and view.
+    """Photometric augmentation: change colors and mask a rectangle, per image and view.
 
-    PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147) augments the image of each peer on
-    its own. Only photometric changes are applied here, because geometric ones would misalign the
-    heatmaps of the branches. With several GPUs, set ``randomness=dict(diff_rank_seed=True)``, or
-    all of them draw the same numbers.
+    PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147) augments the image of each peer
+    separately. Only photometric changes are applied here, because geometric ones would misalign
+    the heatmaps of the branches. The data pipeline applies geometric changes, equal for all
+    branches. With several GPUs, set ``randomness=dict(diff_rank_seed=True)``; otherwise mmengine
+    gives all processes the same random numbers.
 
     Args:
-        brightness: Largest shift, in deviations of the data set (the images are normalised).
+        brightness: Largest shift, in standard deviations of the dataset (the images are
+            normalized).
         contrast: Largest relative change of the contrast, in [0, 1).
-        color: Largest relative change of single channels, in [0, 1).
+        color: Largest relative change of a single channel, in [0, 1).
         hide: Largest side of a rectangle that is replaced by the mean color, as a share of the
-            side of the image, in [0, 1).
-        same: Whether all branches see the same view. Then the trunk sees every image once.
+            image side, in [0, 1). Its position is random.
+        same: Whether all branches get the same view. The trunk then runs once per image.
 
     Shape:
         (B, 3, H, W) -> :class:`BranchViews` (M, B, 3, H, W), with ``same`` -> (B, 3, H, W).
 
     Raises:
-        UserError: If a number is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -47,8 +49,8 @@ class PhotometricViews(nn.Module):
         wrong = {name: share for name, share in shares.items() if not 0 <= share < 1}
         if wrong or brightness < 0:
             raise UserError(
-                f'PhotometricViews: {wrong or dict(brightness=brightness)}: brightness must not '
-                'be negative, the others must be in [0, 1).'
+                f'PhotometricViews: {wrong or dict(brightness=brightness)} is out of range. '
+                'brightness must not be negative; the others must be in [0, 1).'
             )
         self.brightness = brightness
         self.contrast = contrast
@@ -69,12 +71,12 @@ class PhotometricViews(nn.Module):
 
     @staticmethod
     def _draw(views: Tensor, channels: int, most: float) -> Tensor:
-        """Uniform in [-most, most], per view, image and channel."""
+        """Draw from the uniform distribution over [-most, most], per view, image and channel."""
         shape = (*views.shape[:2], channels, 1, 1)
         return (torch.rand(shape, device=views.device, dtype=views.dtype) * 2 - 1) * most
 
     def _hidden(self, views: Tensor) -> Tensor:
-        """Whether a pixel is in its image's rectangle, (M, B, 1, H, W)."""
+        """Return a mask of the pixels in the rectangle of each image, (M, B, 1, H, W)."""
         inside = []
         for length in views.shape[-2:]:
             side, place = torch.rand(2, *views.shape[:2], 1, device=views.device)

@@ -1,4 +1,4 @@
-"""The multi-branch pose estimator: plumbing between the rooms, nothing else."""
+"""Multi-branch pose estimator. It connects the backbone, the head, the EMA copy and the teacher."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OKDHP_TERMS = dict(
         schedule=dict(type='GaussianRampUp'),
     ),
 )
-"""OKDHP as a sentence: supervise the branches and the ensemble, which teaches the branches.
+"""Terms of OKDHP: supervise the branches and the ensemble; the ensemble teaches the branches.
 
 The weight was chosen by measurement (docs/benchmarks.md).
 """
@@ -43,47 +43,51 @@ REPORTS = ('all', 'deployed')
 
 @MODELS.register_module()
 class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
-    """A stock top-down estimator (heatmaps, SimCC), trained as branches on a shared trunk.
+    """Top-down estimator (heatmaps or SimCC) that trains several branches on a shared trunk.
 
     OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092). ``backbone``, ``neck``,
-    ``head``, ``test_cfg`` and ``data_preprocessor`` are those of the stock model, untouched: a
+    ``head``, ``test_cfg`` and ``data_preprocessor`` are those of the stock model, unchanged. A
     training config inherits a stock config and changes ``type``, ``branches`` and ``split``.
 
     Args:
         backbone: Stock config.
         head: Stock config.
         neck: Stock config.
-        branches: How many branches, or for each what it changes, see
+        branches: Number of branches, or a list with the changes of each branch, see
             :func:`~okdhp_mm.models.student.branch_models`.
-        split: Where the branches part, see :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
-        split_gradient: How the trunk learns from the branches, 'sum' or 'mean', see there.
-        aggregator: Config of the aggregator; without a ``type`` it changes the default's.
-        distiller: Config of the distiller; without a ``type`` it changes the default's, e.g.
+        split: The point above which the branches are separate, see
+            :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
+        split_gradient: How the gradients of the branches are combined in the trunk, 'sum' or
+            'mean', see there.
+        aggregator: Config of the aggregator. Without a ``type`` it changes the default.
+        distiller: Config of the distiller. Without a ``type`` it changes the default, e.g.
             ``dict(terms=dict(loss_kd=dict(loss_weight=2)))``.
-        symmetry_noise: Relative noise on the weights of branches that would start as copies of
-            another, after a stock checkpoint was loaded into all of them; 0 for none. Branch 0
-            keeps the checkpoint's weights. See :mod:`~okdhp_mm.models.symmetry`.
-        views: Config of a module that shows each branch, or all, another view of the training
-            images, such as :class:`~okdhp_mm.models.augment.PhotometricViews`; None shows all the
-            images as they are.
-        ema: Settings of :class:`~okdhp_mm.models.teachers.EMA`, e.g. ``dict(momentum=0.001)``: keep
-            a copy with averaged weights, which may teach and may be deployed; None for no copy.
+        symmetry_noise: Relative noise on the weights of branches that would otherwise start as
+            copies of each other, because one stock checkpoint was loaded into all of them; 0 for
+            no noise. Branch 0 keeps the checkpoint's weights. See
+            :mod:`~okdhp_mm.models.symmetry`.
+        views: Config of a module that augments the training images, once for all branches or
+            differently for each, such as :class:`~okdhp_mm.models.augment.PhotometricViews`; None
+            for no augmentation.
+        ema: Settings of :class:`~okdhp_mm.models.teachers.EMA`, e.g. ``dict(momentum=0.001)``. The
+            model then keeps a copy with averaged weights, which can teach and can be deployed.
+            None for no copy.
         teacher: Config of a teacher outside of the branches, such as
-            :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for none.
-        freeze_backbone: Whether trunk and branches stay as they are, batch norms' statistics
-            included, and only necks and heads learn.
+            :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for no such teacher.
+        freeze_backbone: Whether to train only necks and heads. The weights and the batch norm
+            statistics of trunk and branches stay constant.
         train_cfg: As in the stock model.
-        test_cfg: As in the stock model; besides, ``branch`` is what is deployed, an index or
-            'ensemble' (default 0), ``report`` what predictions are made for: 'all' outputs
-            (default), which :class:`~okdhp_mm.evaluation.EveryOutputMetric` needs, or
-            'deployed', and ``ema`` whether they are those of the EMA copy.
+        test_cfg: As in the stock model, with three more entries. ``branch`` is the deployed
+            output, an index or 'ensemble' (default 0). ``report`` selects the outputs to predict:
+            'all' (default), required by :class:`~okdhp_mm.evaluation.EveryOutputMetric`, or
+            'deployed'. ``ema`` selects the EMA copy instead of the model.
         data_preprocessor: As in the stock model.
         init_cfg: As in the stock model.
         metainfo: As in the stock model.
 
     Raises:
-        UserError: If the student, the split or the branches do not go together; the sentence
-            says how.
+        UserError: If the student, the split and the branches do not fit together. The message
+            says how to fix it.
     """
 
     def __init__(
@@ -122,7 +126,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 split=split,
                 split_gradient=split_gradient,
             ),
-            # Replaced below: the head needs the built backbone.
+            # Placeholder. The real head is built below because it needs the built backbone.
             head=dict(type=nn.Identity),
             train_cfg=train_cfg,
             test_cfg=test_cfg,
@@ -152,19 +156,19 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             self.backbone.requires_grad_(False).eval()
         self.ema = None
         if ema is not None:
-            # Last, because it copies all parts above.
+            # Must be created last: it deep-copies this module.
             self.ema = EMA(self, **ema)
 
     def extract_feat(self, inputs: Tensor) -> BranchFeatures:
-        """Features of the trunk and of the branches that prediction needs."""
+        """Compute the features of the trunk and of the branches that prediction needs."""
         return self.backbone(inputs) if self.reports_all else self._deployed_feat(inputs)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
-        """Losses of a batch; every branch takes part.
+        """Compute the losses of a batch with all branches.
 
         Args:
-            inputs: (B, 3, H, W).
-            data_samples: The batch's samples with their encoded targets.
+            inputs: Images, (B, 3, H, W).
+            data_samples: Samples of the batch with their encoded targets.
         """
         ema = self._ema_finals(inputs)
         views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
@@ -195,8 +199,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         return copied.head.branch_outputs(copied.backbone(inputs)).finals
 
     def init_weights(self) -> None:
-        """Initialize the weights; load those of the teacher; start the EMA copy equal."""
-        # First, so that a missing file is reported before pretrained weights are downloaded.
+        """Initialize the model, load the teacher, and copy the weights to the EMA copy."""
+        # Load the teacher first. A missing file is then reported before any download starts.
         self.load_teacher()
         super().init_weights()
         if self.ema is not None:
@@ -204,7 +208,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             self.ema.steps.zero_()
 
     def load_teacher(self) -> None:
-        """Load the weights of the teacher, if there is one.
+        """Load the weights of the teacher if the model has one.
 
         Raises:
             UserError: If its files cannot be read.
@@ -215,7 +219,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         self.teacher.to(next(self.backbone.parameters()))
 
     def train(self, mode: bool = True) -> OKDHPTopdownPoseEstimator:
-        """As ever, but that a frozen backbone keeps its statistics."""
+        """Set train mode; keep a frozen backbone in eval mode."""
         super().train(mode)
         if self.freeze_backbone:
             self.backbone.eval()
@@ -229,18 +233,18 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
     @property
     def reports_all(self) -> bool:
-        """Whether predictions are made for every output, see ``test_cfg.report``."""
+        """Return whether to predict with every output, see ``test_cfg.report``."""
         return self.test_cfg.get('report', 'all') == 'all'
 
     @property
     def deployed(self) -> OKDHPTopdownPoseEstimator:
-        """This model, or its EMA copy if ``test_cfg.ema`` is set."""
+        """Return this model, or its EMA copy if ``test_cfg.ema`` is set."""
         if self.ema is not None and self.test_cfg.get('ema', False):
             return self.ema.module
         return self
 
     def _forward(self, inputs: Tensor, data_samples=None) -> Any:
-        """What the stock network gives, of the deployed output, at the cost of the student."""
+        """Return the deployed output as the stock network does, at the cost of the student."""
         return self.head.forward(self._deployed_feat(inputs), self.test_cfg.get('branch', 0))
 
     def _deployed_feat(self, inputs: Tensor) -> BranchFeatures:
@@ -258,11 +262,11 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         Args:
             batch_pred_instances: Predictions of the batch.
             batch_pred_fields: Heatmaps of the deployed output, or None.
-            batch_data_samples: The batch's samples.
+            batch_data_samples: Samples of the batch.
 
         Returns:
-            The samples, with the deployed output in ``pred_instances`` as usual, and the others by
-            name in ``pred_outputs``, if all are reported.
+            The samples. ``pred_instances`` has the deployed output, as in mmpose. ``pred_outputs``
+            has the other outputs by name if all outputs are reported.
         """
         named = [BaseDataElement() for _ in batch_data_samples]
         for name, instances in batch_pred_instances.by_name.items():
@@ -278,10 +282,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         return samples
 
     def _load_state_dict_pre_hook(self, state_dict, prefix, local_meta, *args, **kwargs) -> None:
-        """Take a stock checkpoint apart into trunk and branches; refuse one that does not fit."""
+        """Distribute a stock checkpoint to trunk and branches, or check a multi-branch one."""
         super()._load_state_dict_pre_hook(state_dict, prefix, local_meta, *args, **kwargs)
         if prefix.endswith('ema.module.'):
-            return  # the model that keeps this copy has looked at all
+            return  # The model that keeps this copy has already processed the checkpoint.
         if is_branched(state_dict, prefix):
             check_own(self, state_dict, prefix)
         else:
@@ -291,10 +295,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
 
 def check_test_cfg(test_cfg: ConfigDict, num_branches: int, keeps_ema: bool) -> None:
-    """Check what is to be deployed and reported.
+    """Validate the entries of ``test_cfg`` that this package adds.
 
     Raises:
-        UserError: If ``branch``, ``report`` or ``ema`` is not a possible value.
+        UserError: If ``branch``, ``report`` or ``ema`` has an invalid value.
     """
     branch = test_cfg.get('branch', 0)
     if branch == ENSEMBLE and num_branches == 1:
@@ -305,20 +309,20 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, keeps_ema: bool) -> 
     if branch != ENSEMBLE and branch not in range(num_branches):
         raise UserError(
             f'test_cfg.branch={branch!r} does not exist; valid are 0 to {num_branches - 1} and '
-            f'{ENSEMBLE!r}.'
+            f'{ENSEMBLE!r}. Set one of these.'
         )
     report = test_cfg.get('report', 'all')
     if report not in REPORTS:
         raise UserError(f'test_cfg.report={report!r} is not one of {REPORTS}.')
     if test_cfg.get('ema', False) and not keeps_ema:
         raise UserError(
-            'test_cfg.ema=True, but the model keeps no EMA copy. Give it one by '
+            'test_cfg.ema=True, but the model keeps no EMA copy. Set '
             'model.ema=dict(momentum=0.001).'
         )
 
 
 def over_default(config: ConfigDict | dict | None, default: dict) -> dict:
-    """A config, or the default with what a config without a ``type`` changes of it."""
+    """Return a config with a ``type`` unchanged; merge one without a ``type`` into the default."""
     if config and 'type' in config:
         return config
     changed = Config(copy.deepcopy(default))

@@ -1,4 +1,4 @@
-"""What a checkpoint's weights become in the multi-branch model: its own, or a stock network's."""
+"""Load a multi-branch checkpoint or a stock checkpoint into the multi-branch model."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from .symmetry import noisy_copies
 
 
 def is_branched(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
-    """Whether it is a multi-branch model's state, not a stock network's."""
+    """Return whether a state dict is that of a multi-branch model, not of a stock network."""
     return any(name.startswith(f'{prefix}backbone.trunk.') for name in state_dict)
 
 
 def check_branched(state_dict: dict[str, Tensor], source: str) -> None:
-    """Look whether a trained multi-branch model is there: a stock one would be fanned out.
+    """Check that a state dict is that of a trained multi-branch model.
 
     Raises:
-        UserError: If it is not.
+        UserError: If it is not. A stock checkpoint would otherwise be copied to all branches.
     """
     if not is_branched(state_dict):
         raise UserError(
-            f'{source} is no checkpoint of an OKDHP training: it has e.g. '
-            f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*.'
+            f'{source} is not a checkpoint of an OKDHP training: it has e.g. '
+            f'{next(iter(state_dict), None)!r}, but nothing in backbone.trunk.*. Use a checkpoint '
+            'of a training by this package.'
         )
 
 
@@ -35,7 +36,7 @@ def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> N
     """Compare a multi-branch checkpoint with the model.
 
     Raises:
-        UserError: If it is of another one.
+        UserError: If names or shapes of their tensors differ.
     """
     own = {prefix + name: value.shape for name, value in model.state_dict().items()}
     given = {name: value.shape for name, value in state_dict.items() if name.startswith(prefix)}
@@ -48,17 +49,18 @@ def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> N
         )
         raise UserError(
             f'The checkpoint is of another model: {len(wrong)} of {len(names)} tensors differ, '
-            f'first {first}; use the config that it was trained with.'
+            f'first {first}. Use the config that it was trained with.'
         )
 
 
 def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise: float) -> None:
-    """Copy a stock checkpoint's weights to the trunk and to every branch, in place.
+    """Copy the weights of a stock checkpoint to the trunk and to every branch, in place.
 
     Args:
         model: The multi-branch model.
-        state_dict: The stock network's; afterwards the model's, as far as they fit.
-        prefix: What the names of the model's tensors begin with.
+        state_dict: Weights of the stock network. They are replaced by weights of the model, for
+            all tensors that fit.
+        prefix: Prefix of the names of the model's tensors.
         noise: See :func:`~okdhp_mm.models.symmetry.noisy_copies`.
 
     Raises:
@@ -76,7 +78,8 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
         raise UserError(
             'The checkpoint has nothing in common with the student: it has e.g. '
             f'{next(iter(stock), None)!r}, the student e.g. '
-            f'{next(owner[1] for owner in owners.values() if owner)!r}.'
+            f'{next(owner[1] for owner in owners.values() if owner)!r}. Load a checkpoint of the '
+            'same network.'
         )
     state = {name.removeprefix(prefix): value for name, value in fitting.items()}
     noisy = noisy_copies(model.state_dict() | state, noise)
@@ -88,20 +91,20 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
     print_log(
         f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
         f'{len(branches)} branches; not used: {_some(unused)}; kept '
-        f'as initialised: {_some(new)}, and the aggregator'
-        f'{f"; relative noise of {noise} tells copies apart" if noisy else ""}.',
+        f'as initialized: {_some(new)}, and the aggregator'
+        f'{f"; relative noise of {noise} was added to the copies" if noisy else ""}.',
         logger='current',
-        # Then it is likely to be another network's.
+        # If less than half is used, the checkpoint probably belongs to another network.
         level=logging.WARNING if 2 * len(used) < len(stock) else logging.INFO,
     )
 
 
 def start_ema(state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Give the EMA copy the weights that the model is given, as at the start of a training.
+    """Give the EMA copy the weights of the model, as at the start of a training.
 
     Args:
-        state_dict: The model's, after :func:`fan_out`; afterwards its copy's, too.
-        prefix: What the names of the model's tensors begin with.
+        state_dict: Weights of the model, after :func:`fan_out`. Those of the copy are added.
+        prefix: Prefix of the names of the model's tensors.
     """
     copy = f'{prefix}ema.'
     for name, value in list(state_dict.items()):

@@ -28,7 +28,7 @@ def infer_shapes(
         The outputs of the branches, to check the aggregator with, and the shapes.
 
     Raises:
-        UserError: If the network cannot take images of its codec's size, or the heatmaps of the
+        UserError: If the network cannot process images of its codec's size, or the heatmaps of the
             branches differ in size from each other or from those that the codec encodes.
     """
     width, height = head.decoder.input_size
@@ -46,7 +46,7 @@ def infer_shapes(
     encoded = head.adapter.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
     if sizes[0] != encoded.shape[-2:]:
         raise UserError(
-            f'The network makes maps of {sizes[0]} (H, W) of {images_of(head)}, which encodes '
+            f'The network makes maps of {sizes[0]} (H, W) of {images_of(head)}. The codec encodes '
             f"{tuple(encoded.shape[-2:])}. Make the input_size a multiple of the network's stride, "
             "or change the codec's other sizes."
         )
@@ -63,13 +63,13 @@ def infer_shapes(
 
 
 def size_as_user_error(head: nn.Module) -> AbstractContextManager:
-    """Raise a :class:`UserError` for a network that cannot take images of its codec's size."""
-    # Convolutions round odd sizes up, so feature maps that are added or flattened no longer fit.
+    """Raise a :class:`UserError` if the network cannot process images of its codec's size."""
+    # Convolutions round odd sizes up. Then feature maps that are added or flattened do not fit.
     return as_user_error(f'The network cannot take {images_of(head)}', RuntimeError)
 
 
 def images_of(head: nn.Module) -> str:
-    """Describe the images that a head's codec makes."""
+    """Describe the input images of a head's codec."""
     width, height = head.decoder.input_size
     return f'images of {width}x{height}, the input_size of its codec'
 

@@ -1,4 +1,4 @@
-"""The student inside the multi-branch model: its configs and the names of its weights."""
+"""Configs of the student inside the multi-branch model, and the names of its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import UserError
 DEFAULT_BRANCHES = 3
 BRANCH_KEYS = ('backbone', 'neck', 'head')
 
-# The state-dict law: own name -> branch (None: every branch) and name in the student.
+# Maps a name in the multi-branch model to its branch (None: every branch) and the student's name.
 _OWNERS = (
     (re.compile(r'backbone\.trunk\.(?P<rest>.+)'), 'backbone.'),
     (re.compile(r'backbone\.branches\.(?P<branch>\d+)\.(?P<rest>.+)'), 'backbone.'),
@@ -24,23 +24,24 @@ _OWNERS = (
 
 
 def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigDict]:
-    """Config of every branch's student: the stock one, with the branch's own numbers.
+    """Return the student config of every branch: the stock config with the branch's changes.
 
     Args:
         student: The stock model's ``backbone``, ``neck`` and ``head``.
-        branches: How many branches, all alike, or for each what it changes, e.g.
+        branches: Number of equal branches, or a list with the changes of each branch, e.g.
             ``[dict(), dict(head=dict(deconv_out_channels=(128, 128, 128)))]``.
 
     Raises:
-        UserError: If there is no branch, or a branch changes something else.
+        UserError: If ``branches`` is empty, or a branch changes another entry.
     """
     if not isinstance(branches, int) and not is_seq_of(branches, dict):
         raise UserError(
-            f'branches={branches!r} is neither a number nor a list of what each branch changes.'
+            f'branches={branches!r} is neither a number nor a list of dicts. Set the number of '
+            'branches, or a dict of changes for each.'
         )
     changes = [{}] * branches if isinstance(branches, int) else list(branches)
     if not changes:
-        raise UserError(f'branches={branches!r}: there must be at least one.')
+        raise UserError(f'branches={branches!r}: there must be at least one branch.')
     models = []
     for m, change in enumerate(changes):
         unknown = set(change) - set(BRANCH_KEYS)
@@ -55,16 +56,16 @@ def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigD
 
 
 def config_branches(model: dict) -> list[ConfigDict]:
-    """Config of every branch's student of a training config's model."""
+    """Return the student config of every branch of a training config's model."""
     return branch_models(model, model.get('branches', DEFAULT_BRANCHES))
 
 
 def student_name(name: str) -> tuple[int | None, str] | None:
-    """Which branch a tensor of the multi-branch model belongs to, and its name in the student.
+    """Find the branch of a tensor of the multi-branch model and its name in the student.
 
     Returns:
-        The branch (None for the trunk, which belongs to all) and the student's name; None for
-        what only training needs, such as the aggregator.
+        The branch (None for the trunk, which all branches share) and the student's name; None for
+        a tensor that only training needs, such as one of the aggregator.
     """
     for pattern, prefix in _OWNERS:
         if match := pattern.fullmatch(name):

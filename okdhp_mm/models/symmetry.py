@@ -1,11 +1,11 @@
-"""Copies of one trained network, made different on purpose.
+"""Add noise to branches that start as copies of the same trained network.
 
 Branches that start equal see the same images and targets. Unless the aggregator treats them
-differently, their gradients are equal, they stay equal, and have nothing to learn from each other.
+differently, their gradients are equal. Then they stay equal and cannot learn from each other.
 
-Measured on the demo's figures, from a stock checkpoint of AP 0.523: the lowest AP of a branch when
-loaded, and the relative difference of two branches' heatmaps then and after 3 epochs with the FAU
-or with the mean ensemble:
+The table was measured on the demo's figures, from a stock checkpoint with AP 0.523. It shows the
+lowest AP of a branch after loading, and the relative difference between the heatmaps of two
+branches: after loading, and after 3 epochs with the FAU or with the mean ensemble.
 
 =====  =====  ======  =====  =====
 noise  AP     loaded  FAU    mean
@@ -17,8 +17,9 @@ noise  AP     loaded  FAU    mean
 0.2    0.514  0.273   0.048
 =====  =====  ======  =====  =====
 
-So 0.05, the default, costs a branch about nothing. The mean ensemble needs it; the FAU, which
-weights branches differently, hardly does. All APs were 0.555-0.563 in the end, whatever the noise.
+The default, 0.05, hardly changes the AP of a branch. The mean ensemble needs the noise. The FAU
+hardly does, because it weights branches differently. All final APs were between 0.555 and 0.563,
+for every noise.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ from .student import student_name
 
 
 def noisy_copies(state: dict[str, Tensor], noise: float) -> dict[str, Tensor]:
-    """Weights for the branches that would start as copies of an earlier one.
+    """Return noisy weights for branches that would start as copies of an earlier branch.
 
-    Gaussian noise is added to the weights of convolutions and linear layers (what has more than
-    one dimension). It is drawn on the CPU from a seed of the branch's own: equal on every process
-    of a distributed run, which does not synchronise weights that are loaded.
+    Gaussian noise is added to the weights of convolutions and linear layers (tensors with more
+    than one dimension). It is drawn on the CPU with one seed per branch. So it is equal on every
+    process of a distributed run, where loaded weights are not synchronized.
 
     Args:
-        state: State dict of the multi-branch model as it is about to be.
-        noise: Standard deviation of the noise over that of the tensor it is added to.
+        state: State dict that is about to be loaded into the multi-branch model.
+        noise: Ratio of the standard deviations of the noise and of the tensor.
 
     Returns:
-        The tensors that get noise, by name; none of branch 0.
+        The tensors with noise, by name. Branch 0 has none.
     """
     branches: dict[int, dict[str, str]] = {}
     for name in state:

@@ -434,7 +434,7 @@ def test_a_stock_checkpoint_with_other_keypoints_keeps_the_final_layers_as_initi
             assert torch.equal(ours[name], value)
     told = next(message for message in messages if 'Stock checkpoint' in message)
     assert 'not used: head.final_layer.bias, head.final_layer.weight' in told
-    assert 'kept as initialised: head.final_layer.bias, head.final_layer.weight' in told
+    assert 'kept as initialized: head.final_layer.bias, head.final_layer.weight' in told
 
 
 def test_a_stock_checkpoint_of_which_little_fits_warns_in_few_words(load, messages):

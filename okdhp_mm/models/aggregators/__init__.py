@@ -1,4 +1,4 @@
-"""From the branches' heatmaps to the ensemble's: one aggregator per file."""
+"""Aggregators compute the ensemble from the branches. One aggregator per file."""
 
 from .attention import PeerAttention
 from .base import Aggregator, WeightedAggregator

@@ -1,4 +1,4 @@
-"""Every peer's own mixture of the peers, and a leader who learns from all."""
+"""Attention between peers: one weighted mean of the peers as the teacher of each peer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class PeerAttention(Aggregator):
     """Attention over peers and a group leader, for :class:`~okdhp_mm.models.distillers.TeachOwn`.
 
     OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350). One branch is the leader,
-    which is deployed; the others are its peers. From the pooled feature ``f_i`` that peer i makes
-    its heatmaps ``h_i`` from,
+    which is deployed. The others are its peers. Peer i computes its heatmaps ``h_i`` from a
+    feature map, and ``f_i`` is the mean of this map over space.
 
-    - peer i is taught ``t_i = sum_j a_ij h_j``, ``a_i = softmax_j(<Q f_i, K f_j>)`` over peers;
-    - the leader is taught the mean of the peers, which is also the ensemble.
+    - The teacher of peer i is ``t_i = sum_j a_ij h_j``, ``a_i = softmax_j(<Q f_i, K f_j>)``, over
+      the peers.
+    - The teacher of the leader is the mean of the peers, which is also the ensemble.
 
-    Different mixtures keep the peers apart, where one teacher for all makes them alike.
+    Different teachers keep the peers different. With one teacher for all, they become similar.
 
     Args:
         in_channels: Channels C of the shared feature.
@@ -38,7 +39,7 @@ class PeerAttention(Aggregator):
         UserError: If the leader does not exist, or the peers' features differ in their channels.
     """
 
-    min_branches = 3  # one peer alone would be its own teacher
+    min_branches = 3  # With two, the only peer would be its own teacher.
     needs_head_features = True
     makes_mixtures = True
 
@@ -65,19 +66,19 @@ class PeerAttention(Aggregator):
         if len(channels) > 1:
             raise UserError(
                 'PeerAttention compares the features of the peers, but they have '
-                f'{[branch_channels[m] for m in self.peers]} channels; they must agree.'
+                f'{[branch_channels[m] for m in self.peers]} channels. Set equal channels.'
             )
         self.query = nn.Linear(*channels, key_channels, bias=False)
         self.key = nn.Linear(*channels, key_channels, bias=False)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Attention of peer i to peer j, from their features, P x (B, C, H, W) -> (B, P, P)."""
+        """Compute the attention of peer i to peer j, P x (B, C, H, W) -> (B, P, P)."""
         pooled = torch.stack([feature.mean((-2, -1)) for feature in features], 1)
         return torch.softmax(self.query(pooled) @ self.key(pooled).mT, dim=-1)
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """The mean of the peers, and every branch's own teacher."""
-        # Indexed by a list, the finals would have a GPU wait for the indices.
+        """Add the mean of the peers and the teacher of every branch."""
+        # Indexing `finals` with a list would make the GPU wait for the indices.
         heatmaps = torch.stack([outputs.heatmaps[m][-1] for m in self.peers])
         attention = self.forward([outputs.head_features[m] for m in self.peers])
         ensemble = heatmaps.mean(0)

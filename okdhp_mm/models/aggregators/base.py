@@ -1,4 +1,4 @@
-"""The contract of an aggregator."""
+"""Base classes of aggregators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...structures import BranchOutputs, Targets
 
 
 class Aggregator(BaseModule):
-    """Fills the ensemble into the branches' outputs.
+    """Base class of modules that compute the ensemble from the outputs of the branches.
 
     Args:
         in_channels: Channels C of the trunk's shared feature.
@@ -20,10 +20,10 @@ class Aggregator(BaseModule):
         num_keypoints: K.
 
     Attributes:
-        min_branches: How many branches it takes to make an ensemble.
-        needs_head_features: Whether :attr:`BranchOutputs.head_features` is read. Then the
+        min_branches: Smallest number of branches.
+        needs_head_features: Whether it reads :attr:`BranchOutputs.head_features`. Then the
             constructor takes ``branch_channels``, the channels of each.
-        makes_mixtures: Whether :attr:`BranchOutputs.mixtures` is filled in.
+        makes_mixtures: Whether it sets :attr:`BranchOutputs.mixtures`.
 
     Raises:
         UserError: If there are too few branches.
@@ -38,33 +38,33 @@ class Aggregator(BaseModule):
         if num_branches < self.min_branches:
             raise UserError(
                 f'branches={num_branches}: {type(self).__name__} needs at least '
-                f'{self.min_branches} branches.'
+                f'{self.min_branches} branches. Set more, or choose another aggregator.'
             )
         self.num_branches = num_branches
         self.num_keypoints = num_keypoints
 
     @abstractmethod
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """The same outputs, with the ensemble (and its weights, if any).
+        """Return a copy of the outputs with the ensemble (and its weights, if any).
 
         Args:
-            outputs: The branches' heatmaps.
-            targets: What they are compared with; None outside training.
+            outputs: Outputs of the branches.
+            targets: Ground truth; None outside training.
         """
 
 
 class WeightedAggregator(Aggregator):
-    """An ensemble that is a convex combination of the branches' final heatmaps.
+    """Base class of aggregators with a convex combination of the branches' final heatmaps.
 
-    A subclass says in :meth:`forward` how the weights (B, M, K) come from the shared feature.
+    Subclasses compute the weights (B, M, K) from the shared feature in :meth:`forward`.
     """
 
     @abstractmethod
     def forward(self, shared_feat: Tensor) -> Tensor:
-        """Weights over the branches from the shared feature, (B, C, H', W') -> (B, M, K)."""
+        """Compute weights of the branches from the shared feature, (B, C, H', W') -> (B, M, K)."""
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """Weighted sum of the final heatmaps over the branches."""
+        """Add the weighted sum of the final heatmaps over the branches."""
         weights = self.forward(outputs.features.shared)
         return outputs.aggregated(weighted_sum(outputs.finals, weights), weights)
 

@@ -1,4 +1,4 @@
-"""The best branch of each keypoint, by the ground truth."""
+"""Select the best branch of each keypoint, according to the ground truth."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .base import Aggregator, weighted_sum
 
 @MODELS.register_module()
 class BestBranch(Aggregator):
-    """For every image and keypoint the heatmap of the branch that is nearest to the target.
+    """Best-branch ensemble: per image and keypoint, the heatmap that is closest to the target.
 
     KDCL-Naive (Guo et al., CVPR 2020, Online Knowledge Distillation via Collaborative Learning)
-    takes the logits of the student with the smallest loss; a heatmap network has a loss per
-    keypoint, so that here the choice is made for each. Where nothing is to be compared with, as
-    in validation, the ensemble is the mean of the branches.
+    takes the logits of the student with the smallest loss. A heatmap network has one loss per
+    keypoint, so here the branch is chosen per keypoint. Without targets, as in validation, the
+    ensemble is the mean of the branches.
     """
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """The final heatmaps with the smallest squared error; without targets their mean."""
+        """Add the final heatmaps with the smallest squared error; without targets their mean."""
         finals = outputs.finals
         if targets is None:
             return outputs.aggregated(finals.mean(0))
@@ -30,5 +30,5 @@ class BestBranch(Aggregator):
         return outputs.aggregated(weighted_sum(finals, weights), weights)
 
     def weights(self, errors: Tensor) -> Tensor:
-        """Weights of the branches by their mean squared errors, both (M, B, K)."""
+        """Compute the weights of the branches from their mean squared errors, both (M, B, K)."""
         return F.one_hot(errors.argmin(0), len(errors)).movedim(-1, 0)

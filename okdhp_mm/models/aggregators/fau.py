@@ -1,4 +1,4 @@
-"""The feature aggregation unit: which branch to believe for which keypoint of which image."""
+"""Feature aggregation unit: weights of the branches per image and keypoint."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ POOL_SIZE = 16
 class FAU(WeightedAggregator):
     """Feature aggregation unit of OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092).
 
-    Several convolutions of different kernel sizes look at the trunk's shared feature ``x``; what
-    they see is pooled over space, squeezed to ``mid_channels`` and expanded to one logit per
-    branch and keypoint; the weights are a softmax over the branches. The number of kernels has
-    nothing to do with the number of branches. In three forms:
+    Several convolutions with different kernel sizes process the trunk's shared feature ``x``.
+    Their outputs are pooled over space, squeezed to ``mid_channels`` and expanded to one logit per
+    branch and keypoint. The weights are a softmax over the branches. The number of kernels does
+    not depend on the number of branches. There are three forms:
 
     - ``released``: the authors' code. Full convolutions at full resolution, summed,
-      ``s = mean(sum_k ReLU(BN(conv_kxk(x))))``. They cost 45 % of the authors' training compute,
-      although only a pooled descriptor is left of them.
-    - ``paper``: the paper's figure. Each convolution is followed by a 1x1 one and the paths are
-      concatenated instead of summed; the average-pooled ``x`` under a 1x1 convolution is a
-      further path. The figure says nothing of norms; every convolution but that of the further
-      path has a batch norm and a ReLU, without which the linear layers would absorb it.
-    - ``light`` (default): as released, but each convolution looks at one channel only, and feature
-      maps larger than 16x16 are first average-pooled to that.
+      ``s = mean(sum_k ReLU(BN(conv_kxk(x))))``. They take 45 % of the authors' training compute,
+      although only a pooled descriptor of them is used.
+    - ``paper``: the paper's figure. Each convolution is followed by a 1x1 convolution, and the
+      paths are concatenated instead of summed. One more path is average pooling of ``x`` and a
+      1x1 convolution. The figure does not show norms. Here every convolution has a batch norm and
+      a ReLU, except that of the pooling path. Without them, the linear layers would absorb the
+      convolutions.
+    - ``light`` (default): like released, but with depthwise convolutions. Feature maps larger than
+      16x16 are first average-pooled to that size.
 
     Args:
         in_channels: Channels C of the shared feature.
@@ -47,11 +48,11 @@ class FAU(WeightedAggregator):
         forward: (B, C, H', W') -> (B, M, K), positive, sums to 1 over M.
 
     Raises:
-        UserError: If the form is unknown, a kernel size is even, or there is none.
+        UserError: If the form is unknown, a kernel size is even, or ``kernel_sizes`` is empty.
 
     Source: written from the description of https://github.com/zhengli97/OKDHP
-    (lib/models/hourglass_okd.py), from which 'released' differs in that the linear layers of the
-    branches are one, and that ``x`` is the last feature of the trunk, not the stem's.
+    (lib/models/hourglass_okd.py). Differences of 'released': one linear layer replaces those of
+    the branches, and ``x`` is the last feature of the trunk instead of the stem's.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class FAU(WeightedAggregator):
         if form not in FORMS:
             raise UserError(f'FAU: form={form!r} is not one of {FORMS}.')
         if not kernel_sizes or any(size % 2 == 0 for size in kernel_sizes):
-            raise UserError(f'FAU: kernel_sizes={tuple(kernel_sizes)} must be odd numbers.')
+            raise UserError(
+                f'FAU: kernel_sizes={tuple(kernel_sizes)} must be odd numbers, e.g. (3, 5, 7).'
+            )
         self.form = form
         self.paths = nn.ModuleList(self._path(in_channels, size) for size in kernel_sizes)
         width = in_channels
@@ -86,13 +89,13 @@ class FAU(WeightedAggregator):
         return nn.Sequential(*layers)
 
     def forward(self, shared_feat: Tensor) -> Tensor:
-        """Weights of the branches per sample and keypoint, (B, C, H', W') -> (B, M, K)."""
+        """Compute the weights of the branches per keypoint, (B, C, H', W') -> (B, M, K)."""
         logits = self.expand(self.squeeze(self._descriptor(shared_feat)))
         logits = logits.unflatten(-1, (self.num_branches, self.num_keypoints))
         return torch.softmax(logits, dim=1)
 
     def _descriptor(self, x: Tensor) -> Tensor:
-        """What is left of the feature map, without space: (B, C), in the paper's form (B, nC)."""
+        """Pool the feature map to a descriptor, (B, C) or, in the paper's form, (B, nC)."""
         if self.form == 'light':
             x = shrink(x)
         seen = [path(x).mean((-2, -1)) for path in self.paths]
@@ -103,20 +106,20 @@ class FAU(WeightedAggregator):
 
 
 def shrink(x: Tensor) -> Tensor:
-    """Average-pool a feature map to 16x16; an axis that is no longer than that stays."""
+    """Average-pool a feature map to 16x16. An axis of at most 16 pixels keeps its size."""
     shape = [*x.shape[-2:]]
     size = [min(length, POOL_SIZE) for length in shape]
-    # To its own size it would pool nothing, at a fifth of the unit's cost.
+    # Pooling to the same size changes nothing but would take a fifth of the unit's time.
     if size == shape:
         return x
     if any(length % pooled for length, pooled in zip(shape, size, strict=True)):
         return F.adaptive_avg_pool2d(x, size)
-    # The same, but on a GPU the gradient of adaptive pooling is not deterministic.
+    # The result is the same, but on a GPU the gradient of adaptive pooling is not deterministic.
     return F.avg_pool2d(x, [length // pooled for length, pooled in zip(shape, size, strict=True)])
 
 
 def convolution(channels: int, size: int, groups: int = 1) -> list[nn.Module]:
-    """Convolution, BN, ReLU, of equal width."""
+    """Return convolution, batch norm and ReLU of equal width."""
     return [
         nn.Conv2d(channels, channels, size, padding=size // 2, groups=groups),
         nn.BatchNorm2d(channels),

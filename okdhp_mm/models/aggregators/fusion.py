@@ -1,4 +1,4 @@
-"""Heatmaps from the fused features of all branches."""
+"""Compute the ensemble from the fused features of all branches."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .base import Aggregator
 
 @MODELS.register_module()
 class FeatureFusion(Aggregator):
-    """A head of its own on what all branches make their heatmaps from.
+    """Ensemble head on the concatenated head features of all branches.
 
-    FFL (Kim et al., 2019, https://arxiv.org/abs/1904.09058), its fusion module: the features side
-    by side, a depthwise 3x3 and a 1x1 convolution, each with batch norm and ReLU; and the peer
-    ensemble of PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147). A convex mixture of
-    heatmaps cannot be right where all branches are wrong; this one can.
+    This is the fusion module of FFL (Kim et al., 2019, https://arxiv.org/abs/1904.09058):
+    concatenation, a depthwise 3x3 and a 1x1 convolution, each with batch norm and ReLU. It is also
+    the peer ensemble of PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147). It can be
+    right if all branches are wrong, unlike a convex combination of their heatmaps.
 
     Args:
         in_channels: Channels C of the shared feature.
         num_branches: M.
         num_keypoints: K.
         branch_channels: Channels of every branch's head features.
-        mid_channels: Channels after the 1x1 convolution; the widest branch's unless given.
+        mid_channels: Channels after the 1x1 convolution. Default: those of the widest branch.
 
     Shape:
         M x (B, C_m, H, W) -> (B, K, H, W).
@@ -35,8 +35,8 @@ class FeatureFusion(Aggregator):
     Raises:
         UserError: If ``mid_channels`` is not positive.
 
-    Source: written from the description. A classifier pools the fused feature; here it stays a
-    map, and a 1x1 convolution makes heatmaps of it.
+    Source: written from the description. Difference: the paper's classifier pools the fused
+    feature. Here it is not pooled, and a 1x1 convolution computes heatmaps from it.
     """
 
     needs_head_features = True
@@ -48,7 +48,7 @@ class FeatureFusion(Aggregator):
         num_keypoints: int,
         branch_channels: Sequence[int],
         mid_channels: int | None = None,
-        # The host's initialisation of layers that make heatmaps.
+        # mmpose initializes the last layers of heatmap heads like this.
         init_cfg=(
             dict(type='Normal', layer='Conv2d', std=0.001),
             dict(type='Constant', layer='BatchNorm2d', val=1),
@@ -70,5 +70,5 @@ class FeatureFusion(Aggregator):
         )
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """Heatmaps of the fused features."""
+        """Add the heatmaps that are computed from the fused features."""
         return outputs.aggregated(self.fuse(torch.cat(outputs.head_features, 1)))

@@ -1,4 +1,4 @@
-"""The plain mean of the branches."""
+"""Mean of the branches."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from .base import Aggregator
 
 @MODELS.register_module()
 class MeanAggregator(Aggregator):
-    """Every branch counts the same: the mean ensemble, without parameters.
+    """Mean ensemble: all branches have the same weight. It has no parameters.
 
-    One branch alone is its own mean: the stock student, trained with whatever else a method has.
+    With one branch, the ensemble is that branch: the stock student, with the other parts of a
+    method.
     """
 
     min_branches = 1
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
-        """Mean of the final heatmaps over the branches."""
+        """Add the mean of the final heatmaps over the branches."""
         return outputs.aggregated(outputs.finals.mean(0))

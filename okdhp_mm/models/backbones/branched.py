@@ -1,4 +1,4 @@
-"""One shared trunk, and every branch's own top: stock backbones with parts left out."""
+"""Branched backbone: a shared trunk and one top per branch, cut from stock backbones."""
 
 from __future__ import annotations
 
@@ -31,23 +31,22 @@ INITIALIZE_FROM_FILE = (
 
 @MODELS.register_module()
 class BranchedBackbone(BaseModule):
-    """A stock backbone whose upper part exists once per branch.
+    """Stock backbone with one copy of its upper part per branch.
 
-    Trunk and tops are the stock modules with the children that they do not own deleted, so the
-    student's state dict is the union of ``trunk.*`` and ``branches.m.*`` with those prefixes
-    dropped. The forward of trunk and top m, one after the other, is the stock forward bit for bit.
+    Trunk and tops are stock modules without the children that they do not own. So the student's
+    state dict is the union of ``trunk.*`` and ``branches.m.*`` without these prefixes. Running
+    trunk and top m one after the other equals the stock forward, bit for bit.
 
     Args:
         backbones: Config of every branch's stock backbone. They may differ above the split.
-        split: The point after which the branches part, e.g. 'stage3' of an HRNet, or 'whole' to
-            share the whole backbone, which may then be any.
-        split_gradient: Whether the trunk learns by the 'sum' of the branches' gradients or by
-            their 'mean', as in CL-ILR (Song & Chai, NeurIPS 2018,
-            https://arxiv.org/abs/1805.11761).
+        split: Split point, e.g. 'stage3' of an HRNet. The branches are separate above it. 'whole'
+            shares the whole backbone and works with any backbone.
+        split_gradient: Whether the trunk gets the 'sum' or the 'mean' of the branches' gradients.
+            CL-ILR (Song & Chai, NeurIPS 2018, https://arxiv.org/abs/1805.11761) uses the mean.
         init_cfg: As in every mmengine module.
 
     Raises:
-        UserError: If the backbone cannot be split there, the branches disagree about the trunk, or
+        UserError: If the backbone cannot be split there, the branches have different trunks, or
             ``split_gradient`` is unknown.
     """
 
@@ -62,10 +61,14 @@ class BranchedBackbone(BaseModule):
         if split_gradient not in SPLIT_GRADIENTS:
             raise UserError(f'split_gradient={split_gradient!r} is not one of {SPLIT_GRADIENTS}.')
         self.split_gradient = split_gradient
-        trunk = MODELS.build(copy.deepcopy(backbones[0]))  # some write into their config
+        # Some backbones write into their config, so they get a copy.
+        trunk = MODELS.build(copy.deepcopy(backbones[0]))
         if split == WHOLE:
             if any(backbone != backbones[0] for backbone in backbones):
-                raise UserError("split='whole' shares the backbone, so no branch can change it.")
+                raise UserError(
+                    "split='whole' shares the backbone, but the branches have different backbones. "
+                    'Choose another split, or use one backbone for all branches.'
+                )
             self.split = None
             self.trunk = trunk
             self.branches = ModuleList(nn.Identity() for _ in backbones)
@@ -73,11 +76,11 @@ class BranchedBackbone(BaseModule):
             self.split = find_split(trunk, split)
             self.trunk = self.split.cut_trunk(trunk)
             tops = [MODELS.build(copy.deepcopy(backbone)) for backbone in backbones]
-            # Each its own: a deeper branch has more steps above the same point.
+            # Every branch has its own split: a deeper branch has more steps above the same point.
             self.splits = [find_split(top, split) for top in tops]
             self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
         parts = (self.trunk, *self.branches)
-        # A whole backbone loads its own, as stock: it may have to convert or to resize them.
+        # A whole backbone loads its weights itself, because it may convert or resize them.
         self._pretrained = [None if split == WHOLE else take_pretrained(part) for part in parts]
 
     def _cut_top(self, index: int, top: nn.Module) -> nn.Module:
@@ -89,11 +92,11 @@ class BranchedBackbone(BaseModule):
     def forward(
         self, images: Tensor | BranchViews, branches: Iterable[int] | None = None
     ) -> BranchFeatures:
-        """Compute the features of the trunk, once, and of some branches (all by default).
+        """Compute the features of the trunk and of the requested branches (all by default).
 
         Args:
-            images: (B, 3, H, W), normalized; or one view for each branch. The trunk then sees all
-                views, and its shared feature is their mean.
+            images: Normalized images, (B, 3, H, W); or one view per branch. The trunk then
+                processes all views, and its shared feature is the mean over them.
             branches: Indices of the branches to compute.
 
         Raises:
@@ -136,31 +139,31 @@ class BranchedBackbone(BaseModule):
         return images.images.flatten(0, 1), shape[0]
 
     def _top(self, state: Any, index: int) -> tuple[tuple[Tensor, ...], Tensor | None]:
-        """Return what the stock backbone returns, and the feature map below its last heatmaps."""
+        """Return the stock backbone's output, and the feature map below its last heatmaps."""
         split, family = self.splits[index], self.split.family
         top = run_steps(split.upper, self.branches[index], self._scaled(state))
         features = family.features(top)
         if done := family.trunk_stages(state):
-            # The trunk's own heatmaps, whose gradients are not the branch's.
+            # Use the trunk's own heatmaps, because their gradients must not be scaled.
             features = (*family.features(state)[:done], *features[done:])
         return features, family.head_features(top)
 
     def _scaled(self, state: Any) -> Any:
-        """The same state, to which the branch sends its share of the gradient."""
+        """Return the same state, with the branch's gradient scaled for the trunk."""
         if self.split_gradient == 'sum' or not torch.is_grad_enabled():
             return state
         return tree_map(lambda x: scale_gradient(x, 1 / len(self.branches)), state)
 
     def init_weights(self) -> None:
-        """Initialise every part as the stock backbone would.
+        """Initialize every part like the stock backbone.
 
         Raises:
-            UserError: If the pretrained weights cannot be fetched, or none of them fits a part.
+            UserError: If the pretrained weights cannot be loaded, or do not fit a part at all.
         """
         if self.is_init:
             return
         if self.split is None:
-            # What is out of reach would end in another error for each kind of address.
+            # Load the weights once before, so that all kinds of failures get the same message.
             for cfg in pretrained_entries(self.trunk):
                 fetch_weights(cfg['checkpoint'])
         super().init_weights()
@@ -189,27 +192,27 @@ class _ScaleGradient(torch.autograd.Function):
 
 
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
-    """``x`` bit for bit, with its gradient multiplied."""
+    """Return ``x`` unchanged, and multiply its gradient by ``scale``."""
     return _ScaleGradient.apply(x, scale)
 
 
 def view_of(state: Any, index: int, views: int) -> Any:
-    """The part of a state that one of the views along its first axis made, if there are any."""
+    """Return the part of a state that belongs to one view, or the state if ``views`` is 0."""
     if not views:
         return state
     return tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
 
 
 def mean_view(feature: Tensor, views: int) -> Tensor:
-    """Mean of a feature over the views that are stacked along its first axis, if there are any."""
+    """Average a feature over the views stacked along its first axis, unless ``views`` is 0."""
     return feature.unflatten(0, (views, -1)).mean(0) if views else feature
 
 
 def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> None:
-    """Compare a child of the trunk with that of another branch's backbone.
+    """Check that a child of the trunk equals that of another branch's backbone.
 
     Raises:
-        UserError: If they differ in their tensors, or otherwise, e.g. in their strides.
+        UserError: If their tensors or other settings, such as strides, differ.
     """
     shapes, others = (
         {f'{child}.{name}': tuple(value.shape) for name, value in part.state_dict().items()}
@@ -219,24 +222,24 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
         if shapes.get(name) != others.get(name):
             raise UserError(
                 f'branch {index} cannot share the trunk: its {name} has shape '
-                f'{others.get(name, "none")}, branch 0 has {shapes.get(name, "none")}; branches '
-                'may differ only above the split.'
+                f'{others.get(name, "none")}, that of branch 0 has {shapes.get(name, "none")}. '
+                'Change branches only above the split.'
             )
     if repr(ours) != repr(theirs):
         raise UserError(
             f'branch {index} cannot share the trunk: its {child} has equal shapes but other '
-            'settings than that of branch 0; branches may differ only above the split.'
+            'settings than that of branch 0. Change branches only above the split.'
         )
 
 
 def pretrained_entries(part: nn.Module) -> list[ConfigDict]:
-    """The 'Pretrained' entries of a part's ``init_cfg``."""
+    """Return the 'Pretrained' entries of a part's ``init_cfg``."""
     entries = init_entries(getattr(part, 'init_cfg', None))
     return [cfg for cfg in entries if cfg['type'] == 'Pretrained']
 
 
 def take_pretrained(part: nn.Module) -> ConfigDict | None:
-    """Take the 'Pretrained' entry out of a part's ``init_cfg``, to load it ourselves."""
+    """Remove the 'Pretrained' entry from a part's ``init_cfg`` and return it."""
     pretrained = pretrained_entries(part)
     if not pretrained:
         return None
@@ -245,11 +248,11 @@ def take_pretrained(part: nn.Module) -> ConfigDict | None:
 
 
 def fetch_weights(source: str, remedy: str = INITIALIZE_FROM_FILE) -> dict[str, Tensor]:
-    """Load the state dict at a path or URL by mmengine's loaders.
+    """Load the state dict at a path or URL with mmengine's loaders.
 
     Args:
         source: The path or URL.
-        remedy: What to do with a file that was downloaded elsewhere, for the sentence.
+        remedy: Text for the error message: how to use a file that was downloaded elsewhere.
 
     Raises:
         UserError: If it cannot be loaded.
@@ -260,21 +263,21 @@ def fetch_weights(source: str, remedy: str = INITIALIZE_FROM_FILE) -> dict[str, 
     )
     kinds = (ImportError, OSError, LookupError, RuntimeError, ValueError, EOFError)
     with as_user_error(sentence, *kinds, UnpicklingError):
-        # Not left to the loader: the safe one's UserError would not tell of the other ways.
+        # Check before the loader does: the UserError of the safe loader lacks this advice.
         if '://' not in source and not os.path.isfile(os.path.expanduser(source)):
-            raise FileNotFoundError('there is no such file')
+            raise FileNotFoundError('the file does not exist')
         try:
             checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
         except KeyError as error:
-            raise LookupError(f'there is no model {error}') from error
+            raise LookupError(f'the model {error} does not exist') from error
     return checkpoint.get('state_dict', checkpoint)
 
 
 def copy_weights(part: nn.Module, weights: dict[str, Tensor], prefix: str, source: str) -> None:
-    """Copy into a part those weights that it has, and log how many.
+    """Copy the weights that fit into a part, and log their number.
 
     Raises:
-        UserError: If none of them fits.
+        UserError: If no weights fit.
     """
     own = part.state_dict()
     if not own:
@@ -289,10 +292,11 @@ def copy_weights(part: nn.Module, weights: dict[str, Tensor], prefix: str, sourc
     if not fitting:
         raise UserError(
             f'None of the weights in {source} fits a {type(part).__name__}: it has e.g. '
-            f'{next(iter(weights), None)!r}, needed is e.g. {next(iter(own))!r}.'
+            f'{next(iter(weights), None)!r}, needed is e.g. {next(iter(own))!r}. Set '
+            'model.backbone.init_cfg.checkpoint to weights of this backbone.'
         )
     part.load_state_dict(fitting, strict=False)
     missing = sorted(own.keys() - fitting.keys())
     missing = [name for name in missing if not name.endswith('num_batches_tracked')]
-    note = f'; kept as initialised: {", ".join(missing)}' if missing else ''
+    note = f'; kept as initialized: {", ".join(missing)}' if missing else ''
     print_log(f'{len(fitting)} of {len(own)} tensors from {source}{note}', logger='current')

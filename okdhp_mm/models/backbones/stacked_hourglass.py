@@ -1,4 +1,4 @@
-"""The paper's network: Newell's stacked hourglass, whose heatmaps are fed back."""
+"""Stacked hourglass with heatmap feedback (Newell et al.), the network of the OKDHP paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 
 STRIDE = 4
-"""Of the features, and so of the heatmaps, to the image."""
+"""Stride of the features and the heatmaps relative to the image."""
 
 SMALL = dict(type='Normal', layer='Conv2d', std=0.005, bias=0.0)
 
@@ -19,30 +19,30 @@ SMALL = dict(type='Normal', layer='Conv2d', std=0.005, bias=0.0)
 class StackedHourglass(BaseBackbone):
     """Stacked hourglass (Newell et al., ECCV 2016, https://arxiv.org/abs/1603.06937).
 
-    The student of OKDHP (https://arxiv.org/abs/2108.02092): hourglasses of pre-activation
-    bottlenecks, each of which predicts heatmaps that are fed back into the features of the next.
-    As every stack needs its heatmaps, they are made here, and the head is the host's without
-    layers of its own: ``dict(type='CPMHead', num_stages=S, in_channels=K, out_channels=K,
+    It is the student of OKDHP (https://arxiv.org/abs/2108.02092). Each stack is an hourglass of
+    pre-activation bottlenecks. Its heatmaps are fed back into the features of the next stack.
+    Because every stack needs its heatmaps, the backbone computes them, and mmpose's head has no
+    layers: ``dict(type='CPMHead', num_stages=S, in_channels=K, out_channels=K,
     deconv_out_channels=None, final_layer=None)``. mmpose's ``HourglassNet`` is another network
-    (CornerNet's), without that feedback.
+    (CornerNet's) without this feedback.
 
     Args:
         num_stacks: S.
         num_keypoints: K.
         feat_channels: Channels C between the stacks, divisible by 4.
         depth: How many times an hourglass halves its feature map.
-        num_blocks: Bottlenecks at every place of the hourglass.
-        init_cfg: As in every mmengine module. By default convolutions start small and with them
-            the heatmaps, as those of mmpose's heads do; with PyTorch's own initialisation
-            (``init_cfg=None``, the authors'), the first hundreds of steps go into unlearning
-            heatmaps that are far larger than the targets.
+        num_blocks: Number of bottlenecks at every place of the hourglass.
+        init_cfg: As in every mmengine module. By default, convolutions start with small weights,
+            like those of mmpose's heads, so the first heatmaps are small. With PyTorch's
+            initialization (``init_cfg=None``, the authors'), the first heatmaps are far larger
+            than the targets, and hundreds of steps are needed to reduce them.
 
     Shape:
-        forward: (B, 3, H, W) -> S heatmaps (B, K, H/4, W/4), the first stack's first. H and W are
-        divisible by ``4 * 2**depth``.
+        forward: (B, 3, H, W) -> S heatmaps (B, K, H/4, W/4), in the order of the stacks. H and W
+        are divisible by ``4 * 2**depth``.
 
     Raises:
-        UserError: If a number is out of range, or the image cannot be halved that often.
+        UserError: If a number is out of range, or the image size is not divisible.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class StackedHourglass(BaseBackbone):
             )
         if feat_channels % 4:
             raise UserError(
-                f'StackedHourglass: feat_channels={feat_channels} must be divisible by 4, for the '
-                'stem has a quarter of them.'
+                f'StackedHourglass: feat_channels={feat_channels} must be divisible by 4, because '
+                'the stem has a quarter of them.'
             )
         self.depth = depth
         self.stem = Stem(feat_channels)
@@ -74,7 +74,7 @@ class StackedHourglass(BaseBackbone):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Heatmaps of every stack."""
+        """Compute the heatmaps of every stack."""
         self.check_size(images)
         x = self.stem(images)
         scores = []
@@ -84,10 +84,10 @@ class StackedHourglass(BaseBackbone):
         return tuple(scores)
 
     def check_size(self, images: Tensor) -> None:
-        """Whether every hourglass can halve its feature map as often as it is deep.
+        """Check that every hourglass can halve its feature map ``depth`` times.
 
         Raises:
-            UserError: If not.
+            UserError: If the image size is not divisible.
         """
         multiple = STRIDE * 2**self.depth
         height, width = images.shape[-2:]
@@ -99,7 +99,7 @@ class StackedHourglass(BaseBackbone):
 
 
 class Stem(BaseModule):
-    """From the image to the features at a quarter of its size, (B, 3, H, W) -> (B, C, H/4, W/4)."""
+    """Stem: features at a quarter of the image size, (B, 3, H, W) -> (B, C, H/4, W/4)."""
 
     def __init__(self, feat_channels: int):
         super().__init__()
@@ -114,24 +114,24 @@ class Stem(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of the images."""
+        """Compute the features of the images."""
         x = self.relu(self.norm(self.conv(images)))
         return self.blocks(self.pool(self.widen(x)))
 
 
 class Stack(BaseModule):
-    """An hourglass, its heatmaps, and their way back into the features.
+    """Stack: an hourglass, its heatmaps, and the feedback of the heatmaps into the features.
 
     Args:
         feat_channels: C.
         num_keypoints: K.
-        depth: Of the hourglass.
-        num_blocks: Of the hourglass.
+        depth: Depth of the hourglass.
+        num_blocks: Number of bottlenecks at every place of the hourglass.
         feeds_back: Whether another stack follows.
 
     Shape:
-        forward: (B, C, H, W) -> (B, C, H, W), the next stack's input or, of the last stack, the
-        features that its heatmaps are made from; and the heatmaps (B, K, H, W).
+        forward: (B, C, H, W) -> (B, C, H, W) and the heatmaps (B, K, H, W). The first output is
+        the input of the next stack. For the last stack, it is the features below its heatmaps.
     """
 
     def __init__(
@@ -161,12 +161,12 @@ class Stack(BaseModule):
 
 
 class Hourglass(BaseModule):
-    """Halves the feature map ``depth`` times and doubles it again, with a path beside each time.
+    """Hourglass: halve the feature map ``depth`` times, double it again, with skip paths.
 
     Args:
         feat_channels: C.
-        depth: How many times.
-        num_blocks: Bottlenecks at every place.
+        depth: How many times to halve the feature map.
+        num_blocks: Number of bottlenecks at every place.
     """
 
     def __init__(self, feat_channels: int, depth: int, num_blocks: int):
@@ -182,15 +182,15 @@ class Hourglass(BaseModule):
         self.upsample = nn.Upsample(scale_factor=2, mode='nearest')
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same size, having seen everything."""
+        """Compute features of the same size, with a larger receptive field."""
         return self.beside(x) + self.upsample(self.up(self.inner(self.down(self.pool(x)))))
 
 
 class Bottleneck(BaseModule):
-    """Pre-activation bottleneck: three times BN, ReLU, convolution (1x1, 3x3, 1x1), and a path.
+    """Pre-activation bottleneck: three times BN, ReLU, convolution (1x1, 3x3, 1x1), and a skip.
 
-    The inner width is half of ``out_channels``; the convolutions have biases. The path beside is
-    a 1x1 convolution where the widths differ.
+    The inner width is half of ``out_channels``. The convolutions have biases. The skip path is a
+    1x1 convolution if the widths differ.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -205,12 +205,12 @@ class Bottleneck(BaseModule):
         self.beside = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        """Compute features, (B, in_channels, H, W) -> (B, out_channels, H, W)."""
         return self.layers(x) + self.beside(x)
 
 
 def pre_activated(in_channels: int, out_channels: int, kernel_size: int) -> tuple[nn.Module, ...]:
-    """BN, ReLU, convolution."""
+    """Return batch norm, ReLU and convolution."""
     return (
         nn.BatchNorm2d(in_channels),
         nn.ReLU(inplace=True),
@@ -219,5 +219,5 @@ def pre_activated(in_channels: int, out_channels: int, kernel_size: int) -> tupl
 
 
 def bottlenecks(channels: int, count: int) -> Sequential:
-    """A row of bottlenecks of equal width."""
+    """Return a sequence of bottlenecks of equal width."""
     return Sequential(*(Bottleneck(channels, channels) for _ in range(count)))

@@ -1,6 +1,6 @@
-"""Distillation methods, made of terms.
+"""Distillation methods, built from loss terms.
 
-Every method is an aggregator and a sentence of terms, in a file of ``configs/_base_/methods``:
+A method is an aggregator and a list of terms. Each has a file in ``configs/_base_/methods``:
 
 =========  ==================  ====================================================================
 OKDHP      FAU                 Supervise(branches, ensemble), Teach(ensemble -> all)
@@ -14,7 +14,7 @@ FFL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> 
 PCL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
                                Mutual(by='ema'); views, ema
 MCL-OKD    MeanAggregator      Supervise(branches), Contrast, Teach(ensemble -> branch 0)
-FPD        MeanAggregator      Supervise(branches), Teach(frozen -> all); one branch, teacher
+FPD        MeanAggregator      Supervise(branches), Teach(frozen -> all); one branch, a teacher
 head only  MeanAggregator      the same; freeze_backbone
 =========  ==================  ====================================================================
 """

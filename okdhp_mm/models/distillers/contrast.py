@@ -1,4 +1,4 @@
-"""The term in which the features of the branches are views of the same joints."""
+"""Contrastive term: the features of the branches are views of the same joints."""
 
 from __future__ import annotations
 
@@ -20,44 +20,50 @@ TARGET, OWN = 'target', 'own'
 
 @MODELS.register_module()
 class Contrast(Term):
-    """A joint looks alike to two branches, and other joints look different.
+    """Contrastive loss: a joint has similar features in two branches, other joints do not.
 
-    MCL-OKD (Yang et al., ICASSP 2021, https://arxiv.org/abs/2006.04093), its contrastive loss,
-    for every ordered pair of branches (i, j) and every labelled joint a of the batch::
+    Contrastive loss of MCL-OKD (Yang et al., ICASSP 2021, https://arxiv.org/abs/2006.04093). For
+    every ordered pair of branches (i, j) and every labeled joint a of the batch::
 
         -log( exp(e_i(a) e_j(a) / tau) / sum_b exp(e_i(a) e_j(b) / tau) )
 
-    b runs over a itself and its negatives, and ``e_m`` (M, K, B, embed_dims) is the L2-normalised
-    linear projection of branch m's head features (B, C_m, H, W), averaged over the pixels
-    with a heatmap of the joint as weights. The mean over the joints and the pairs; 0, with a
-    gradient of zeros, for a batch without a labelled joint or without any negative.
+    b runs over a itself and its negatives. ``e_m`` (M, K, B, embed_dims) is an L2-normalized
+    linear projection of branch m's head features (B, C_m, H, W). The features are first averaged
+    over the pixels, weighted with a heatmap of the joint. The loss is the mean over the joints and
+    the pairs. It is 0, with a gradient of zeros, for a batch without labeled joints or without
+    negatives.
 
-    What differs from the paper: there an embedding is of an image, here of a joint; its negatives
-    are images of other classes, of which joints have none, here see ``negatives``; it draws them
-    from a memory of the whole data set and estimates the softmax by NCE, here they are those of
-    the batch (the gradient reaches anchors and keys alike, as in the authors' later MCL) and of
-    ``bank``, with the softmax itself.
+    Differences from the paper:
+
+    - The paper embeds images, this term embeds joints.
+    - In the paper, negatives are images of other classes. Joints have no classes, see
+      ``negatives``.
+    - The paper draws negatives from a memory of the whole dataset and estimates the softmax by
+      NCE. Here the negatives come from the batch and from ``bank``, and the softmax is exact. The
+      gradient reaches both anchors and keys, as in the authors' later MCL.
 
     Args:
-        embed_dims: Length of an embedding; the authors'.
-        negatives: 'joints': every other labelled joint of the batch, which tells left from right
-            as well; or 'images': only the same joint of other images, which tells people apart.
-        pool_by: 'target': the ground truth's heatmap says where a joint is, for all branches
-            alike, from the first step on; or 'own': the branch's own final heatmap, clamped at 0,
-            as a constant, for the term is to shape the features and not to move the joints.
-        bank: How many embeddings of each joint and branch, the newest ones of earlier batches,
-            are negatives as well; fewer than the data set has images, or a joint meets itself.
-            All processes keep those of all.
-        tau: Temperature of the softmax; the authors'.
-        loss_weight: Factor of the term. At 3e-4 its gradient, relative to that of the branches'
-            MSE, is 0.4 to 0.6 in the first step, and from the 20th on 0.1 to 0.3 on the features
-            and 0.03 to 0.15 on the trunk's parameters (the demo's network, also at 192x256). The
-            authors' 0.025 is for a sum over pairs beside a cross-entropy.
+        embed_dims: Length of an embedding. The default is the authors'.
+        negatives: 'joints' for every other labeled joint of the batch, which also separates left
+            from right; or 'images' for only the same joint of other images, which separates
+            persons.
+        pool_by: Heatmap that weights the pixels. 'target' is the ground truth, equal for all
+            branches and usable from the first step on. 'own' is the branch's own final heatmap,
+            clamped at 0 and detached, because the term should shape the features and not move the
+            joints.
+        bank: Number of stored embeddings per joint and branch. The newest embeddings of earlier
+            batches are further negatives. Use fewer than the dataset has images, otherwise a
+            joint is its own negative. Every process stores the embeddings of all processes.
+        tau: Temperature of the softmax. The default is the authors'.
+        loss_weight: Factor of the term. At 3e-4, its gradient relative to that of the branches'
+            MSE is 0.4 to 0.6 in the first step. From the 20th step on, it is 0.1 to 0.3 at the
+            features and 0.03 to 0.15 at the trunk's parameters (network of the demo, also at
+            192x256). The authors' 0.025 applies to a sum over pairs and a cross-entropy.
         schedule: See :class:`Term`.
 
     Raises:
-        UserError: If a setting is out of its range, there is only one branch, or, when a training
-            starts, there can be no negatives.
+        UserError: If a setting is out of its range, there is only one branch, or, at the start of
+            a training, the batches are too small to have negatives.
 
     Source: written from the equations; tau and embed_dims as in
     https://github.com/winycg/MCL-OKD.
@@ -78,14 +84,17 @@ class Contrast(Term):
         super().__init__(schedule)
         if negatives not in (JOINTS, IMAGES):
             raise UserError(
-                f'Contrast: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}.'
+                f'Contrast: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}. Set one '
+                'of them.'
             )
         if pool_by not in (TARGET, OWN):
-            raise UserError(f'Contrast: pool_by={pool_by!r} is neither {TARGET!r} nor {OWN!r}.')
+            raise UserError(
+                f'Contrast: pool_by={pool_by!r} is neither {TARGET!r} nor {OWN!r}. Set one of them.'
+            )
         if embed_dims < 1:
             raise UserError(f'Contrast: embed_dims={embed_dims} must be at least 1.')
         if bank < 0:
-            raise UserError(f'Contrast: bank={bank} must not be negative; 0 keeps none.')
+            raise UserError(f'Contrast: bank={bank} must not be negative. Set 0 for no bank.')
         if not tau > 0:
             raise UserError(f'Contrast: tau={tau} must be positive.')
         self.embed_dims = embed_dims
@@ -98,13 +107,14 @@ class Contrast(Term):
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         if spec.branches < 2:
             raise UserError(
-                'Contrast: one branch has no other to agree with; set branches=2 or more.'
+                'Contrast: branches=1, but one branch has no other to agree with. Set branches=2 '
+                'or more.'
             )
         self.projections = nn.ModuleList(
             nn.Linear(channels, self.embed_dims) for channels, _, _ in spec.head_features
         )
-        # Entries of zeros are empty. No pointer and no flags beside it: hooks that average the
-        # buffers of all processes, as mmengine's do, leave it as it is.
+        # Entries of zeros are empty. Without a pointer or flags, hooks that average the buffers of
+        # all processes, such as mmengine's, do not change the bank.
         empty = torch.zeros(spec.branches, spec.keypoints, self.bank_size, self.embed_dims)
         self.register_buffer('bank', empty, persistent=self.bank_size > 0)
 
@@ -113,17 +123,18 @@ class Contrast(Term):
         if batch_size == 1 and alone and not self.bank_size:
             raise UserError(
                 f'Contrast: batches of one image have no negatives={self.negatives!r} of its '
-                f'{self.bank.shape[1]} keypoints; raise train_dataloader.batch_size or keep a '
-                'bank of earlier ones (bank=64).'
+                f'{self.bank.shape[1]} keypoints. Increase train_dataloader.batch_size, or keep '
+                'embeddings of earlier batches (bank=64).'
             )
 
     @property
     def distils(self) -> bool:  # noqa: D102
-        return False  # it moves features; its gradient at the heatmaps would be measured as none
+        # The term acts on features. Its gradient at the heatmaps would be measured as zero.
+        return False
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         labelled = targets.weights.T > 0
-        # What is float32 below stays so: autocast may run dot products in half precision.
+        # Autocast could run the dot products below in half precision.
         with torch.autocast(labelled.device.type, enabled=False):
             embeddings = self._embeddings(outputs, targets)
             value = self._mean_nce(embeddings, labelled)
@@ -132,7 +143,7 @@ class Contrast(Term):
         return self.loss_weight * value
 
     def _embeddings(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
-        """Unit vectors, (M, K, B, embed_dims)."""
+        """Compute unit vectors, (M, K, B, embed_dims)."""
         features = outputs.head_features
         by_target = self.pool_by == TARGET
         heatmaps = targets.heatmaps[None] if by_target else outputs.finals.detach()
@@ -149,7 +160,7 @@ class Contrast(Term):
         return F.normalize(torch.stack(embeddings), dim=-1)
 
     def _mean_nce(self, embeddings: Tensor, labelled: Tensor) -> Tensor:
-        """Mean over labelled joints, (K, B), and ordered pairs of branches."""
+        """Average the loss over labeled joints, (K, B), and ordered pairs of branches."""
         anchors = self._grouped(embeddings)
         keys = torch.cat([anchors, self._grouped(self.bank)], dim=2)
         is_anchor = self._grouped(labelled.expand(len(anchors), -1, -1))
@@ -162,39 +173,39 @@ class Contrast(Term):
         return total / (len(pairs) * labelled.sum().clamp(min=1))
 
     def _grouped(self, entries: Tensor) -> Tensor:
-        """Sets of entries that are told apart, (M, K, n, ...) -> (M, sets, size of a set, ...)."""
+        """Group entries into sets of negatives, (M, K, n, ...) -> (M, sets, size of a set, ...)."""
         return entries if self.negatives == IMAGES else entries.flatten(1, 2).unsqueeze(1)
 
     @torch.no_grad()
     def _remember(self, embeddings: Tensor) -> None:
-        """Put a batch's embeddings, zeros where there is none, (M, K, B, embed_dims), first."""
+        """Add embeddings of a batch, (M, K, B, embed_dims), to the bank. Zeros mean no entry."""
         entries = torch.cat([*all_gather(embeddings.detach()), self.bank], dim=2)
-        # Stable: what is left of the newest comes first, and what is empty last.
+        # The sort must be stable: it moves empty entries to the end and keeps the newest first.
         order = entries.any(-1).int().argsort(dim=-1, descending=True, stable=True)
         newest = order[..., : self.bank_size, None]
         self.bank.copy_(entries.take_along_dim(newest, dim=2))
 
 
 def pixel_shares(heatmaps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Shares of the pixels of a feature map of this size, (n, B, K, H, W) -> (n, B, K, H'*W')."""
+    """Compute pixel weights for a feature map of a size, (n, B, K, H, W) -> (n, B, K, H'*W')."""
     maps = F.adaptive_avg_pool2d(heatmaps.float().clamp(min=0).flatten(0, 2), size)
     maps = maps.flatten(-2).unflatten(0, heatmaps.shape[:3])
     return maps / maps.sum(-1, keepdim=True).clamp(min=1e-6)
 
 
 def info_nce(anchors: Tensor, keys: Tensor, is_key: Tensor, tau: float) -> Tensor:
-    """Surprise of every anchor at which key is its own: the one with the same index.
+    """Compute the InfoNCE loss of every anchor. Its positive key has the same index.
 
     Args:
         anchors: Unit vectors, (sets, n, embed_dims).
         keys: Unit vectors, (sets, n + any number of others, embed_dims).
-        is_key: Which of the keys count, (sets, n + any number of others).
+        is_key: Mask of the keys to use, (sets, n + any number of others).
         tau: Temperature.
 
     Returns:
-        Nats, (sets, n); finite, but without meaning where the own key does not count.
+        Loss in nats, (sets, n). Values are finite but meaningless if the positive key is masked.
     """
     logits = anchors @ keys.transpose(-1, -2) / tau
-    # Not infinity: a set without any key would give no number, and nor would its gradient.
+    # Minus infinity would give NaN, and NaN gradients, for a set without keys.
     logits = logits.masked_fill(~is_key[:, None], torch.finfo(logits.dtype).min)
     return logits.logsumexp(-1) - logits.diagonal(dim1=-2, dim2=-1)

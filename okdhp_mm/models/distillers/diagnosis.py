@@ -1,4 +1,4 @@
-"""What one step does to the branches: measured beside its losses, and changing nothing."""
+"""Diagnosis of one training step: measure gradients and differences of the branches."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from .terms import Term
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Detached measures of one batch, on its device.
+    """Measures of one batch, detached, on its device.
 
     Attributes:
-        shares: Share of the distilling terms in the gradient of each branch, (M,); None if the
-            method has none.
-        schedule: The greatest factor by which a schedule lets a distilling term count, a scalar;
-            None as well.
-        agreement: Mean correlation of what two branches get wrong, a scalar; None for one branch.
-        peak_distance: Mean distance between the peaks of two branches in heatmap pixels, or in
-            SimCC's bins, a scalar; None as well.
-        weights: The aggregation weights, averaged over the batch, (M, K), if there are any.
+        shares: Share of the distillation terms in the gradient of each branch, (M,); None if the
+            method has no distillation term.
+        schedule: The largest schedule factor of a distillation term, a scalar; None if the method
+            has no distillation term.
+        agreement: Mean correlation between the errors of two branches, a scalar; None for one
+            branch.
+        peak_distance: Mean distance between the peaks of two branches, in heatmap pixels or SimCC
+            bins, a scalar; None for one branch.
+        weights: The aggregation weights, averaged over the batch, (M, K); None if the aggregator
+            has no weights.
     """
 
     shares: Tensor | None
@@ -34,7 +36,7 @@ class Diagnosis:
     weights: Tensor | None
 
     def scalars(self) -> dict[str, Tensor]:
-        """The measures that a line of the log has room for, by name."""
+        """Return the few measures that are logged in every line, by name."""
         named = {}
         if self.shares is not None:
             named['kd/share'] = self.shares.mean()
@@ -47,7 +49,7 @@ class Diagnosis:
         return named
 
     def details(self) -> dict[str, Tensor]:
-        """The others, but for the weights of single keypoints."""
+        """Return the other measures by name, without the weights of single keypoints."""
         if self.shares is None:
             return {}
         named = {f'kd/share_{branch_name(m)}': share for m, share in enumerate(self.shares)}
@@ -61,14 +63,14 @@ def diagnose(
     targets: Targets,
     progress: Tensor,
 ) -> Diagnosis:
-    """Measure a step whose losses have been computed and not been sent backwards yet."""
+    """Measure a step after its forward pass and before its backward pass."""
     distilling = [name for name, term in terms.items() if term.distils]
     shares = schedule = agreement = distance = None
     if distilling:
         norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
         shares = sum(norms[name] for name in distilling) / sum(norms.values())
         schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
-    # In full precision: half of it rounds errors that are alike to errors that are the same.
+    # Full precision is needed: half precision rounds similar errors to equal ones.
     device = outputs.finals.device.type
     with torch.no_grad(), torch.autocast(device, enabled=False):
         finals = outputs.finals.detach().float()
@@ -81,10 +83,10 @@ def diagnose(
 
 
 def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:
-    """Norm of a loss's gradient by the final heatmaps of every branch, (M,), up to a factor.
+    """Return the norm of a loss's gradient at the final heatmaps of every branch, (M,), scaled.
 
-    The backward pass ends at the heatmaps, so that it touches no parameter, and costs next to
-    nothing. The factor is the same for every loss; without it, the gradients of a mean over
+    The backward pass ends at the heatmaps. So it does not reach any parameter and costs almost
+    nothing. The scale factor is the same for every loss. Without it, the gradients of a mean over
     millions of pixels would vanish in half precision.
     """
     finals = [stages[-1] for stages in outputs.heatmaps]
@@ -98,9 +100,9 @@ def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:
 
 
 def correlations(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
-    """Correlation over the pixels of any two branches, (M, B, K, H, W) -> (M, M, B, K).
+    """Return the correlation over pixels of any two branches, (M, B, K, H, W) -> (M, M, B, K).
 
-    The mean over the distributions, where a map consists of several.
+    If a map consists of several distributions, this is the mean over them.
     """
     found = []
     for part in distributions(maps, bins):
@@ -112,9 +114,9 @@ def correlations(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
 
 
 def peak_distances(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
-    """Distance between the peaks of any two branches, (M, B, K, H, W) -> (M, M, B, K), pixels.
+    """Return the distance in pixels between peaks of two branches, (M, B, K, H, W) -> (M, M, B, K).
 
-    Where a map consists of several distributions, each gives a coordinate of the peak.
+    If a map consists of several distributions, each gives one coordinate of the peak.
     """
     places = []
     for part in distributions(maps, bins):
@@ -126,9 +128,9 @@ def peak_distances(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
 
 
 def mean_of_pairs(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean over pairs of different branches and labelled keypoints, (M, M, B, K) -> scalar.
+    """Return the mean over pairs of branches and labeled keypoints, (M, M, B, K) -> scalar.
 
-    Not a number if no keypoint is labelled.
+    The result is NaN if all keypoints are unlabeled.
     """
     first, second = torch.triu_indices(*values.shape[:2], offset=1, device=values.device)
     labelled = (weights > 0).float()

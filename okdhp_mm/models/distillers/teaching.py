@@ -1,4 +1,4 @@
-"""The terms in which heatmaps teach heatmaps."""
+"""Distillation terms: losses between the heatmaps of teachers and students."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ALL = 'all'
 MEAN = 'mean'
 EMA = 'ema'
 MADE_OF_BRANCHES = (ENSEMBLE, MEAN, EMA)
-"""Teachers of which every model can have one."""
+"""Teachers that are computed from the branches, so every model can use them."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Who teaches whom.
+    """Teacher and the students that learn from it.
 
     Attributes:
-        teacher: (B, K, H, W).
-        students: (n, B, K, H, W).
-        factor: How much it counts.
+        teacher: Heatmaps of the teacher, (B, K, H, W).
+        students: Heatmaps of the students, (n, B, K, H, W).
+        factor: Factor of the loss between them.
     """
 
     teacher: Tensor
@@ -39,14 +39,16 @@ class Lesson:
 
 
 class Teaching(Term):
-    """A sum of lessons, each of which is a loss between heatmaps; a subclass says which.
+    """Base class of distillation terms: sum of the losses between teachers and students.
+
+    Subclasses select the pairs of teachers and students.
 
     Args:
-        loss: Config of the loss. One of this package is called as
+        loss: Config of the loss. A loss of this package is called as
             ``loss(students (n, B, K, H, W), teacher (B, K, H, W), weights (B, K))`` and sums over
-            n; one of the host's once for each of the n. Maps that consist of several distributions
-            are compared one by one, and the values added. Whether the teacher learns as well is
-            the loss's own choice; those of the host let it.
+            n. A loss of mmpose is called once for each of the n students. If maps consist of
+            several distributions, the losses of the distributions are added. The loss decides
+            whether the teacher gets a gradient. With the losses of mmpose it does.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
     """
@@ -60,17 +62,17 @@ class Teaching(Term):
         self.loss_weight = loss_weight
 
     def setup(self, spec: NetworkSpec) -> None:
-        """Give the loss what the network knows and its config leaves open."""
+        """Set the arguments of the loss that depend on the network, unless its config sets them."""
         if spec.kl_defaults and type(self.loss) is MODELS.get('KLHeatmapLoss'):
             self.loss = MODELS.build({**spec.kl_defaults, **self._loss_config})
 
     @abstractmethod
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:
-        """The lessons of a batch."""
+        """Yield the pairs of teachers and students of a batch."""
 
     @property
     def teachers_learn(self) -> bool:
-        """Whether the gradient of the loss reaches the teacher."""
+        """Return whether the gradient of the loss reaches the teacher."""
         return not getattr(self.loss, 'detach_target', False)
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
@@ -92,16 +94,15 @@ class Teaching(Term):
 
 @MODELS.register_module()
 class Teach(Teaching):
-    """One teaches many.
+    """Distillation from one teacher to several students.
 
-    OKDHP and ONE: the ensemble teaches all. FFL: the mean of the branches teaches their fusion,
-    which teaches the branches. MCL-OKD: the ensemble teaches one branch.
+    OKDHP and ONE: the ensemble teaches all branches. FFL: the mean of the branches teaches their
+    fusion, and the fusion teaches the branches. MCL-OKD: the ensemble teaches one branch.
 
     Args:
-        teacher: 'ensemble'; or of the branches' final heatmaps the 'mean', or the mean of those
-            of the EMA copy ('ema'), which neither overfits as fast nor changes from step to step;
-            or the name of the model's own teacher, such as 'frozen', see
-            :mod:`~okdhp_mm.models.teachers`.
+        teacher: 'ensemble', 'mean' (mean of the branches' final heatmaps), 'ema' (mean of those of
+            the EMA copy, which overfits later and changes slowly), or the name of the model's
+            teacher, such as 'frozen', see :mod:`~okdhp_mm.models.teachers`.
         students: 'all' (every stage of trunk and branches, the default), 'branches' (every stage
             of the branches), 'ensemble', or the indices of some branches.
         loss: See :class:`Teaching`.
@@ -125,10 +126,11 @@ class Teach(Teaching):
         indices = is_seq_of(students, int) and len(students) > 0
         if students not in named if isinstance(students, str) else not indices:
             raise UserError(
-                f'Teach: students={students!r} is not one of {named}, nor indices of branches.'
+                f'Teach: students={students!r} is not one of {named}, nor indices of branches. '
+                'Set one of these, or a list such as [0].'
             )
         if teacher == students:
-            raise UserError(f'Teach: the {teacher} would teach itself; name other students.')
+            raise UserError(f'Teach: the {teacher} would teach itself. Choose other students.')
         self.teacher = teacher
         self.students = students
 
@@ -142,8 +144,8 @@ class Teach(Teaching):
             self._check_teacher(spec)
         elif spec.branches == 1 and self.teacher != EMA:
             raise UserError(
-                f'Teach: teacher={self.teacher!r} of one branch is this branch, which would teach '
-                'itself; set branches=2 or more.'
+                f'Teach: teacher={self.teacher!r} of one branch is this branch. It would teach '
+                'itself. Set branches=2 or more.'
             )
         if isinstance(self.students, str):
             return
@@ -159,8 +161,8 @@ class Teach(Teaching):
         if self.teacher not in teachers:
             example = "model.teacher=dict(type='FrozenTeacher', config=..., checkpoint=...)"
             raise UserError(
-                f'Teach: teacher={self.teacher!r} is not one of {teachers}. A teacher outside of '
-                f"the branches has to be set, e.g. {example} for teacher='frozen'."
+                f'Teach: teacher={self.teacher!r} is not one of {teachers}. To use a teacher '
+                f"outside of the branches, set it, e.g. {example} for teacher='frozen'."
             )
 
     @property
@@ -193,20 +195,21 @@ class Teach(Teaching):
 
 @MODELS.register_module()
 class Mutual(Teaching):
-    """Every branch teaches every other: the mean over the others, summed over who is taught.
+    """Mutual learning: every branch learns from every other branch.
 
-    DML (Zhang et al., CVPR 2018, https://arxiv.org/abs/1706.00384), where the networks share
-    nothing; here they are branches. PCL (Wu & Gong, AAAI 2021, https://arxiv.org/abs/2006.04147)
-    lets the others' averaged weights (EMA) teach instead.
+    The term is the mean over the teachers of a branch, summed over the branches that learn. DML
+    (Zhang et al., CVPR 2018, https://arxiv.org/abs/1706.00384) trains separate networks. Here
+    they are branches with a shared trunk. In PCL (Wu & Gong, AAAI 2021,
+    https://arxiv.org/abs/2006.04147), the EMA copies of the other branches teach instead.
 
     Args:
-        by: 'branches' as they are, or those of the EMA copy, 'ema'.
+        by: Teachers: the 'branches' or those of the EMA copy, 'ema'.
         loss: See :class:`Teaching`.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
 
     Raises:
-        UserError: If ``by`` is neither, or there is nobody else to learn from.
+        UserError: If ``by`` has another value, or the model has only one branch.
     """
 
     def __init__(
@@ -218,7 +221,9 @@ class Mutual(Teaching):
     ):
         super().__init__(loss, loss_weight, schedule)
         if by not in (BRANCHES, EMA):
-            raise UserError(f'Mutual: by={by!r} is neither {BRANCHES!r} nor {EMA!r}.')
+            raise UserError(
+                f'Mutual: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
+            )
         self.by = by
 
     @property
@@ -229,7 +234,8 @@ class Mutual(Teaching):
         super().setup(spec)
         if spec.branches < 2:
             raise UserError(
-                'Mutual: one branch has no other to learn from; set branches=2 or more.'
+                'Mutual: branches=1, but one branch has no other to learn from. Set branches=2 or '
+                'more.'
             )
 
     def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
@@ -242,11 +248,11 @@ class Mutual(Teaching):
 
 @MODELS.register_module()
 class TeachOwn(Teaching):
-    """Each branch has a teacher of its own, as the aggregator makes them.
+    """Distillation with one teacher per branch, computed by the aggregator.
 
     OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350), see
-    :class:`~okdhp_mm.models.aggregators.PeerAttention`. The aggregator learns by what it makes
-    only if the loss lets it (``detach_target=False``).
+    :class:`~okdhp_mm.models.aggregators.PeerAttention`. The aggregator gets a gradient from this
+    term only if the loss does not detach the teacher (``detach_target=False``).
     """
 
     needs_mixtures = True
@@ -261,5 +267,5 @@ class TeachOwn(Teaching):
 
 
 def stages_of(outputs: BranchOutputs, branches: Sequence[int]) -> Tensor:
-    """Every stage of some branches, (n, B, K, H, W)."""
+    """Stack every stage of some branches, (n, B, K, H, W)."""
     return torch.stack([stage for m in branches for stage in outputs.heatmaps[m]])

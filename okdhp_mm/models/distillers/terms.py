@@ -1,4 +1,4 @@
-"""The words that distillation methods are made of: each is one term of the total loss."""
+"""Loss terms from which distillation methods are built."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BRANCHES = 'branches'
 
 
 class Term(nn.Module):
-    """One named term of the loss.
+    """Named term of the total loss.
 
     Args:
-        schedule: Config of a function of the progress in :mod:`.schedules` that the term is
-            multiplied with; None keeps it constant.
+        schedule: Config of a function of the progress in :mod:`.schedules`. The term is
+            multiplied with its value; None for a constant weight.
 
     Attributes:
-        needs_head_features: Whether :attr:`BranchOutputs.head_features` is read.
-        needs_mixtures: The same of :attr:`BranchOutputs.mixtures`.
-        needs_ema: The same of :attr:`BranchOutputs.ema`.
-        needs_teacher: The same of :attr:`BranchOutputs.teacher`.
+        needs_head_features: Whether the term reads :attr:`BranchOutputs.head_features`.
+        needs_mixtures: Whether the term reads :attr:`BranchOutputs.mixtures`.
+        needs_ema: Whether the term reads :attr:`BranchOutputs.ema`.
+        needs_teacher: Whether the term reads :attr:`BranchOutputs.teacher`.
     """
 
     needs_head_features = False
@@ -39,63 +39,66 @@ class Term(nn.Module):
         self.schedule = TASK_UTILS.build(schedule) if schedule else None
 
     def setup(self, spec: NetworkSpec) -> None:
-        """Build and check what depends on the network; once, when it is built.
+        """Build and validate the parts that depend on the network. Called once, at construction.
 
         Raises:
             UserError: If the term does not fit the network.
         """
 
     def check_batch(self, batch_size: int | None) -> None:
-        """Check what depends on the data loader; once, when a training starts.
+        """Validate the batch size. Called once, when a training starts.
 
         Raises:
-            UserError: If batches of this size teach nothing.
+            UserError: If the term cannot learn from batches of this size.
         """
 
     @abstractmethod
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
-        """The unscheduled term, a scalar."""
+        """Compute the term without its schedule, a scalar."""
 
     @property
     def trains_aggregator(self) -> bool:
-        """Whether the term's gradient reaches the aggregator's parameters."""
+        """Return whether the term's gradient reaches the aggregator's parameters."""
         return False
 
     @property
     def distils(self) -> bool:
-        """Whether heatmaps learn from heatmaps by it, instead of from the ground truth."""
+        """Return whether this is a distillation term, not a supervised one."""
         return True
 
     def factor(self, progress: Tensor) -> Tensor:
-        """How much the schedule lets the term count, a scalar."""
+        """Return the factor of the schedule, a scalar."""
         return torch.ones_like(progress) if self.schedule is None else self.schedule(progress)
 
     def forward(self, outputs: BranchOutputs, targets: Targets, progress: Tensor) -> Tensor:
-        """The term at this point of the training, a scalar."""
+        """Compute the term with its schedule, a scalar."""
         value = self.value(outputs, targets)
         return value if self.schedule is None else value * self.schedule(progress)
 
 
 @MODELS.register_module()
 class Supervise(Term):
-    """The student's own loss against the ground truth, summed over what is supervised.
+    """Supervised term: the student's own loss against the ground truth, summed over the outputs.
 
-    The loss module is the one of the stock head's config, so a branch is supervised exactly as
-    the student alone would be.
+    The loss module is the one of the stock head's config. So a branch is supervised exactly like
+    the student alone.
 
     Args:
-        of: 'branches' (every stage of every branch, and those of the trunk once) or 'ensemble'.
+        of: Supervised outputs: 'branches' (every stage of every branch, and every stage of the
+            trunk once) or 'ensemble'.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
 
     Raises:
-        UserError: If ``of`` is neither.
+        UserError: If ``of`` has another value.
     """
 
     def __init__(self, of: str, loss_weight: float = 1.0, schedule=None):
         super().__init__(schedule)
         if of not in (BRANCHES, ENSEMBLE):
-            raise UserError(f'Supervise: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}.')
+            raise UserError(
+                f'Supervise: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}. Set one of them.'
+            )
         self.of = of
         self.loss_weight = loss_weight
 

@@ -20,11 +20,11 @@ MISCALLED = (
     TypeError,
     ValueError,
 )
-"""Exceptions of losses that are made for other outputs."""
+"""Exceptions that a loss for other outputs can raise."""
 
 
 def check_loss(adapter: HeadAdapter) -> None:
-    """Compute the loss of a head, and its gradient, for maps of values below and above zero.
+    """Check that the loss of a head and its gradient are finite for maps of either sign.
 
     Args:
         adapter: The adapter of the head.
@@ -48,10 +48,10 @@ def check_loss(adapter: HeadAdapter) -> None:
 
 
 def problem_of(loss: nn.Module, criterion: Criterion, targets: Tensor) -> str | None:
-    """Return what is wrong with a loss, if anything is."""
+    """Return a description of the problem with a loss, or None."""
     if isinstance(loss, CombinedTargetMSELoss):
         return "takes every three maps for one keypoint of a codec with heatmap_type='combined'"
-    # A network makes maps of any sign.
+    # A network can predict negative and positive values.
     maps = torch.linspace(-1, 1, targets.numel()).view_as(targets).requires_grad_()
     # In an unlabeled batch all weights are zero.
     for labeled in (1.0, 0.0):

@@ -1,4 +1,4 @@
-"""A stock head per branch, the ensemble above them, and the distiller that trains them."""
+"""Multi-branch head: one stock head per branch, the aggregator and the distiller."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class MultiBranchHead(BaseHead):
         necks: Config of each branch's stock neck, or None.
         aggregator: Config of the aggregator, without the sizes of the network.
         distiller: Config of the distiller.
-        backbone: The built branched backbone below, to infer the shapes with; it is not kept.
+        backbone: The built branched backbone, used to infer the shapes. It is not stored.
         ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
         init_cfg: As in every mmengine module.
 
     Raises:
-        UserError: If a head predicts anything else, the branches differ in what they predict or
-            have nothing to learn, or the aggregator or a term does not fit the network.
+        UserError: If a head is not supported, the branches predict different things or have no
+            parameters, or the aggregator or a term does not fit the network.
     """
 
     def __init__(
@@ -64,15 +64,21 @@ class MultiBranchHead(BaseHead):
         init_cfg=None,
     ):
         super().__init__(init_cfg)
-        # mmengine's ModuleList: torch's would keep init_weights from reaching the heads.
+        # This must be mmengine's ModuleList. With torch's, init_weights would not reach the heads.
         self.branches = ModuleList(MODELS.build(head) for head in heads)
         self.adapters = [find_adapter(head) for head in self.branches]
         keypoints = [head.out_channels for head in self.branches]
         if len(set(keypoints)) > 1:
-            raise UserError(f'The branches predict {keypoints} keypoints; they must agree.')
+            raise UserError(
+                f'The branches predict {keypoints} keypoints; they must agree. Set one '
+                'out_channels for all heads.'
+            )
         signatures = [adapter.signature for adapter in self.adapters]
         if len(set(signatures)) > 1:
-            raise UserError(f'The branches predict {"; ".join(signatures)}; they must agree.')
+            raise UserError(
+                f'The branches predict {"; ".join(signatures)}; they must agree. Use one kind of '
+                'head and codec for all branches.'
+            )
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         check_branches(backbone, self)
         self._keeps_features = True
@@ -116,7 +122,7 @@ class MultiBranchHead(BaseHead):
 
     @property
     def decoder(self):
-        """The codec that turns heatmaps into keypoints; all branches share its settings."""
+        """Codec that decodes heatmaps to keypoints. All branches share its settings."""
         return self.branches[0].decoder
 
     @property
@@ -130,8 +136,8 @@ class MultiBranchHead(BaseHead):
         """Run one branch.
 
         Returns:
-            The heatmaps of every stage, S x (B, K, H, W), and the feature map below the last of
-            them, if the branch's adapter or its backbone returns it.
+            The heatmaps of every stage, S x (B, K, H, W), and the feature map below the last
+            heatmaps; None if neither the branch's adapter nor its backbone returns it.
         """
         neck, adapter = self.necks[index], self.adapters[index]
         maps, features = adapter.forward(neck(feats.branches[index]))
@@ -140,7 +146,7 @@ class MultiBranchHead(BaseHead):
         return maps, features
 
     def outputs(self, feats: BranchFeatures) -> BranchOutputs:
-        """Heatmaps of every branch, of the trunk's stages once, and of the ensemble."""
+        """Compute the heatmaps of every branch, of the trunk's stages, and of the ensemble."""
         return self.aggregator.aggregate(self.branch_outputs(feats))
 
     def branch_outputs(
@@ -149,7 +155,7 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> BranchOutputs:
-        """Heatmaps of every branch, and of the trunk's stages once; with those given."""
+        """Compute the heatmaps of every branch and of the trunk's stages; add those given."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
         return self.collect(feats, results, ema, teacher)
 
@@ -160,7 +166,7 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> BranchOutputs:
-        """Collect what :meth:`branch_forward` returned for every branch."""
+        """Collect the results of :meth:`branch_forward` of all branches."""
         shared = self._trunk_stages(feats)
         return BranchOutputs(
             heatmaps=tuple(stages[shared:] for stages, _ in results),
@@ -173,10 +179,10 @@ class MultiBranchHead(BaseHead):
         )
 
     def _trunk_stages(self, feats: BranchFeatures) -> int:
-        """How many leading stages no branch's head changes: those are the trunk's, and alike."""
+        """Return the number of trunk stages whose heatmaps all heads return unchanged."""
         if not all(isinstance(neck, nn.Identity) for neck in self.necks):
             return 0
-        # Written for torch.compile, which cannot follow itertools.
+        # This is a plain loop because torch.compile cannot trace itertools.
         shared = 0
         for passed in zip(*(adapter.passed_stages for adapter in self.adapters), strict=False):
             if shared == feats.trunk_stages or not all(passed):
@@ -185,11 +191,11 @@ class MultiBranchHead(BaseHead):
         return shared
 
     def forward(self, feats: BranchFeatures, output: int | str = 0) -> Any:
-        """What the stock head gives, of the last stage, for one branch or for the ensemble."""
+        """Return the last stage of one branch or of the ensemble, as the stock head returns it."""
         return self.adapter.to_output(self._finals(feats, output))
 
     def _finals(self, feats: BranchFeatures, output: int | str) -> Tensor:
-        """Final heatmaps of one branch, or of the ensemble, (B, K, H, W)."""
+        """Compute the final heatmaps of one branch or of the ensemble, (B, K, H, W)."""
         if output == ENSEMBLE:
             return self.outputs(feats).ensemble
         maps, _ = self.branch_forward(feats, output)
@@ -203,11 +209,11 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Every term of the distiller, and the training accuracy of the deployed branch.
+        """Compute every term of the distiller and the training accuracy of the deployed output.
 
         Args:
             feats: Features of every branch.
-            batch_data_samples: The samples with their encoded targets.
+            batch_data_samples: Samples with their encoded targets.
             train_cfg: As in the stock heads.
             ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W).
             teacher: Heatmaps of the model's teacher, (B, K, H, W).
@@ -226,7 +232,7 @@ class MultiBranchHead(BaseHead):
         return losses
 
     def targets(self, outputs: BranchOutputs, batch_data_samples: list) -> Targets:
-        """The batch's encoded ground truth, and the stock loss of every stage."""
+        """Collect the batch's encoded ground truth and the stock loss of every stage."""
         shared = len(outputs.trunk)
         criteria = [
             adapter.criteria(shared + len(stages))
@@ -245,19 +251,20 @@ class MultiBranchHead(BaseHead):
     def predict(
         self, feats, batch_data_samples: list, test_cfg: ConfigDict | None = None
     ) -> BranchPredictions | tuple[BranchPredictions, list[PixelData]]:
-        """Return keypoints in input space, in pixels, of the outputs that ``test_cfg`` asks for.
+        """Predict keypoints, in pixels of the input image, with the outputs set in ``test_cfg``.
 
-        ``test_cfg.branch`` is what is deployed (an index or 'ensemble'); with
-        ``test_cfg.report='all'`` every other output is decoded as well.
+        ``test_cfg.branch`` is the deployed output (an index or 'ensemble'). With
+        ``test_cfg.report='all'``, every other output is decoded too.
 
         Args:
-            feats: Features, or those of the image and of its mirror image for the flip test.
-            batch_data_samples: The samples, for their flip indices.
-            test_cfg: As in the stock heads, plus the two entries above.
+            feats: Features; for the flip test a list with those of the images and of the mirrored
+                images.
+            batch_data_samples: Samples with their flip indices.
+            test_cfg: As in the stock heads, with the two entries above.
 
         Returns:
-            Predictions of the batch; with ``output_heatmaps`` also the deployed heatmaps, as the
-            stock head gives them.
+            Predictions of the batch. With ``output_heatmaps``, also the deployed heatmaps, as the
+            stock head returns them.
         """
         test_cfg = test_cfg or {}
         heatmaps = self._heatmaps_to_decode(feats, batch_data_samples, test_cfg)
@@ -279,7 +286,7 @@ class MultiBranchHead(BaseHead):
                 flip_indices = batch_data_samples[0].metainfo['flip_indices']
                 flipped = self.adapter.flip(flipped, flip_indices, test_cfg)
                 straight[name] = (straight[name] + flipped) * 0.5
-        # numpy, which the decoders work in, knows no bfloat16.
+        # The decoders use numpy, which does not support bfloat16.
         return {name: heatmap.float() for name, heatmap in maps[0].items()}
 
     def _named_heatmaps(self, feats: BranchFeatures, test_cfg) -> dict[str, Tensor]:
@@ -294,7 +301,7 @@ class MultiBranchHead(BaseHead):
         return named
 
     def _accuracy(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
-        """That of the deployed output, as the stock head logs it."""
+        """Compute the accuracy of the deployed output, as the stock head logs it."""
         deployed = self.test_cfg.get('branch', 0)
         heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
         labelled = to_numpy(targets.weights) > 0
@@ -318,60 +325,60 @@ def check_branches(backbone: nn.Module, head: nn.Module) -> None:
 
 
 def check_ensemble(aggregator: nn.Module, outputs: BranchOutputs) -> None:
-    """Compare the shape of the aggregated heatmaps with that of the branches.
+    """Check that the ensemble and the branches have heatmaps of the same shape.
 
     Raises:
-        UserError: If they differ.
+        UserError: If the shapes differ.
     """
     ours, theirs = outputs.ensemble.shape[1:], outputs.heatmaps[0][-1].shape[1:]
     if ours != theirs:
         raise UserError(
             f'{type(aggregator).__name__} makes heatmaps of shape {tuple(ours)} (K, H, W), '
-            f'the branches {tuple(theirs)}; keypoints and codec must agree.'
+            f'the branches {tuple(theirs)}. Set the same keypoints and codec for both.'
         )
 
 
 def check_head_features(spec: NetworkSpec, reader: str) -> None:
-    """Compare the feature maps below the heatmaps of the branches with each other.
+    """Check the feature maps below the heatmaps of the branches.
 
     Args:
         spec: Shapes of the network.
         reader: Name of the class that reads them.
 
     Raises:
-        UserError: If a branch has none, or they differ in size.
+        UserError: If a branch does not have such a feature map, or their sizes differ.
     """
     for m, shape in enumerate(spec.head_features):
         if shape is None or len(shape) != 3:
             raise UserError(
-                f'{reader} needs the feature map that {branch_name(m)} makes its heatmaps from, '
+                f'{reader} needs the feature map that {branch_name(m)} computes its heatmaps from, '
                 'but the head adapter of its head does not return one. Choose a student that ends '
                 'in a convolution, such as one with a HeatmapHead.'
             )
     if len({shape[1:] for shape in spec.head_features}) > 1:
         raise UserError(
             f'{reader} needs feature maps of one size, but those of the branches are '
-            f'{list(spec.head_features)} (C, H, W).'
+            f'{list(spec.head_features)} (C, H, W). Change the branches so that H and W are equal.'
         )
 
 
 def check_shapes(outputs: BranchOutputs, targets: Targets) -> None:
-    """Compare the heatmaps of every branch with the targets.
+    """Check that the teacher and every branch have heatmaps of the targets' shape.
 
     Raises:
-        UserError: If the heatmaps of the teacher or of a branch have another shape.
+        UserError: If a shape differs.
     """
     expected = tuple(targets.heatmaps.shape)
     if outputs.teacher is not None and outputs.teacher.shape != expected:
         raise UserError(
             f'The teacher predicts heatmaps of shape {tuple(outputs.teacher.shape)} (B, K, H, W), '
-            f'but the targets have {expected}. Choose a teacher of the same keypoints, codec and '
+            f'but the targets have {expected}. Choose a teacher with the same keypoints, codec and '
             'image size.'
         )
     for m, stages in enumerate(outputs.heatmaps):
         if stages[-1].shape != targets.heatmaps.shape:
             raise UserError(
                 f'{branch_name(m)} predicts heatmaps of shape {tuple(stages[-1].shape)} '
-                f'(B, K, H, W), but the targets have {tuple(targets.heatmaps.shape)}; the '
-                "codec's sizes and the head's out_channels must fit the network."
+                f'(B, K, H, W), but the targets have {tuple(targets.heatmaps.shape)}. Change the '
+                "codec's sizes or the head's out_channels to fit the network."
             )

@@ -1,4 +1,4 @@
-"""Distances between heatmaps read as distributions over pixels. Pure functions, no state."""
+"""Distances between heatmaps that are read as distributions over pixels. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch import Tensor
 
 
 def spatial_log_softmax(heatmaps: Tensor, scale: float = 1.0) -> Tensor:
-    """Log-probability of every pixel of every keypoint, (..., H, W) -> (..., H*W), float32.
+    """Compute the log-probability of every pixel, (..., H, W) -> (..., H*W), in float32.
 
-    A softmax over thousands of pixels has entries near 1e-4, which half precision cannot
-    tell apart; hence float32, whatever autocast says.
+    A softmax over thousands of pixels has entries near 1e-4. Half precision cannot distinguish
+    them, so the result is float32 even under autocast.
     """
     return F.log_softmax(heatmaps.flatten(-2).float() * scale, dim=-1)
 
 
 def spatial_kl(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
-    """``KL(softmax(scale * target) || softmax(scale * output))`` over the pixels of a map.
+    """Compute ``KL(softmax(scale * target) || softmax(scale * output))`` over the pixels.
 
     Args:
         output: Student heatmaps, (..., B, K, H, W).
@@ -29,6 +29,6 @@ def spatial_kl(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
     """
     log_output = spatial_log_softmax(output, scale)
     log_target = spatial_log_softmax(target, scale)
-    # Written so that every pass over the maps of all branches counts: the teacher's exponential is
-    # taken once for all, and no sign is flipped map by map.
+    # This order saves passes over the maps of all branches: the teacher's exponential is computed
+    # once, and the sign is changed after the sum.
     return -torch.linalg.vecdot(log_output - log_target, log_target.exp())

@@ -1,4 +1,4 @@
-"""The pixel-wise KL divergence that carries the ensemble's knowledge to the branches."""
+"""Pixel-wise KL divergence between heatmaps, the distillation loss of OKDHP."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ REDUCTIONS = ('joint_mean', 'official', 'simcc')
 
 @MODELS.register_module()
 class KLHeatmapLoss(nn.Module):
-    """KL divergence between heatmaps read as distributions over the pixels of a keypoint.
+    """KL divergence between heatmaps that are read as distributions over pixels, per keypoint.
 
-    OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092), its distillation loss, with
+    Distillation loss of OKDHP (Li et al., ICCV 2021, https://arxiv.org/abs/2108.02092), with
     ``p = softmax(scale * output)`` and ``q = softmax(scale * target)`` over the H*W pixels:
 
     - ``joint_mean`` (default): ``1/(B*K) * sum_bk w_bk * sum_p q (log q - log p) / scale**2``.
-      At the default scale its gradient is about as large as that of the MSE between the same
-      two maps; like the host's MSE it averages over all keypoints, labelled or not, so that
-      the balance of the two terms does not depend on how many are labelled.
+      At the default scale, its gradient is about as large as that of the MSE between the same
+      two maps. Like mmpose's MSE, it averages over all keypoints, labeled or not. So the balance
+      of the two terms does not depend on the number of labeled keypoints.
     - ``official``: ``1/(B*H*W) * sum_bkp q (log q - log p)`` with ``p = softmax(scale * w * o)``,
-      as the authors' code has it. Its gradient is about 0.5 % of the MSE's: a softmax over
-      thousands of pixels at temperature 1 is almost uniform, and the sum is divided by H*W.
-    - ``simcc``: ``1/(K*H*W) * sum_bk w_bk * sum_p q (log q - log p)``, for SimCC's logits, of x and
-      y each: the host's ``KLDiscretLoss`` with the target's probabilities as labels. With that
-      loss's ``beta`` as the scale its gradient is as large as that loss's by labels as far away,
-      whatever the batch (over which both are sums) and the number of bins.
+      as in the authors' code. Its gradient is about 0.5 % of the MSE's, because a softmax over
+      thousands of pixels at temperature 1 is almost uniform and the sum is divided by H*W.
+    - ``simcc``: ``1/(K*H*W) * sum_bk w_bk * sum_p q (log q - log p)``. It is computed on the SimCC
+      logits, of x and of y separately. It equals mmpose's ``KLDiscretLoss`` with the target's
+      probabilities as labels. If the scale is that loss's ``beta``, its gradient is as large as
+      that of ``KLDiscretLoss`` with labels at the same distance, for any batch size (both are sums
+      over the batch) and any number of bins.
 
     Args:
-        reduction: One of 'joint_mean', 'official' and 'simcc'. A student with a SimCC head fills in
-            'simcc' and its scale where a distilling term does not say another.
-        scale: Inverse temperature of both softmaxes; 3 for 'joint_mean' and 1 for the others
-            unless given. Heatmap peaks are at most 1, so the larger it is, the more the
-            distributions are about the peak instead of the background.
-        detach_target: Whether the target is a constant. The authors' code does not detach it.
+        reduction: One of 'joint_mean', 'official' and 'simcc'. A student with a SimCC head sets
+            'simcc' and its scale unless the config of the distillation term sets others.
+        scale: Inverse temperature of both softmaxes. Default: 3 for 'joint_mean', 1 for the
+            others. Heatmap peaks are at most 1. So a larger scale gives more weight to the peak
+            and less to the background.
+        detach_target: Whether to detach the target. The authors' code does not.
         loss_weight: Factor of the loss.
 
     Raises:
@@ -48,7 +49,7 @@ class KLHeatmapLoss(nn.Module):
     detach_target=False`` equal those of https://github.com/zhengli97/OKDHP (lib/core/loss.py).
     """
 
-    takes_many = True  # students at once, see Teaching
+    takes_many = True  # The loss handles a batch of students, see Teaching.
 
     def __init__(
         self,
@@ -72,19 +73,19 @@ class KLHeatmapLoss(nn.Module):
     def forward(
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
-        """The loss, summed over any axes of ``output`` before B (the branches).
+        """Compute the loss, summed over the axes of ``output`` before B (the branches).
 
         Args:
             output: Student heatmaps, (..., B, K, H, W).
             target: Teacher heatmaps, (B, K, H, W).
-            target_weights: Keypoint weights, (B, K); None counts every keypoint fully.
+            target_weights: Keypoint weights, (B, K); None for a weight of 1 everywhere.
 
         Returns:
-            Scalar; 0, with a gradient of zeros, when no keypoint has a weight.
+            Scalar. It is 0, with a gradient of zeros, if all weights are 0.
         """
         if self.detach_target:
             target = target.detach()
-        # What is float32 below stays so: autocast may run dot products in half precision.
+        # Autocast could run the dot products below in half precision.
         with torch.autocast(output.device.type, enabled=False):
             if self.reduction == 'official':
                 return self.loss_weight * self._official(output, target, target_weights)
@@ -98,11 +99,11 @@ class KLHeatmapLoss(nn.Module):
 
     def _official(self, output: Tensor, target: Tensor, target_weights: Tensor | None) -> Tensor:
         if target_weights is not None:
-            # On the logits, as the authors do: an unlabelled keypoint compares two uniform maps.
+            # The authors weight the logits. Both maps of an unlabeled keypoint become uniform.
             weights = target_weights[..., None, None]
             output, target = output.float() * weights, target.float() * weights
         batch, _, height, width = target.shape
-        # The authors' own arithmetic: in float32, another order of the same sum is 1e-5 away.
+        # Keep the authors' order of operations. Another order differs by 1e-5 in float32.
         log_output = spatial_log_softmax(output, self.scale)
         target = torch.softmax(target.flatten(-2).float() * self.scale, dim=-1)
         divergence = F.kl_div(log_output, target.expand_as(log_output), reduction='sum')

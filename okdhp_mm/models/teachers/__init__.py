@@ -1,4 +1,4 @@
-"""Teachers that are not made of the branches: one kind per file."""
+"""Teachers outside of the branches, one kind per file."""
 
 from .base import Teacher
 from .ema import EMA

@@ -1,4 +1,4 @@
-"""The contract of a teacher."""
+"""Base class of teachers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch import Tensor
 
 
 class Teacher(BaseModule):
-    """Module whose heatmaps arrive as :attr:`BranchOutputs.teacher` in every training step.
+    """Base class of modules that provide :attr:`BranchOutputs.teacher` in every training step.
 
-    It belongs to the training, not to the model: no checkpoint has its weights, and a model is
-    built, loaded, tested and exported without its files. They are read by :meth:`init_weights`,
-    which the runner also calls when it resumes a training. Copies of a model share its teacher.
+    A teacher belongs to the training, not to the model. Checkpoints do not contain its weights. A
+    model is built, loaded, tested and exported without the teacher's files. :meth:`init_weights`
+    reads them. The runner also calls it when it resumes a training. Copies of a model share its
+    teacher.
 
-    A further kind of teacher is one more file with one more subclass.
+    To add a kind of teacher, add one file with one subclass.
 
     Attributes:
-        name: The ``teacher`` of a term that learns from it.
+        name: Value of ``teacher`` in the terms that learn from it.
     """
 
     name: str
@@ -31,22 +32,22 @@ class Teacher(BaseModule):
 
     @abstractmethod
     def forward(self, images: Tensor, data_samples: list[PoseDataSample]) -> Tensor:
-        """Return the heatmaps to learn from, constants, (B, 3, H, W) -> (B, K, H', W').
+        """Return heatmaps without gradients, (B, 3, H, W) -> (B, K, H', W').
 
         Args:
-            images: The batch as the data pipeline makes it, without the views of the branches.
-            data_samples: The samples of the batch.
+            images: Images from the data pipeline, without the augmentation per branch.
+            data_samples: Samples of the batch.
         """
 
     def train(self, mode: bool = True) -> Teacher:
-        """Stay in evaluation mode."""
+        """Stay in eval mode."""
         return super().train(False)
 
     def __deepcopy__(self, memo: dict) -> Teacher:
         return self
 
     def _keep_weights(self, state_dict: dict, prefix: str, *args) -> None:
-        # A checkpoint without these weights is complete.
+        # Checkpoints do not have these weights. Without this, loading would report them missing.
         for name, child in self.named_children():
             child.state_dict(destination=state_dict, prefix=f'{prefix}{name}.')
 

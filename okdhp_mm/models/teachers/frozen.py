@@ -17,22 +17,23 @@ from .base import Teacher
 
 @MODELS.register_module()
 class FrozenTeacher(Teacher):
-    """Trained network that stays as it is: offline distillation, by the terms of the online one.
+    """Frozen, trained teacher network, for offline distillation with the terms of the online one.
 
     Fast human pose estimation (Zhang et al., CVPR 2019, https://arxiv.org/abs/1811.05419)
-    distils a trained network into a small one; DWPose (Yang et al., 2023,
-    https://arxiv.org/abs/2307.15880) a network into its own head. The teacher sees the images as
-    the student's data pipeline makes them, without gradients. To measure it, test it on its own.
+    distills a trained network into a small one. DWPose (Yang et al., 2023,
+    https://arxiv.org/abs/2307.15880) distills a network into its own head. The teacher gets the
+    images of the student's data pipeline, without gradients. To measure its accuracy, test it
+    separately.
 
     Args:
         config: Config file of the teacher: any top-down heatmap network of mmpose, or a training
             config of this package.
-        checkpoint: Its checkpoint, a local file.
-        output: Of a multi-branch teacher, the output that teaches: an index or 'ensemble'; None
-            for the output that its config deploys.
+        checkpoint: Checkpoint of the teacher, a local file.
+        output: Output of a multi-branch teacher to learn from, an index or 'ensemble'; None for
+            the output that its config deploys.
 
     Raises:
-        UserError: From :meth:`init_weights`, if ``config`` or ``checkpoint`` is not given or cannot
+        UserError: From :meth:`init_weights`, if ``config`` or ``checkpoint`` is missing or cannot
             be read, or the checkpoint is of another network.
     """
 
@@ -58,7 +59,7 @@ class FrozenTeacher(Teacher):
         if not self.config or not self.checkpoint:
             raise UserError(
                 f'FrozenTeacher: config={self.config!r} and checkpoint={self.checkpoint!r} must '
-                'both name files; set model.teacher.config and model.teacher.checkpoint.'
+                'both name files. Set model.teacher.config and model.teacher.checkpoint.'
             )
         self.network = read_teacher(self.config, self.checkpoint, self.output)
         head = self.network.head
@@ -79,20 +80,20 @@ def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.M
     """Return the frozen network of a config and a checkpoint.
 
     Raises:
-        UserError: If a file cannot be read, it has no branches to choose from, or the checkpoint is
-            of another network.
+        UserError: If a file cannot be read, ``output`` is set for a network without branches, or
+            the checkpoint is of another network.
     """
     model = read_config(config).model
     if output is not None:
         if 'branches' not in model:
             raise UserError(
                 f'FrozenTeacher: output={output!r} chooses one of several branches, but {config} '
-                'has none; leave it out.'
+                'has no branches. Remove output.'
             )
         model.test_cfg = dict(model.get('test_cfg') or {}, branch=output)
     teacher = MODELS.build(model)
     state = load_checkpoint(checkpoint)['state_dict']
     if is_branched(teacher.state_dict()):
         check_branched(state, checkpoint)
-    load_weights(teacher, state, f'FrozenTeacher: {checkpoint} is no checkpoint of {config}')
+    load_weights(teacher, state, f'FrozenTeacher: {checkpoint} is not a checkpoint of {config}')
     return teacher.requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""Weights of checkpoints, for models that differ from the one that was trained."""
+"""Load checkpoints into models that differ from the trained model."""
 
 from .fine_tune import fit_checkpoint
 

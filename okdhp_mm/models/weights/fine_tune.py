@@ -44,7 +44,7 @@ def fit_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], noise: float
         for name, source in sources.items()
         if source and state_dict[source].shape == own[name].shape
     }
-    # Counters fit every network.
+    # Ignore scalars such as batch counters, because they fit every network.
     if not any(name.startswith('backbone.') and own[name].dim() for name in fitting):
         raise UserError(
             'The checkpoint has no weights that fit the backbone: it has e.g. '
@@ -61,11 +61,11 @@ def fit_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], noise: float
         start_ema(state_dict, '')
     print_log(
         f'Checkpoint of another multi-branch model: {len(fitting)} of {len(sources)} tensors '
-        f'loaded; kept as initialised: {modules_of(sources.keys() - fitting.keys())}; not used: '
+        f'loaded; kept as initialized: {modules_of(sources.keys() - fitting.keys())}; not used: '
         f'{modules_of(unused)}; copied from another branch, with a relative noise of {noise}: '
         f'{modules_of(noisy)}.',
         logger='current',
-        # A checkpoint of which little fits is likely to be another network's.
+        # If less than half fits, the checkpoint probably belongs to another network.
         level=logging.WARNING if 2 * len(fitting) < len(sources) else logging.INFO,
     )
 
@@ -77,7 +77,7 @@ def find_source(name: str, places: Places) -> str | None:
 
     Args:
         name: The tensor of the model.
-        places: Names of the checkpoint's tensors by branch, for each name in the student.
+        places: See :func:`places_of`.
     """
     branch, student = student_name(name) or (None, name)
     found = places.get(student)
@@ -89,7 +89,7 @@ def find_source(name: str, places: Places) -> str | None:
 
 
 def places_of(state_dict: dict[str, Tensor]) -> Places:
-    """Return the names of a checkpoint's tensors by branch, for each name in the student."""
+    """Map each name in the student to a checkpoint's names of that tensor by branch."""
     places: Places = {}
     for name in state_dict:
         branch, student = student_name(name) or (None, name)
@@ -103,7 +103,7 @@ def shapes_of(state_dict: dict[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def modules_of(names: Iterable[str]) -> str:
-    """Return the modules that tensors belong to, in words."""
+    """Return a text that lists the modules of tensors."""
     modules = sorted({name.rpartition('.')[0] or name for name in names})
     more = f' and {len(modules) - LISTED} more modules' if modules[LISTED:] else ''
     return (', '.join(modules[:LISTED]) or 'none') + more

@@ -371,7 +371,7 @@ def test_settings_out_of_range_are_refused(settings, sentence):
 
 
 def test_one_branch_alone_is_refused():
-    with pytest.raises(UserError, match='one branch has no other to agree with; set branches=2'):
+    with pytest.raises(UserError, match='one branch has no other to agree with. Set branches=2'):
         make_term(channels=(7,))
 
 

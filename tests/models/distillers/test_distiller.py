@@ -80,7 +80,7 @@ def test_a_missing_hook_is_told_once(example, warnings):
     for _ in range(3):
         distiller(*example)
     assert len(warnings) == 1
-    assert 'loss_kd: the schedule stands at its end' in warnings[0]
+    assert 'loss_kd: the schedule has its final value from the start' in warnings[0]
     assert 'DistillProgressHook' in warnings[0]
 
 

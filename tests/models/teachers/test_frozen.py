@@ -184,7 +184,7 @@ def test_another_networks_checkpoint_is_refused(tmp_path, teacher):
     other = tmp_path / 'other'
     other.mkdir()
     checkpoint = save(other, stock_model('hrnet'))[1]['checkpoint']
-    with pytest.raises(UserError, match=r'other/teacher\.pth is no checkpoint of .*teacher\.py'):
+    with pytest.raises(UserError, match=r'other/teacher\.pth is not a checkpoint of .*teacher\.py'):
         taught(teacher[1] | dict(checkpoint=checkpoint))
 
 
@@ -208,7 +208,7 @@ def test_a_stock_checkpoint_is_not_fanned_out_to_a_teacher_with_branches(tmp_pat
     _, settings = save(tmp_path, mean)
     stock = build(stock_model('resnet')).state_dict()
     torch.save(dict(state_dict=stock, meta={}), settings['checkpoint'])
-    with pytest.raises(UserError, match=r'teacher\.pth is no checkpoint of an OKDHP training'):
+    with pytest.raises(UserError, match=r'teacher\.pth is not a checkpoint of an OKDHP training'):
         taught(settings)
 
 

@@ -1,8 +1,8 @@
-"""How a stock backbone is cut into a trunk and a top without touching its code.
+"""Cut a stock backbone into a trunk and a top without changing its code.
 
-A step owns submodules by their paths. Most are children of the backbone ('layer1'); a network that
-keeps its stages in a ``ModuleList`` is cut inside it ('stacks.0'), and what is left keeps its
-names: 'stacks.2' stays 'stacks.2' in a branch where 'stacks.0' and 'stacks.1' are the trunk's.
+A step owns submodules by their paths. Most are children of the backbone ('layer1'). A network with
+its stages in a ``ModuleList`` is cut inside the list ('stacks.0'). The remaining submodules keep
+their names: 'stacks.2' stays 'stacks.2' in a branch if the trunk owns 'stacks.0' and 'stacks.1'.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Step:
     """One step of a backbone's forward.
 
     Attributes:
-        name: The split point 'after this step', as users type it.
-        children: Paths of the submodules that only this step uses. A submodule without tensors,
-            such as a ReLU, may be used by several.
-        run: ``run(part, state) -> state``, where ``part`` is the backbone or what is left of it.
-        freezable: The largest ``frozen_stages`` that concerns only steps up to this one.
+        name: Name of the split point after this step, used in configs.
+        children: Paths of the submodules that only this step uses. Several steps may share a
+            submodule without tensors, such as a ReLU.
+        run: ``run(part, state) -> state``, where ``part`` is the backbone or a cut part of it.
+        freezable: The largest ``frozen_stages`` that freezes only steps up to this one.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Step:
 
 
 class State(NamedTuple):
-    """What most families hand from step to step.
+    """State between two steps of most families.
 
     Attributes:
-        x: The feature map that the next step gets.
-        outs: Those so far that the stock forward returns.
+        x: Input of the next step.
+        outs: Feature maps so far that the stock forward returns.
     """
 
     x: Tensor
@@ -49,16 +49,16 @@ class State(NamedTuple):
 
 
 class SplitFamily(ABC):
-    """A family of backbones whose forward is a sequence of steps.
+    """Base class of families of backbones with a forward that is a sequence of steps.
 
-    The first step receives the images (B, 3, H, W); between steps runs a :class:`State`, or one of
-    the family's own choice; :meth:`features` turns the last one into what the stock forward
-    returns.
+    The first step receives the images (B, 3, H, W). Each step returns a :class:`State`, or a state
+    of a type that the family defines. :meth:`features` converts the last state to the output of
+    the stock forward.
     """
 
     name: str
     backbones: tuple[type[nn.Module], ...]
-    """The classes with this forward; what inherits the forward is of the family too."""
+    """Classes with this forward. Subclasses that inherit the forward match too."""
 
     @classmethod
     def matches(cls, backbone: nn.Module) -> bool:
@@ -70,14 +70,14 @@ class SplitFamily(ABC):
 
     @abstractmethod
     def steps(self, backbone: nn.Module) -> tuple[Step, ...]:
-        """The steps, in the order in which the stock forward takes them."""
+        """Return the steps in the order of the stock forward."""
 
     def features(self, state: Any) -> tuple[Tensor, ...]:
-        """What the stock forward returns, from the state after the last step."""
+        """Convert the state after the last step to the output of the stock forward."""
         return state.outs
 
     def shared(self, state: Any) -> Tensor:
-        """The feature map with the highest resolution in a state between two steps."""
+        """Return the feature map with the highest resolution in a state between two steps."""
         return state.x
 
     def head_features(self, state: Any) -> Tensor | None:
@@ -85,43 +85,43 @@ class SplitFamily(ABC):
         return None
 
     def trunk_stages(self, state: Any) -> int:
-        """How many leading entries of :meth:`features` are heatmaps and done in this state."""
+        """Return the number of leading :meth:`features` that are heatmaps, complete by now."""
         return 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """A backbone family together with the point where it is cut."""
+    """Split of a backbone: its family, and the steps below and above the split point."""
 
     family: SplitFamily
     lower: tuple[Step, ...]
     upper: tuple[Step, ...]
 
     def cut_trunk(self, backbone: nn.Module) -> nn.Module:
-        """Leave out what the trunk does not own."""
+        """Delete the submodules that the trunk does not own."""
         return keep_children(backbone, self.lower)
 
     def cut_top(self, backbone: nn.Module) -> nn.Module:
-        """Leave out what the trunk owns."""
+        """Delete the submodules that the trunk owns."""
         if hasattr(backbone, 'frozen_stages'):
-            backbone.frozen_stages = -1  # what is frozen is in the trunk, see find_split
+            backbone.frozen_stages = -1  # Only the trunk has frozen stages, see find_split.
         return keep_children(backbone, self.upper)
 
 
 def run_steps(steps: Iterable[Step], part: nn.Module, state: Any) -> Any:
-    """Take the steps one after the other."""
+    """Run the steps one after the other."""
     for step in steps:
         state = step.run(part, state)
     return state
 
 
 def owned_paths(steps: Iterable[Step]) -> set[str]:
-    """Paths of the submodules that the steps own."""
+    """Return the paths of the submodules that the steps own."""
     return {path for step in steps for path in step.children}
 
 
 def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part]:
-    """The submodules, as a whole; but those that hold owned ones are entered."""
+    """Yield the submodules; of those that contain owned submodules, yield the children instead."""
     for name, child in module.named_children():
         path = f'{prefix}{name}'
         if any(other.startswith(f'{path}.') for other in owned):
@@ -131,9 +131,10 @@ def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part
 
 
 def keep_children(backbone: nn.Module, steps: Iterable[Step]) -> nn.Module:
-    """Delete every submodule that none of the steps owns, in place; the names of the rest stay."""
+    """Delete, in place, every submodule that no step owns. The others keep their names."""
     owned = owned_paths(steps)
     for path, parent, name in list(parts(backbone, owned)):
         if path not in owned:
-            delattr(parent, name)  # not `del parent[i]`: a ModuleList would renumber the rest
+            # `del parent[i]` would renumber the other children of a ModuleList.
+            delattr(parent, name)
     return backbone

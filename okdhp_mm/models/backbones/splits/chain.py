@@ -1,4 +1,4 @@
-"""Chains: a stem, then layers, each fed by the one before; some of their outputs are returned."""
+"""Chains: a stem, then layers. Each takes the output of the one before; some are returned."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ class Link(NamedTuple):
     """One step of a chain.
 
     Attributes:
-        modules: Paths of the submodules that run one after the other; the last one's names the
-            split point, unless ``name`` does.
+        modules: Paths of the submodules that run one after the other.
         returned: Whether the stock forward returns the output.
-        name: The split point after it.
+        name: Name of the split point after this step. Default: the path of the last module.
     """
 
     modules: tuple[str, ...]
@@ -27,11 +26,11 @@ class Link(NamedTuple):
 
 
 class ChainSplit(SplitFamily):
-    """Backbones that are chains, whose ``frozen_stages`` counts the steps after the first."""
+    """Family of backbones that are chains. ``frozen_stages`` counts the steps after the first."""
 
     @abstractmethod
     def links(self, backbone: nn.Module) -> list[Link]:
-        """The chain, from the images on."""
+        """Return the links of the chain, starting at the images."""
 
     def steps(self, backbone: nn.Module) -> tuple[Step, ...]:  # noqa: D102
         first, *rest = self.links(backbone)

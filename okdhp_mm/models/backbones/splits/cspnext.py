@@ -18,7 +18,7 @@ class CSPNeXtSplit(ChainSplit):
 
     @classmethod
     def matches(cls, backbone: nn.Module) -> bool:  # noqa: D102
-        # Stock configs take mmdet's, of which mmpose's is a copy.
+        # Stock configs use mmdet's CSPNeXt. That of mmpose is a copy of it.
         return super().matches(backbone) or (
             type(backbone).__module__ == 'mmdet.models.backbones.cspnext'
         )

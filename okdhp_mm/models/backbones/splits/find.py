@@ -26,7 +26,7 @@ def find_split(backbone: nn.Module, point: str) -> Split:
 
     Raises:
         UserError: If the backbone has no family, the point does not exist, the family does not
-            account for all children of the backbone, or stages above the point are frozen.
+            know all children of the backbone, or stages above the point are frozen.
     """
     kind = type(backbone).__name__
     family = find_family(backbone)
@@ -47,14 +47,14 @@ def find_split(backbone: nn.Module, point: str) -> Split:
     if claimed != present:
         raise UserError(
             f'{kind} has children that its split family {family.name} does not account for: '
-            f"{sorted(claimed ^ present)}; use split='whole'."
+            f"{sorted(claimed ^ present)}. Use split='whole'."
         )
     cut = points.index(point) + 1
     lower, upper = steps[:cut], steps[cut:]
     frozen = getattr(backbone, 'frozen_stages', -1)
     if frozen > lower[-1].freezable:
         raise UserError(
-            f'frozen_stages={frozen} reaches into the branches of split={point!r}; '
-            f'freeze at most {lower[-1].freezable} or split later.'
+            f'frozen_stages={frozen} reaches into the branches of split={point!r}. '
+            f'Set at most {lower[-1].freezable} or split later.'
         )
     return Split(family, lower, upper)

@@ -1,4 +1,4 @@
-"""mmpose's hourglass: cut after the stem, or after any stack but the last."""
+"""mmpose's hourglass: cut after the stem, or after any stack except the last."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .base import SplitFamily, State, Step
 
 @SPLITS.register_module()
 class HourglassSplit(SplitFamily):
-    """HourglassNet, CornerNet's hourglass. A stack includes its way to the next one.
+    """HourglassNet, CornerNet's hourglass. A stack includes the layers that lead to the next one.
 
-    Its features become heatmaps only in the head, of which every branch has its own; so unlike
-    those of our ``StackedHourglass`` none of its stages is the trunk's.
+    The head converts its features to heatmaps, and every branch has its own head. So the trunk has
+    no heatmaps, unlike that of ``StackedHourglass`` in this package.
     """
 
     name = 'HourglassNet'
@@ -24,7 +24,7 @@ class HourglassSplit(SplitFamily):
 
     def steps(self, backbone: HourglassNet) -> tuple[Step, ...]:  # noqa: D102
         stacks = backbone.num_stacks
-        # With one stack, the stock network has a block behind it that it never runs.
+        # With one stack, the stock network has a block after it that it never runs.
         links = [
             tuple(f'{name}.{s}' for name in ('conv1x1s', 'remap_convs', 'inters'))
             for s in range(stacks - 1)

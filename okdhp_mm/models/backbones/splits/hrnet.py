@@ -55,5 +55,5 @@ def _run_stage4(part: HRNet, state: State) -> State:
 
 
 def _transit(transition: nn.ModuleList, state: State) -> State:
-    """Every resolution of the next stage: kept as it is, or made from the lowest so far."""
+    """Compute the input of the next stage: keep a resolution, or derive it from the lowest one."""
     return [state[i] if layer is None else layer(state[-1]) for i, layer in enumerate(transition)]

@@ -45,7 +45,7 @@ def _run_stage(part: LiteHRNet, state: State, index: int) -> State:
         (state[i] if i < len(state) else state[-1], layer)
         for i, layer in enumerate(part.get_submodule(f'transition{index}'))
     ]
-    # A list of its own, for the stage writes into it.
+    # The stage writes into its input, so it gets a new list.
     return part.get_submodule(f'stage{index}')(
         [x if layer is None else layer(x) for x, layer in maps]
     )

@@ -10,13 +10,13 @@ from .chain import ChainSplit, Link
 
 @SPLITS.register_module()
 class MobileNetSplit(ChainSplit):
-    """The MobileNets, https://arxiv.org/abs/1801.04381 and https://arxiv.org/abs/1905.02244."""
+    """MobileNets, https://arxiv.org/abs/1801.04381 and https://arxiv.org/abs/1905.02244."""
 
     name = 'MobileNet'
     backbones = (MobileNetV2, MobileNetV3, ViPNAS_MobileNetV3)
 
     def links(self, backbone: MobileNetV2 | MobileNetV3 | ViPNAS_MobileNetV3) -> list[Link]:  # noqa: D102
-        # ViPNAS's returns the last layer and has no setting for it; -1 is what V3 calls that.
+        # ViPNAS_MobileNetV3 always returns the last layer. MobileNetV3 calls that layer -1.
         returned = {
             index % len(backbone.layers) for index in getattr(backbone, 'out_indices', [-1])
         }

@@ -10,7 +10,7 @@ from .chain import ChainSplit, Link
 
 @SPLITS.register_module()
 class ResNetSplit(ChainSplit):
-    """ResNet and what inherits its forward: ResNetV1d, ResNeXt, ResNeSt, SEResNet, SCNet, ..."""
+    """ResNet and its subclasses with the same forward: ResNetV1d, ResNeXt, ResNeSt, SCNet, ..."""
 
     name = 'ResNet'
     backbones = (ResNet, ViPNAS_ResNet)

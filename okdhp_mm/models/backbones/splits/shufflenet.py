@@ -10,7 +10,7 @@ from .chain import ChainSplit, Link
 
 @SPLITS.register_module()
 class ShuffleNetSplit(ChainSplit):
-    """The ShuffleNets, https://arxiv.org/abs/1707.01083 and https://arxiv.org/abs/1807.11164."""
+    """ShuffleNets, https://arxiv.org/abs/1707.01083 and https://arxiv.org/abs/1807.11164."""
 
     name = 'ShuffleNet'
     backbones = (ShuffleNetV1, ShuffleNetV2)

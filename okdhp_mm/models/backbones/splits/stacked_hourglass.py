@@ -1,4 +1,4 @@
-"""The paper's hourglass: cut after the stem, or after any stack but the last."""
+"""The paper's hourglass: cut after the stem, or after any stack except the last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import SplitFamily, State, Step
 
 @SPLITS.register_module()
 class StackedHourglassSplit(SplitFamily):
-    """StackedHourglass. The links behind a stack are part of it, so the trunk has them as well."""
+    """StackedHourglass. The links after a stack belong to it, so the trunk includes them."""
 
     name = 'StackedHourglass'
     backbones = (StackedHourglass,)

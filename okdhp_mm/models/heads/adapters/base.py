@@ -1,4 +1,4 @@
-"""The contract of a head adapter."""
+"""Base class of head adapters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from ....structures import Criterion
 
 Features = Any
-"""What a backbone or neck returns: usually a tuple of feature maps."""
+"""Output of a backbone or neck, usually a tuple of feature maps."""
 
 
 class HeadAdapter(ABC):
-    """Translates between one stock head and maps of shape (B, K, H, W).
+    """Converter between the outputs of one stock head and maps of shape (B, K, H, W).
 
     Everything between a head and its decoder (aggregators, distillation terms, reports) works on
     maps, so a new kind of head needs one adapter and no other change.
@@ -77,7 +77,7 @@ class HeadAdapter(ABC):
 
     @abstractmethod
     def to_output(self, maps: Tensor) -> Any:
-        """Convert the maps of one stage to what the head returns."""
+        """Convert the maps of one stage to an output of the head."""
 
     def tensors(self, output: Any) -> tuple[Tensor, ...]:
         """Return the tensors of the last stage of an output of the head."""
@@ -101,7 +101,7 @@ class HeadAdapter(ABC):
 
     @abstractmethod
     def fields(self, maps: Tensor, predictions: list[InstanceData]) -> list[PixelData]:
-        """Return what the stock head adds to its predictions with ``output_heatmaps``."""
+        """Return the fields that the stock head adds to predictions with ``output_heatmaps``."""
 
     @abstractmethod
     def accuracy(self, maps: Tensor, targets: Tensor, labelled: np.ndarray) -> float:

@@ -14,8 +14,8 @@ def find_adapter(head: nn.Module) -> HeadAdapter:
     """Return the adapter of a built stock head.
 
     Raises:
-        UserError: If no adapter handles the head, or its codec does not encode what the adapter
-            requires.
+        UserError: If no adapter handles the head, or its codec does not encode the field that the
+            adapter requires.
     """
     name = type(head).__name__
     adapter = find_match(HEAD_ADAPTERS, head)
