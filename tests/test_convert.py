@@ -539,7 +539,16 @@ def test_the_tool_tells_the_points_and_the_parameters(stock, tmp_path):
     assert "3 branches, split='layer1'" in told.stdout
     assert 'possible splits: stem, layer1, layer2, layer3, whole' in told.stdout
     assert re.search(r'parameters: [\d.]+ M in training, [\d.]+ M in every student', told.stdout)
+    assert 'warning' not in told.stdout
     again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert again.returncode == 1
     assert again.stderr.strip().splitlines()[-1].startswith('error: ')
     assert 'Traceback' not in again.stderr
+
+
+@pytest.mark.slow
+def test_the_tool_warns_when_it_falls_back_to_whole(stock, tmp_path):
+    tool = python(ROOT / 'tools' / 'okdhp_config.py', stock(ALEXNET), '-o')
+    told = subprocess.run([*tool, tmp_path / 'own.py'], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert 'warning: this backbone has no split points' in told.stdout

@@ -68,6 +68,12 @@ def stock_config(args: argparse.Namespace) -> None:
     arguments = args.branches, args.split, args.force, args.method, args.teacher
     done = convert_config(args.config, args.out, *arguments)
     print(f'{done.config}: {done.branches} branches, split={done.split!r}')
+    if done.split == 'whole' and args.split is None:
+        print(
+            'warning: this backbone has no split points, so the branches share all of it and part '
+            'only in the head; in our measurements (docs/benchmarks.md) students gained nothing '
+            'from that.'
+        )
     print(f'possible splits: {", ".join([*done.points, "whole"])}')
     print(f'parameters: {done.trained_parameters / 1e6:.2f} M in training, '
           f'{done.stock_parameters / 1e6:.2f} M in every student')  # fmt: skip
