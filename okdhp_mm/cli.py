@@ -263,12 +263,6 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     """
     wrapper = cfg.get('optim_wrapper') or {}
     no_gpu = get_device() in ('cpu', 'mps')
-    if no_gpu and cfg.get('launcher', 'none') != 'none':
-        # By gloo neither: whatever the backend, mmengine chooses a GPU for every process.
-        raise UserError(
-            f'--launcher {cfg.launcher} needs a GPU of CUDA for every process, and there is none; '
-            'leave it out, for one process.'
-        )
     if no_gpu and wrapper.get('type') == 'AmpOptimWrapper':
         raise UserError(
             "--amp or optim_wrapper.type='AmpOptimWrapper' requires CUDA, which is not available. "
@@ -290,9 +284,10 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
         )
         for loop in loops:
             with data_told(cfg, loop):
-                dataset = built[loop]().dataloader.dataset
-            # An evaluation that leaves samples out would give figures of other data.
-            skip_unreadable(dataset, LIMIT if loop == 'train' else 0)
+                part = built[loop]()
+            if part is not None:  # a training without validation
+                # An evaluation that leaves samples out would give figures of other data.
+                skip_unreadable(part.dataloader.dataset, LIMIT if loop == 'train' else 0)
     fetch_checkpoints(cfg, 'train' in loops)
     if 'train' in loops:
         # For an unknown optimizer, mmengine reports only that None is not callable.

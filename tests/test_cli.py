@@ -235,14 +235,6 @@ def test_annotations_without_a_person_or_cut_off_are_told_with_their_file(demo):
         build_runner(demo, 'train')
 
 
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
-def test_several_processes_without_a_gpu_are_told(demo, launcher, monkeypatch):
-    monkeypatch.setattr('okdhp_mm.cli.get_device', lambda: 'cpu')
-    demo.launcher = launcher
-    with pytest.raises(UserError, match=f'--launcher {launcher} needs a GPU'):
-        build_runner(demo, 'train')
-
-
 def test_mpis_name_for_the_rank_on_a_machine_counts(config_of, monkeypatch):
     monkeypatch.delenv('LOCAL_RANK', raising=False)
     monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '3')

@@ -18,6 +18,7 @@ from okdhp_mm.cli import (
 )
 from okdhp_mm.config_file import check_data, section
 from okdhp_mm.engine import TrainedBranches, branch_table
+from okdhp_mm.engine.distributed import process_group
 from okdhp_mm.evaluation.evaluator_config import add_metric
 from okdhp_mm.io.backend import ATOMIC
 
@@ -76,13 +77,14 @@ def main() -> None:
         section(cfg, 'test_dataloader', 'A test', example)
         check_data(cfg, 'test')
         use_safe_loader()
-        runner = build_runner(cfg, 'test')
-        runner.register_hook(TrainedBranches(), 'HIGHEST')
-        if args.out:
-            runner.register_hook(SaveMetrics(args.out), 'LOWEST')
-        runner.test()
-        if is_main_process():
-            print(branch_table(runner, 'test'))
+        with process_group(cfg):
+            runner = build_runner(cfg, 'test')
+            runner.register_hook(TrainedBranches(), 'HIGHEST')
+            if args.out and is_main_process():
+                runner.register_hook(SaveMetrics(args.out), 'LOWEST')
+            runner.test()
+            if is_main_process():
+                print(branch_table(runner, 'test'))
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from okdhp_mm.cli import (
 )
 from okdhp_mm.config_file import check_data, drop_pretrained, section
 from okdhp_mm.engine import branch_table
+from okdhp_mm.engine.distributed import process_group
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,11 +80,11 @@ def main() -> None:
         cfg = config_from(args)
         check_data(cfg, 'train', 'val')
         use_safe_loader()
-        runner = build_runner(cfg, 'train', 'val')
-        with traceable_amp():
+        with process_group(cfg), traceable_amp():
+            runner = build_runner(cfg, 'train', 'val')
             runner.train()
-        if is_main_process():
-            print(branch_table(runner))
+            if is_main_process():
+                print(branch_table(runner))
 
 
 if __name__ == '__main__':
