@@ -62,9 +62,8 @@ def config_from(args: argparse.Namespace):
             key = 'model.head.loss' if by_loss else 'test_evaluator'
             badcase.metric = section(cfg, key, '--badcase')
     if args.dump:
-        evaluators = section(cfg, 'test_evaluator', '--dump')
         dump = dict(type='DurableDumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = add_metric(evaluators, dump, '--dump')
+        cfg.test_evaluator = add_metric(section(cfg, 'test_evaluator', '--dump'), dump, '--dump')
     return cfg
 
 
