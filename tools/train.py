@@ -81,8 +81,7 @@ def main() -> None:
         check_data(cfg, 'train', 'val')
         use_safe_loader()
         with process_group(cfg), traceable_amp():
-            runner = build_runner(cfg, 'train', 'val')
-            runner.train()
+            (runner := build_runner(cfg, 'train', 'val')).train()
             if is_main_process():
                 print(branch_table(runner))
 
