@@ -47,7 +47,7 @@ def floor(model: nn.Module, images: Tensor) -> None:
     outputs = head.outputs(model.backbone(images))
     if model.test_cfg.get('flip_test', False):
         head.outputs(model.backbone(images.flip(-1)))
-    for maps in (*outputs.finals, outputs.ensemble):
+    for maps in (*outputs.final_heatmaps, outputs.ensemble):
         head.decode(adapter.to_output(maps))
 
 

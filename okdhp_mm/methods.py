@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parent
 FOLDER = Path('configs', '_base_', 'methods')
 OWNED = (
     *('aggregator', 'distiller', 'teacher', 'ema'),
-    *('split_gradient', 'views', 'freeze_backbone'),
+    *('trunk_grad', 'views', 'freeze_backbone'),
 )
 """What every method decides: where it says nothing, it means the model's default."""
 

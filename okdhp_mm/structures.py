@@ -107,15 +107,15 @@ class BranchOutputs:
             branches.
         head_features: Input of the last layer of every branch, M x (B, C_m, H, W); empty unless a
             term or the aggregator reads it.
-        mixtures: One teacher per branch, (M, B, K, H, W), if the aggregator computes them.
+        peer_targets: One teacher per branch, (M, B, K, H, W), if the aggregator computes them.
         ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W), without gradients;
             None if the model keeps no copy or no term reads them.
         teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), without gradients; None if it
             has no teacher.
         bins: Lengths along W of the distributions in a map, see :func:`distributions`; () if the
             whole map is one distribution.
-        finals: The last stage of every branch, (M, B, K, H, W), stacked from ``heatmaps``.
-        stacked: Optional precomputed ``finals``.
+        final_heatmaps: The last stage of every branch, (M, B, K, H, W), stacked from ``heatmaps``.
+        stacked: Optional precomputed ``final_heatmaps``.
     """
 
     heatmaps: tuple[tuple[Tensor, ...], ...]
@@ -124,33 +124,33 @@ class BranchOutputs:
     weights: Tensor | None = None
     trunk: tuple[Tensor, ...] = ()
     head_features: tuple[Tensor, ...] = ()
-    mixtures: Tensor | None = None
+    peer_targets: Tensor | None = None
     ema: Tensor | None = None
     teacher: Tensor | None = None
     bins: tuple[int, ...] = ()
-    finals: Tensor = field(init=False)
+    final_heatmaps: Tensor = field(init=False)
     stacked: InitVar[Tensor | None] = None
 
     def __post_init__(self, stacked: Tensor | None):
         # Computed here because torch.compile cannot trace a functools.cached_property.
         if stacked is None:
             stacked = torch.stack([maps[-1] for maps in self.heatmaps])
-        object.__setattr__(self, 'finals', stacked)
+        object.__setattr__(self, 'final_heatmaps', stacked)
 
     @property
     def all_stages(self) -> Tensor:
         """All stages of the trunk, then of every branch, (number of stages, B, K, H, W)."""
         if not self.trunk and all(len(stages) == 1 for stages in self.heatmaps):
-            return self.finals
+            return self.final_heatmaps
         grid = (self.trunk, *self.heatmaps)
         return torch.stack([heatmaps for stages in grid for heatmaps in stages])
 
     def aggregated(
-        self, ensemble: Tensor, weights: Tensor | None = None, mixtures: Tensor | None = None
+        self, ensemble: Tensor, weights: Tensor | None = None, peer_targets: Tensor | None = None
     ) -> BranchOutputs:
         """Return a copy of these outputs that has the ensemble."""
-        new = dict(ensemble=ensemble, weights=weights, mixtures=mixtures)
-        return replace(self, **new, stacked=self.finals)
+        new = dict(ensemble=ensemble, weights=weights, peer_targets=peer_targets)
+        return replace(self, **new, stacked=self.final_heatmaps)
 
 
 @dataclass(frozen=True)

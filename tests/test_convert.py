@@ -214,7 +214,7 @@ def test_a_method_that_inherits_is_written_out_whole_and_alone(stock, tmp_path):
     done = convert_config(stock(), tmp_path / 'own.py', method=str(tmp_path / 'weaker.py'))
     cfg = Config.fromfile(done.config)
     assert cfg.model.aggregator.type == 'MeanAggregator'
-    assert cfg.model.distiller.terms.loss_kd.type == 'Mutual'
+    assert cfg.model.distiller.terms.loss_kd.type == 'MutualTerm'
     assert cfg.model.distiller.terms.loss_kd.loss_weight == 0.5
     assert 'train_cfg' not in cfg
 

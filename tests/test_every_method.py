@@ -219,7 +219,7 @@ def test_one_with_equal_logits_is_the_mean_ensemble(tmp_path):
     one.head.aggregator.norm.running_mean.zero_()
     one.head.aggregator.norm.bias.data.zero_()
     outputs = one.head.outputs(one.backbone(torch.randn(2, 3, 64, 64)))
-    torch.testing.assert_close(outputs.ensemble, outputs.finals.mean(0))
+    torch.testing.assert_close(outputs.ensemble, outputs.final_heatmaps.mean(0))
 
 
 # -------------------------------------------------------------------------------- two processes

@@ -37,7 +37,9 @@ def test_a_file_and_a_config_make_a_new_method(written):
     total.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     outputs = model.head.outputs(model.backbone(torch.randn(2, 3, 64, 64)))
-    assert torch.equal(outputs.ensemble, torch.stack(tuple(outputs.finals)).sort(0).values[1])
+    assert torch.equal(
+        outputs.ensemble, torch.stack(tuple(outputs.final_heatmaps)).sort(0).values[1]
+    )
 
 
 def test_its_student_needs_none_of_it(written):

@@ -114,7 +114,7 @@ def test_eight_real_persons_are_learnt_by_heart(coco):
     )
     inside = (targets.amax((-2, -1)) > 0.5) & (labelled > 0)
     assert inside.sum() > 60
-    for heatmaps in (*outputs.finals, outputs.ensemble):
+    for heatmaps in (*outputs.final_heatmaps, outputs.ensemble):
         distance = (peak(heatmaps) - peak(targets)).norm(dim=-1)
         assert (distance[inside] <= 1.5).float().mean() > 0.97
 

@@ -65,8 +65,8 @@ VARIANTS = {
     'mean_ensemble': Variant(
         'okdhp',
         from_mean(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_kd=dict(type='Teach', loss_weight=4.0, schedule=dict(type='GaussianRampUp')),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_kd=dict(type='DistillTerm', loss_weight=4.0, schedule=dict(type='GaussianRampUp')),
         ),
     ),
     'loss_weighted': Variant('mean_ensemble', {'aggregator.type': 'LossWeightedMean'}),
@@ -75,8 +75,8 @@ VARIANTS = {
     'mse_half': Variant(
         'okdhp',
         from_mean(
-            loss_kpt=dict(type='Supervise', of='branches', loss_weight=0.5),
-            loss_kd=dict(type='Teach', loss=MSE, loss_weight=0.5),
+            loss_kpt=dict(type='SupervisedTerm', of='branches', loss_weight=0.5),
+            loss_kd=dict(type='DistillTerm', loss=MSE, loss_weight=0.5),
         ),
     ),
     'mse_most': Variant('mse_half', {f'{LABELS}.loss_weight': 0.2, f'{KD}.loss_weight': 0.8}),

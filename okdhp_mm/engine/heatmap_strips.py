@@ -98,7 +98,7 @@ def draw_strips(
     inputs = model.data_preprocessor(batch, training=False)['inputs']
     outputs = model.head.outputs(model.backbone(inputs))
     adapter = model.head.adapter
-    finals = adapter.to_display(outputs.finals).float().cpu().numpy()
+    final_heatmaps = adapter.to_display(outputs.final_heatmaps).float().cpu().numpy()
     ensemble, title = outputs.ensemble, 'ensemble'
     if model.teacher is not None and model.teacher.is_init:
         ensemble, title = model.teacher(inputs, batch['data_samples']), 'teacher'
@@ -106,7 +106,7 @@ def draw_strips(
     return [
         heatmap_strip(
             image.permute(1, 2, 0).cpu().numpy(),
-            branch_heatmaps=finals[:, index],
+            branch_heatmaps=final_heatmaps[:, index],
             ensemble=ensemble[index],
             target=target_of(sample, adapter),
             keypoint_indices=keypoints,

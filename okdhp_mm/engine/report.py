@@ -127,7 +127,7 @@ class DistillReportHook(Hook):
         # Copies have nothing to teach each other: then a larger weight is the wrong advice.
         if self._idle.rings(idle and not alike and not self._alike.rang):
             terms = model_of(runner).head.distiller.terms
-            names = ', '.join(name for name, term in terms.items() if term.distils)
+            names = ', '.join(name for name, term in terms.items() if term.is_distillation)
             runner.logger.warning(
                 f'Distillation has almost no effect: its share of the gradient of the branches is '
                 f'{values["kd/share"]:.2%}. Raise the loss_weight of {names}.'

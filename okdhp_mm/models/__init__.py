@@ -10,7 +10,15 @@ from .aggregators import (
 )
 from .augment import PhotometricViews
 from .backbones import BranchedBackbone, StackedHourglass
-from .distillers import Contrast, Distiller, GaussianRampUp, Mutual, Supervise, Teach, TeachOwn
+from .distillers import (
+    ContrastiveTerm,
+    Distiller,
+    DistillTerm,
+    GaussianRampUp,
+    MutualTerm,
+    PeerDistillTerm,
+    SupervisedTerm,
+)
 from .estimator import OKDHPTopdownPoseEstimator
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
@@ -20,7 +28,7 @@ __all__ = [
     'FAU',
     'BestBranch',
     'BranchedBackbone',
-    'Contrast',
+    'ContrastiveTerm',
     'Distiller',
     'FeatureFusion',
     'FrozenTeacher',
@@ -29,12 +37,12 @@ __all__ = [
     'KLHeatmapLoss',
     'MeanAggregator',
     'MultiBranchHead',
-    'Mutual',
+    'MutualTerm',
     'OKDHPTopdownPoseEstimator',
     'PeerAttention',
     'PhotometricViews',
     'StackedHourglass',
-    'Supervise',
-    'Teach',
-    'TeachOwn',
+    'SupervisedTerm',
+    'DistillTerm',
+    'PeerDistillTerm',
 ]

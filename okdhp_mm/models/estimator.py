@@ -23,10 +23,10 @@ from .teachers import EMA
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
 OKDHP_TERMS = dict(
-    loss_kpt=dict(type='Supervise', of='branches'),
-    loss_ens=dict(type='Supervise', of='ensemble'),
+    loss_kpt=dict(type='SupervisedTerm', of='branches'),
+    loss_ens=dict(type='SupervisedTerm', of='ensemble'),
     loss_kd=dict(
-        type='Teach',
+        type='DistillTerm',
         loss=dict(type='KLHeatmapLoss'),
         loss_weight=4.0,
         schedule=dict(type='GaussianRampUp'),
@@ -57,7 +57,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             :func:`~okdhp_mm.models.student.branch_models`.
         split: The point above which the branches are separate, see
             :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
-        split_gradient: How the gradients of the branches are combined in the trunk, 'sum' or
+        trunk_grad: How the gradients of the branches are combined in the trunk, 'sum' or
             'mean', see there.
         aggregator: Config of the aggregator. Without a ``type`` it changes the default.
         distiller: Config of the distiller. Without a ``type`` it changes the default, e.g.
@@ -97,7 +97,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         neck: ConfigDict | None = None,
         branches: int | Sequence[dict] = DEFAULT_BRANCHES,
         split: str = 'whole',
-        split_gradient: str = 'sum',
+        trunk_grad: str = 'sum',
         aggregator: ConfigDict | None = None,
         distiller: ConfigDict | None = None,
         symmetry_noise: float = 0.05,
@@ -124,7 +124,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 type='BranchedBackbone',
                 backbones=[s.backbone for s in students],
                 split=split,
-                split_gradient=split_gradient,
+                trunk_grad=trunk_grad,
             ),
             # Placeholder. The real head is built below because it needs the built backbone.
             head=dict(type=nn.Identity),
@@ -170,7 +170,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             inputs: Images, (B, 3, H, W).
             data_samples: Samples of the batch with their encoded targets.
         """
-        ema = self._ema_finals(inputs)
+        ema = self._ema_heatmaps(inputs)
         views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_backbone):
             feats = self.backbone(views)
@@ -183,7 +183,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         )
 
     @torch.no_grad()
-    def _ema_finals(self, inputs: Tensor) -> Tensor | None:
+    def _ema_heatmaps(self, inputs: Tensor) -> Tensor | None:
         """Return the final heatmaps of the EMA copy if a term needs them, (M, B, K, H, W)."""
         if self.ema is None:
             return None
@@ -196,7 +196,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         if not self.head.distiller.needs_ema:
             return None
         copied = self.ema.module
-        return copied.head.branch_outputs(copied.backbone(inputs)).finals
+        return copied.head.branch_outputs(copied.backbone(inputs)).final_heatmaps
 
     def init_weights(self) -> None:
         """Initialize the model, load the teacher, and copy the weights to the EMA copy."""

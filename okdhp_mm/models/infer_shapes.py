@@ -35,14 +35,14 @@ def infer_shapes(
     with size_as_user_error(head), evaluation(backbone, head):
         features = backbone(torch.zeros(1, 3, height, width))
         results = [head.branch_forward(features, m) for m in range(len(head.branches))]
-    finals = [maps[-1] for maps, _ in results]
-    sizes = [tuple(final.shape[-2:]) for final in finals]
+    final_heatmaps = [maps[-1] for maps, _ in results]
+    sizes = [tuple(final.shape[-2:]) for final in final_heatmaps]
     if len(set(sizes)) > 1:
         raise UserError(
             f'The heatmaps of the branches have sizes {sizes} (H, W). They must be equal, because '
             'the ensemble is their weighted sum.'
         )
-    keypoints = finals[0].shape[1]
+    keypoints = final_heatmaps[0].shape[1]
     encoded = head.adapter.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
     if sizes[0] != encoded.shape[-2:]:
         raise UserError(
@@ -51,7 +51,7 @@ def infer_shapes(
             "or change the codec's other sizes."
         )
     spec = NetworkSpec(
-        branches=len(finals),
+        branches=len(final_heatmaps),
         keypoints=keypoints,
         shared_channels=features.shared.shape[1],
         head_features=tuple(None if x is None else tuple(x.shape[1:]) for _, x in results),

@@ -194,7 +194,7 @@ def test_a_variant_is_an_arm(name, splits, budget):
     else:
         terms = MODELS.build(cfg.model).head.distiller.terms.values()
         baselines = ('alone_views', *(f'{arm}_branches' for arm in ('views', *SPLITS)))
-        assert any(term.distils for term in terms) != (name in baselines)
+        assert any(term.is_distillation for term in terms) != (name in baselines)
 
 
 def test_the_changes_of_a_variant_are_merged_into_its_base():

@@ -35,10 +35,10 @@ def test_narrowed_is_content_with_narrower_peaks_of_the_same_height():
 
 
 def test_a_branch_with_half_the_error_counts_twice():
-    targets = SimpleNamespace(errors=lambda finals: finals)
+    targets = SimpleNamespace(errors=lambda final_heatmaps: final_heatmaps)
     branches = tuple((scale**0.5 * MAPS,) for scale in (1, 2))
     outputs = BranchOutputs(branches, features=None)
     mean = LossWeightedMean(in_channels=1, num_branches=2, num_keypoints=3)
     weights = mean.aggregate(outputs, targets).weights
     torch.testing.assert_close(weights, torch.tensor([2 / 3, 1 / 3])[:, None].expand(2, 2, 3))
-    torch.testing.assert_close(mean.aggregate(outputs).ensemble, outputs.finals.mean(0))
+    torch.testing.assert_close(mean.aggregate(outputs).ensemble, outputs.final_heatmaps.mean(0))

@@ -100,7 +100,7 @@ def test_the_picture_shows_branches_ensemble_and_target(monkeypatch):
         outputs = model.head.outputs(model.backbone(inputs))
     for index, (image, shown) in enumerate(seen):
         assert np.array_equal(image.transpose(2, 0, 1), data['inputs'][index].numpy())
-        assert np.allclose(shown['branch_heatmaps'], outputs.finals[:, index])
+        assert np.allclose(shown['branch_heatmaps'], outputs.final_heatmaps[:, index])
         assert np.allclose(shown['ensemble'], outputs.ensemble[index])
         assert shown['target'].shape == shown['ensemble'].shape
         assert shown['keypoint_indices'] == [3, 4]

@@ -48,7 +48,8 @@ def test_an_interrupted_run_continues_where_it_stopped():
 
 def contrasting(**settings):
     terms = dict(
-        loss_kpt=dict(type='Supervise', of='branches'), loss_mcl=dict(type='Contrast', **settings)
+        loss_kpt=dict(type='SupervisedTerm', of='branches'),
+        loss_mcl=dict(type='ContrastiveTerm', **settings),
     )
     aggregator = dict(type='MeanAggregator')
     return make_model(aggregator=aggregator, distiller=dict(type='Distiller', terms=terms))
@@ -102,8 +103,8 @@ def test_a_frozen_backbone_may_be_loaded_by_the_models_own_init_cfg(init, tmp_pa
 
 def test_the_distillation_ramps_up_with_the_progress_and_supervision_does_not():
     terms = dict(
-        loss_kpt=dict(type='Supervise', of='branches'),
-        loss_kd=dict(type='Teach', schedule=dict(type='GaussianRampUp')),
+        loss_kpt=dict(type='SupervisedTerm', of='branches'),
+        loss_kd=dict(type='DistillTerm', schedule=dict(type='GaussianRampUp')),
     )
     aggregator = dict(type='MeanAggregator')
     model = make_model(aggregator=aggregator, distiller=dict(type='Distiller', terms=terms)).train()

@@ -65,7 +65,7 @@ def tell(hook, runner, *reports):
         distiller = SimpleNamespace(
             report_next=lambda: None,
             take_report=lambda report=report: report,
-            terms={'loss_kd': SimpleNamespace(distils=True)},
+            terms={'loss_kd': SimpleNamespace(is_distillation=True)},
         )
         runner.model = SimpleNamespace(head=SimpleNamespace(distiller=distiller))
         step(hook, runner)

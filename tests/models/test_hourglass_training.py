@@ -101,7 +101,7 @@ def slow_total(model, data, epoch, length):
     backbone, aggregator = model.backbone, model.head.aggregator
     inputs = model.data_preprocessor(copy.deepcopy(data), training=True)['inputs']
     x = backbone.trunk.stem(inputs)
-    every, finals = [], []
+    every, final_heatmaps = [], []
     for stack in backbone.trunk.stacks:
         x, score = stack(x)
         every.append(score)
@@ -110,9 +110,9 @@ def slow_total(model, data, epoch, length):
         for stack in top.stacks:
             own, score = stack(own)
             every.append(score)
-        finals.append(score)
+        final_heatmaps.append(score)
     weights = aggregator(x)
-    ensemble = sum(weights[:, t, :, None, None] * final for t, final in enumerate(finals))
+    ensemble = sum(weights[:, t, :, None, None] * final for t, final in enumerate(final_heatmaps))
     assert len(every) == SHARED + BRANCHES * (STACKS - SHARED)
     ramp = math.exp(-5 * (1 - min(epoch, length) / length) ** 2)
     return (
@@ -153,7 +153,9 @@ def test_the_grid_holds_the_stages_of_the_trunk_once(split, shared):
     assert [len(stages) for stages in outputs.heatmaps] == [STACKS - shared] * BRANCHES
     every = [*outputs.trunk, *(maps for stages in outputs.heatmaps for maps in stages)]
     assert torch.equal(outputs.all_stages, torch.stack(every))
-    assert torch.equal(outputs.finals, torch.stack([stages[-1] for stages in outputs.heatmaps]))
+    assert torch.equal(
+        outputs.final_heatmaps, torch.stack([stages[-1] for stages in outputs.heatmaps])
+    )
 
 
 def test_every_stage_keeps_its_own_criterion_and_the_trunks_counts_once():

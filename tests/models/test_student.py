@@ -45,7 +45,7 @@ def test_one_branch_is_no_ensemble(branches, aggregator):
 
 
 def test_one_branch_that_nobody_teaches_is_the_stock_student():
-    terms = dict(loss_kpt=dict(type='Supervise', of='branches'))
+    terms = dict(loss_kpt=dict(type='SupervisedTerm', of='branches'))
     model = make_model(
         branches=1,
         aggregator=dict(type='MeanAggregator'),

@@ -2,5 +2,7 @@
 # mean is reported as the ensemble and teaches nobody.
 method = dict(
     aggregator=dict(type='MeanAggregator'),
-    distiller=dict(type='Distiller', terms=dict(loss_kpt=dict(type='Supervise', of='branches'))),
+    distiller=dict(
+        type='Distiller', terms=dict(loss_kpt=dict(type='SupervisedTerm', of='branches'))
+    ),
 )

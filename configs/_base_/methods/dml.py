@@ -6,9 +6,9 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
             loss_kd=dict(
-                type='Mutual',
+                type='MutualTerm',
                 loss=dict(type='KLHeatmapLoss'),
                 loss_weight=3.0,
                 schedule=dict(type='GaussianRampUp'),

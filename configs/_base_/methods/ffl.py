@@ -5,15 +5,15 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_ens=dict(type='Supervise', of='ensemble'),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_ens=dict(type='SupervisedTerm', of='ensemble'),
             loss_kd=dict(
-                type='Teach',
+                type='DistillTerm',
                 loss=dict(type='KLHeatmapLoss'),
                 schedule=dict(type='GaussianRampUp', end=80 / 300),
             ),
             loss_mean=dict(
-                type='Teach',
+                type='DistillTerm',
                 teacher='mean',
                 students='ensemble',
                 loss=dict(type='KLHeatmapLoss'),

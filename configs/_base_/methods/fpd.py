@@ -9,9 +9,9 @@ method = dict(
         type='Distiller',
         terms=dict(
             # The paper's: half the ground truth, half the teacher.
-            loss_kpt=dict(type='Supervise', of='branches', loss_weight=0.5),
+            loss_kpt=dict(type='SupervisedTerm', of='branches', loss_weight=0.5),
             loss_kd=dict(
-                type='Teach',
+                type='DistillTerm',
                 teacher='frozen',
                 loss=dict(type='KeypointMSELoss', use_target_weight=True),
                 loss_weight=0.5,

@@ -9,8 +9,8 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_kd=dict(type='Teach', teacher='frozen', loss=dict(type='KLHeatmapLoss')),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_kd=dict(type='DistillTerm', teacher='frozen', loss=dict(type='KLHeatmapLoss')),
         ),
     ),
 )

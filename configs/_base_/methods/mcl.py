@@ -5,10 +5,10 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_mcl=dict(type='Contrast'),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_mcl=dict(type='ContrastiveTerm'),
             loss_kd=dict(
-                type='Teach',
+                type='DistillTerm',
                 students=[0],
                 loss=dict(type='KLHeatmapLoss'),
                 schedule=dict(type='GaussianRampUp'),

@@ -6,9 +6,9 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
             loss_kd=dict(
-                type='TeachOwn',
+                type='PeerDistillTerm',
                 loss=dict(type='KLHeatmapLoss', detach_target=False),
                 # The paper ramps up over 80 of 300 epochs.
                 schedule=dict(type='GaussianRampUp', end=80 / 300),

@@ -4,9 +4,9 @@ method = dict(
     distiller=dict(
         type='Distiller',
         terms=dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_ens=dict(type='Supervise', of='ensemble'),
-            loss_kd=dict(type='Teach', loss=dict(type='KLHeatmapLoss')),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_ens=dict(type='SupervisedTerm', of='ensemble'),
+            loss_kd=dict(type='DistillTerm', loss=dict(type='KLHeatmapLoss')),
         ),
     ),
 )

@@ -15,7 +15,9 @@ from .base import Aggregator
 
 @MODELS.register_module()
 class PeerAttention(Aggregator):
-    """Attention over peers and a group leader, for :class:`~okdhp_mm.models.distillers.TeachOwn`.
+    """Attention over peers and a group leader.
+
+    Its teachers are used by :class:`~okdhp_mm.models.distillers.PeerDistillTerm`.
 
     OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350). One branch is the leader,
     which is deployed. The others are its peers. Peer i computes its heatmaps ``h_i`` from a
@@ -41,7 +43,7 @@ class PeerAttention(Aggregator):
 
     min_branches = 3  # With two, the only peer would be its own teacher.
     needs_head_features = True
-    makes_mixtures = True
+    makes_peer_targets = True
 
     def __init__(
         self,
@@ -78,10 +80,10 @@ class PeerAttention(Aggregator):
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Add the mean of the peers and the teacher of every branch."""
-        # Indexing `finals` with a list would make the GPU wait for the indices.
+        # Indexing `final_heatmaps` with a list would make the GPU wait for the indices.
         heatmaps = torch.stack([outputs.heatmaps[m][-1] for m in self.peers])
         attention = self.forward([outputs.head_features[m] for m in self.peers])
         ensemble = heatmaps.mean(0)
-        mixtures = list(torch.einsum('bij,jbkhw->ibkhw', attention, heatmaps))
-        mixtures.insert(self.leader, ensemble)
-        return outputs.aggregated(ensemble, mixtures=torch.stack(mixtures))
+        peer_targets = list(torch.einsum('bij,jbkhw->ibkhw', attention, heatmaps))
+        peer_targets.insert(self.leader, ensemble)
+        return outputs.aggregated(ensemble, peer_targets=torch.stack(peer_targets))

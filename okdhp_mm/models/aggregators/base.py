@@ -23,7 +23,7 @@ class Aggregator(BaseModule):
         min_branches: Smallest number of branches.
         needs_head_features: Whether it reads :attr:`BranchOutputs.head_features`. Then the
             constructor takes ``branch_channels``, the channels of each.
-        makes_mixtures: Whether it sets :attr:`BranchOutputs.mixtures`.
+        makes_peer_targets: Whether it sets :attr:`BranchOutputs.peer_targets`.
 
     Raises:
         UserError: If there are too few branches.
@@ -31,7 +31,7 @@ class Aggregator(BaseModule):
 
     min_branches = 2
     needs_head_features = False
-    makes_mixtures = False
+    makes_peer_targets = False
 
     def __init__(self, in_channels: int, num_branches: int, num_keypoints: int, init_cfg=None):
         super().__init__(init_cfg)
@@ -66,7 +66,7 @@ class WeightedAggregator(Aggregator):
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Add the weighted sum of the final heatmaps over the branches."""
         weights = self.forward(outputs.features.shared)
-        return outputs.aggregated(weighted_sum(outputs.finals, weights), weights)
+        return outputs.aggregated(weighted_sum(outputs.final_heatmaps, weights), weights)
 
 
 def weighted_sum(heatmaps: Tensor, weights: Tensor) -> Tensor:

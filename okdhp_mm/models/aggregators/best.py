@@ -22,12 +22,12 @@ class BestBranch(Aggregator):
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Add the final heatmaps with the smallest squared error; without targets their mean."""
-        finals = outputs.finals
+        final_heatmaps = outputs.final_heatmaps
         if targets is None:
-            return outputs.aggregated(finals.mean(0))
-        errors = targets.errors(finals.detach().float()).square().mean((-2, -1))
-        weights = self.weights(errors).transpose(0, 1).to(finals.dtype)
-        return outputs.aggregated(weighted_sum(finals, weights), weights)
+            return outputs.aggregated(final_heatmaps.mean(0))
+        errors = targets.errors(final_heatmaps.detach().float()).square().mean((-2, -1))
+        weights = self.weights(errors).transpose(0, 1).to(final_heatmaps.dtype)
+        return outputs.aggregated(weighted_sum(final_heatmaps, weights), weights)
 
     def weights(self, errors: Tensor) -> Tensor:
         """Compute the weights of the branches from their mean squared errors, both (M, B, K)."""

@@ -20,4 +20,4 @@ class MeanAggregator(Aggregator):
 
     def aggregate(self, outputs: BranchOutputs, targets: Targets | None = None) -> BranchOutputs:
         """Add the mean of the final heatmaps over the branches."""
-        return outputs.aggregated(outputs.finals.mean(0))
+        return outputs.aggregated(outputs.final_heatmaps.mean(0))

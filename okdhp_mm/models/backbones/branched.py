@@ -23,7 +23,7 @@ from ...structures import BranchFeatures, BranchViews
 from .splits import find_split, run_steps
 
 WHOLE = 'whole'
-SPLIT_GRADIENTS = ('sum', 'mean')
+TRUNK_GRADS = ('sum', 'mean')
 INITIALIZE_FROM_FILE = (
     'set model.backbone.init_cfg.checkpoint to the file, or train with --from-scratch'
 )
@@ -41,26 +41,26 @@ class BranchedBackbone(BaseModule):
         backbones: Config of every branch's stock backbone. They may differ above the split.
         split: Split point, e.g. 'stage3' of an HRNet. The branches are separate above it. 'whole'
             shares the whole backbone and works with any backbone.
-        split_gradient: Whether the trunk gets the 'sum' or the 'mean' of the branches' gradients.
+        trunk_grad: Whether the trunk gets the 'sum' or the 'mean' of the branches' gradients.
             CL-ILR (Song & Chai, NeurIPS 2018, https://arxiv.org/abs/1805.11761) uses the mean.
         init_cfg: As in every mmengine module.
 
     Raises:
         UserError: If the backbone cannot be split there, the branches have different trunks, or
-            ``split_gradient`` is unknown.
+            ``trunk_grad`` is unknown.
     """
 
     def __init__(
         self,
         backbones: Sequence[ConfigDict],
         split: str = WHOLE,
-        split_gradient: str = 'sum',
+        trunk_grad: str = 'sum',
         init_cfg=None,
     ):
         super().__init__(init_cfg)
-        if split_gradient not in SPLIT_GRADIENTS:
-            raise UserError(f'split_gradient={split_gradient!r} is not one of {SPLIT_GRADIENTS}.')
-        self.split_gradient = split_gradient
+        if trunk_grad not in TRUNK_GRADS:
+            raise UserError(f'trunk_grad={trunk_grad!r} is not one of {TRUNK_GRADS}.')
+        self.trunk_grad = trunk_grad
         # Some backbones write into their config, so they get a copy.
         trunk = MODELS.build(copy.deepcopy(backbones[0]))
         if split == WHOLE:
@@ -150,7 +150,7 @@ class BranchedBackbone(BaseModule):
 
     def _scaled(self, state: Any) -> Any:
         """Return the same state, with the branch's gradient scaled for the trunk."""
-        if self.split_gradient == 'sum' or not torch.is_grad_enabled():
+        if self.trunk_grad == 'sum' or not torch.is_grad_enabled():
             return state
         return tree_map(lambda x: scale_gradient(x, 1 / len(self.branches)), state)
 

@@ -3,38 +3,41 @@
 A method is an aggregator and a list of terms. Each has a file in ``configs/_base_/methods``:
 
 =========  ==================  ====================================================================
-OKDHP      FAU                 Supervise(branches, ensemble), Teach(ensemble -> all)
+OKDHP      FAU                 SupervisedTerm(branches, ensemble), DistillTerm(ensemble -> all)
 ONE        Gate                the same
-CL-ILR     MeanAggregator      Supervise(branches), Teach(ensemble -> all); split_gradient='mean'
-KDCL       BestBranch          Supervise(branches), Teach(ensemble -> all)
-DML        none                Supervise(branches), Mutual(by='branches')
-OKDDip     PeerAttention       Supervise(branches), TeachOwn
-FFL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
-                               Teach(mean -> ensemble)
-PCL        FeatureFusion       Supervise(branches, ensemble), Teach(ensemble -> all),
-                               Mutual(by='ema'); views, ema
-MCL-OKD    MeanAggregator      Supervise(branches), Contrast, Teach(ensemble -> branch 0)
-FPD        MeanAggregator      Supervise(branches), Teach(frozen -> all); one branch, a teacher
+CL-ILR     MeanAggregator      SupervisedTerm(branches), DistillTerm(ensemble -> all);
+                               trunk_grad='mean'
+KDCL       BestBranch          SupervisedTerm(branches), DistillTerm(ensemble -> all)
+DML        none                SupervisedTerm(branches), MutualTerm(by='branches')
+OKDDip     PeerAttention       SupervisedTerm(branches), PeerDistillTerm
+FFL        FeatureFusion       SupervisedTerm(branches, ensemble), DistillTerm(ensemble -> all),
+                               DistillTerm(mean -> ensemble)
+PCL        FeatureFusion       SupervisedTerm(branches, ensemble), DistillTerm(ensemble -> all),
+                               MutualTerm(by='ema'); views, ema
+MCL-OKD    MeanAggregator      SupervisedTerm(branches), ContrastiveTerm,
+                               DistillTerm(ensemble -> branch 0)
+FPD        MeanAggregator      SupervisedTerm(branches), DistillTerm(frozen -> all); one branch,
+                               a teacher
 head only  MeanAggregator      the same; freeze_backbone
 =========  ==================  ====================================================================
 """
 
-from .contrast import Contrast
+from .contrast import ContrastiveTerm
 from .diagnosis import Diagnosis, diagnose
 from .distiller import Distiller
 from .schedules import GaussianRampUp
-from .teaching import Mutual, Teach, Teaching, TeachOwn
-from .terms import Supervise, Term
+from .teaching import DistillTerm, MutualTerm, PeerDistillTerm, Teaching
+from .terms import SupervisedTerm, Term
 
 __all__ = [
-    'Contrast',
+    'ContrastiveTerm',
     'Diagnosis',
     'Distiller',
     'GaussianRampUp',
-    'Mutual',
-    'Supervise',
-    'Teach',
-    'TeachOwn',
+    'MutualTerm',
+    'SupervisedTerm',
+    'DistillTerm',
+    'PeerDistillTerm',
     'Teaching',
     'Term',
     'diagnose',

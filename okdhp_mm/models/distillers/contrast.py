@@ -19,7 +19,7 @@ TARGET, OWN = 'target', 'own'
 
 
 @MODELS.register_module()
-class Contrast(Term):
+class ContrastiveTerm(Term):
     """Contrastive loss: a joint has similar features in two branches, other joints do not.
 
     Contrastive loss of MCL-OKD (Yang et al., ICASSP 2021, https://arxiv.org/abs/2006.04093). For
@@ -84,19 +84,22 @@ class Contrast(Term):
         super().__init__(schedule)
         if negatives not in (JOINTS, IMAGES):
             raise UserError(
-                f'Contrast: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}. Set one '
-                'of them.'
+                f'ContrastiveTerm: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}. '
+                'Set one of them.'
             )
         if pool_by not in (TARGET, OWN):
             raise UserError(
-                f'Contrast: pool_by={pool_by!r} is neither {TARGET!r} nor {OWN!r}. Set one of them.'
+                f'ContrastiveTerm: pool_by={pool_by!r} is neither {TARGET!r} nor {OWN!r}. '
+                'Set one of them.'
             )
         if embed_dims < 1:
-            raise UserError(f'Contrast: embed_dims={embed_dims} must be at least 1.')
+            raise UserError(f'ContrastiveTerm: embed_dims={embed_dims} must be at least 1.')
         if bank < 0:
-            raise UserError(f'Contrast: bank={bank} must not be negative. Set 0 for no bank.')
+            raise UserError(
+                f'ContrastiveTerm: bank={bank} must not be negative. Set 0 for no bank.'
+            )
         if not tau > 0:
-            raise UserError(f'Contrast: tau={tau} must be positive.')
+            raise UserError(f'ContrastiveTerm: tau={tau} must be positive.')
         self.embed_dims = embed_dims
         self.negatives = negatives
         self.pool_by = pool_by
@@ -107,8 +110,8 @@ class Contrast(Term):
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         if spec.branches < 2:
             raise UserError(
-                'Contrast: branches=1, but one branch has no other to agree with. Set branches=2 '
-                'or more.'
+                'ContrastiveTerm: branches=1, but one branch has no other to agree with. Set '
+                'branches=2 or more.'
             )
         self.projections = nn.ModuleList(
             nn.Linear(channels, self.embed_dims) for channels, _, _ in spec.head_features
@@ -122,13 +125,13 @@ class Contrast(Term):
         alone = self.negatives == IMAGES or self.bank.shape[1] == 1
         if batch_size == 1 and alone and not self.bank_size:
             raise UserError(
-                f'Contrast: batches of one image have no negatives={self.negatives!r} of its '
-                f'{self.bank.shape[1]} keypoints. Increase train_dataloader.batch_size, or keep '
-                'embeddings of earlier batches (bank=64).'
+                f'ContrastiveTerm: batches of one image have no negatives={self.negatives!r} of '
+                f'its {self.bank.shape[1]} keypoints. Increase train_dataloader.batch_size, or '
+                'keep embeddings of earlier batches (bank=64).'
             )
 
     @property
-    def distils(self) -> bool:  # noqa: D102
+    def is_distillation(self) -> bool:  # noqa: D102
         # The term acts on features. Its gradient at the heatmaps would be measured as zero.
         return False
 
@@ -146,7 +149,7 @@ class Contrast(Term):
         """Compute unit vectors, (M, K, B, embed_dims)."""
         features = outputs.head_features
         by_target = self.pool_by == TARGET
-        heatmaps = targets.heatmaps[None] if by_target else outputs.finals.detach()
+        heatmaps = targets.heatmaps[None] if by_target else outputs.final_heatmaps.detach()
         shares = pixel_shares(heatmaps, features[0].shape[-2:])
         pooled = (
             torch.einsum('bkp,bcp->kbc', share, feature.float().flatten(-2))

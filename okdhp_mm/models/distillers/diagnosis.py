@@ -64,20 +64,20 @@ def diagnose(
     progress: Tensor,
 ) -> Diagnosis:
     """Measure a step after its forward pass and before its backward pass."""
-    distilling = [name for name, term in terms.items() if term.distils]
+    distilling = [name for name, term in terms.items() if term.is_distillation]
     shares = schedule = agreement = distance = None
     if distilling:
         norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
         shares = sum(norms[name] for name in distilling) / sum(norms.values())
         schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
     # Full precision is needed: half precision rounds similar errors to equal ones.
-    device = outputs.finals.device.type
+    device = outputs.final_heatmaps.device.type
     with torch.no_grad(), torch.autocast(device, enabled=False):
-        finals = outputs.finals.detach().float()
-        if len(finals) > 1:
-            errors = correlations(targets.errors(finals), outputs.bins)
+        final_heatmaps = outputs.final_heatmaps.detach().float()
+        if len(final_heatmaps) > 1:
+            errors = correlations(targets.errors(final_heatmaps), outputs.bins)
             agreement = mean_of_pairs(errors, targets.weights)
-            distance = mean_of_pairs(peak_distances(finals, outputs.bins), targets.weights)
+            distance = mean_of_pairs(peak_distances(final_heatmaps, outputs.bins), targets.weights)
         weights = None if outputs.weights is None else outputs.weights.detach().float().mean(0)
     return Diagnosis(shares, schedule, agreement, distance, weights)
 
@@ -89,11 +89,11 @@ def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:
     nothing. The scale factor is the same for every loss. Without it, the gradients of a mean over
     millions of pixels would vanish in half precision.
     """
-    finals = [stages[-1] for stages in outputs.heatmaps]
+    final_heatmaps = [stages[-1] for stages in outputs.heatmaps]
     if not loss.requires_grad:
-        return loss.new_zeros(len(finals))
+        return loss.new_zeros(len(final_heatmaps))
     gradients = torch.autograd.grad(
-        loss * finals[0].numel(), finals, retain_graph=True, allow_unused=True
+        loss * final_heatmaps[0].numel(), final_heatmaps, retain_graph=True, allow_unused=True
     )
     nothing = loss.new_zeros(())
     return torch.stack([nothing if g is None else g.float().norm() for g in gradients])

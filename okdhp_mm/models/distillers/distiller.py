@@ -47,7 +47,7 @@ class Distiller(nn.Module):
         if not terms:
             raise UserError(
                 'Distiller: terms is empty. Set at least one, e.g. '
-                "loss_kpt=dict(type='Supervise', of='branches')."
+                "loss_kpt=dict(type='SupervisedTerm', of='branches')."
             )
         self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
         self.register_buffer('progress', ones(()), persistent=False)
@@ -55,18 +55,18 @@ class Distiller(nn.Module):
         self._report_wanted = False
         self._report: Diagnosis | None = None
 
-    def setup(self, spec: NetworkSpec, makes_mixtures: bool) -> None:
+    def setup(self, spec: NetworkSpec, makes_peer_targets: bool) -> None:
         """Set up the parts of the terms that depend on the network, and validate them.
 
         Args:
             spec: Shapes and settings of the network.
-            makes_mixtures: Whether the aggregator computes one teacher per branch.
+            makes_peer_targets: Whether the aggregator computes one teacher per branch.
 
         Raises:
             UserError: If a term does not fit the network or the aggregator.
         """
         for name, term in self.terms.items():
-            if term.needs_mixtures and not makes_mixtures:
+            if term.needs_peer_targets and not makes_peer_targets:
                 raise UserError(
                     f'{name}: {type(term).__name__} requires an aggregator that computes one '
                     "teacher per branch. Set e.g. aggregator=dict(type='PeerAttention')."

@@ -24,7 +24,7 @@ MADE_OF_BRANCHES = (ENSEMBLE, MEAN, EMA)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TeacherStudentPair:
     """Teacher and the students that learn from it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Teaching(Term):
             self.loss = MODELS.build({**spec.kl_defaults, **self._loss_config})
 
     @abstractmethod
-    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:
+    def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:
         """Yield the pairs of teachers and students of a batch."""
 
     @property
@@ -77,23 +77,23 @@ class Teaching(Term):
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         return self.loss_weight * sum(
-            lesson.factor * self._distance(students, teacher, targets.weights)
-            for lesson in self.lessons(outputs)
+            pair.factor * self._distance(students, teacher, targets.weights)
+            for pair in self.pairs(outputs)
             for students, teacher in zip(
-                distributions(lesson.students, outputs.bins),
-                distributions(lesson.teacher, outputs.bins),
+                distributions(pair.students, outputs.bins),
+                distributions(pair.teacher, outputs.bins),
                 strict=True,
             )
         )
 
     def _distance(self, students: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
-        if getattr(self.loss, 'takes_many', False):
+        if getattr(self.loss, 'batched', False):
             return self.loss(students, teacher, weights)
         return sum(self.loss(student, teacher, weights) for student in students)
 
 
 @MODELS.register_module()
-class Teach(Teaching):
+class DistillTerm(Teaching):
     """Distillation from one teacher to several students.
 
     OKDHP and ONE: the ensemble teaches all branches. FFL: the mean of the branches teaches their
@@ -126,11 +126,13 @@ class Teach(Teaching):
         indices = is_seq_of(students, int) and len(students) > 0
         if students not in named if isinstance(students, str) else not indices:
             raise UserError(
-                f'Teach: students={students!r} is not one of {named}, nor indices of branches. '
-                'Set one of these, or a list such as [0].'
+                f'DistillTerm: students={students!r} is not one of {named}, nor indices of '
+                'branches. Set one of these, or a list such as [0].'
             )
         if teacher == students:
-            raise UserError(f'Teach: the {teacher} would teach itself. Choose other students.')
+            raise UserError(
+                f'DistillTerm: the {teacher} would teach itself. Choose other students.'
+            )
         self.teacher = teacher
         self.students = students
 
@@ -144,16 +146,16 @@ class Teach(Teaching):
             self._check_teacher(spec)
         elif spec.branches == 1 and self.teacher != EMA:
             raise UserError(
-                f'Teach: teacher={self.teacher!r} of one branch is this branch. It would teach '
-                'itself. Set branches=2 or more.'
+                f'DistillTerm: teacher={self.teacher!r} of one branch is this branch. It would '
+                'teach itself. Set branches=2 or more.'
             )
         if isinstance(self.students, str):
             return
         missing = [m for m in self.students if m not in range(spec.branches)]
         if missing:
             raise UserError(
-                f'Teach: students={list(self.students)}: branches {missing} do not exist; valid '
-                f'are 0 to {spec.branches - 1}.'
+                f'DistillTerm: students={list(self.students)}: branches {missing} do not exist; '
+                f'valid are 0 to {spec.branches - 1}.'
             )
 
     def _check_teacher(self, spec: NetworkSpec) -> None:
@@ -161,7 +163,7 @@ class Teach(Teaching):
         if self.teacher not in teachers:
             example = "model.teacher=dict(type='FrozenTeacher', config=..., checkpoint=...)"
             raise UserError(
-                f'Teach: teacher={self.teacher!r} is not one of {teachers}. To use a teacher '
+                f'DistillTerm: teacher={self.teacher!r} is not one of {teachers}. To use a teacher '
                 f"outside of the branches, set it, e.g. {example} for teacher='frozen'."
             )
 
@@ -173,7 +175,7 @@ class Teach(Teaching):
     def trains_aggregator(self) -> bool:  # noqa: D102
         return self.students == ENSEMBLE or (self.teacher == ENSEMBLE and self.teachers_learn)
 
-    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
+    def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
         teacher = self._teacher_of(outputs)
         if self.students == ALL:
             students = outputs.all_stages
@@ -183,18 +185,18 @@ class Teach(Teaching):
             students = outputs.ensemble[None]
         else:
             students = stages_of(outputs, self.students)
-        yield Lesson(teacher, students)
+        yield TeacherStudentPair(teacher, students)
 
     def _teacher_of(self, outputs: BranchOutputs) -> Tensor:
         if self.teacher == ENSEMBLE:
             return outputs.ensemble
         if self.teacher == MEAN:
-            return outputs.finals.mean(0)
+            return outputs.final_heatmaps.mean(0)
         return outputs.ema.mean(0) if self.teacher == EMA else outputs.teacher
 
 
 @MODELS.register_module()
-class Mutual(Teaching):
+class MutualTerm(Teaching):
     """Mutual learning: every branch learns from every other branch.
 
     The term is the mean over the teachers of a branch, summed over the branches that learn. DML
@@ -222,7 +224,7 @@ class Mutual(Teaching):
         super().__init__(loss, loss_weight, schedule)
         if by not in (BRANCHES, EMA):
             raise UserError(
-                f'Mutual: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
+                f'MutualTerm: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
             )
         self.by = by
 
@@ -234,20 +236,20 @@ class Mutual(Teaching):
         super().setup(spec)
         if spec.branches < 2:
             raise UserError(
-                'Mutual: branches=1, but one branch has no other to learn from. Set branches=2 or '
-                'more.'
+                'MutualTerm: branches=1, but one branch has no other to learn from. Set branches=2 '
+                'or more.'
             )
 
-    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
+    def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
         branches = range(len(outputs.heatmaps))
-        teachers = outputs.ema if self.by == EMA else outputs.finals
+        teachers = outputs.ema if self.by == EMA else outputs.final_heatmaps
         for m, teacher in enumerate(teachers):
             others = stages_of(outputs, [other for other in branches if other != m])
-            yield Lesson(teacher, others, 1 / (len(branches) - 1))
+            yield TeacherStudentPair(teacher, others, 1 / (len(branches) - 1))
 
 
 @MODELS.register_module()
-class TeachOwn(Teaching):
+class PeerDistillTerm(Teaching):
     """Distillation with one teacher per branch, computed by the aggregator.
 
     OKDDip (Chen et al., AAAI 2020, https://arxiv.org/abs/1912.00350), see
@@ -255,15 +257,15 @@ class TeachOwn(Teaching):
     term only if the loss does not detach the teacher (``detach_target=False``).
     """
 
-    needs_mixtures = True
+    needs_peer_targets = True
 
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102
         return self.teachers_learn
 
-    def lessons(self, outputs: BranchOutputs) -> Iterator[Lesson]:  # noqa: D102
-        for m, teacher in enumerate(outputs.mixtures):
-            yield Lesson(teacher, stages_of(outputs, [m]))
+    def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
+        for m, teacher in enumerate(outputs.peer_targets):
+            yield TeacherStudentPair(teacher, stages_of(outputs, [m]))
 
 
 def stages_of(outputs: BranchOutputs, branches: Sequence[int]) -> Tensor:

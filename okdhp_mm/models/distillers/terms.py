@@ -24,13 +24,13 @@ class Term(nn.Module):
 
     Attributes:
         needs_head_features: Whether the term reads :attr:`BranchOutputs.head_features`.
-        needs_mixtures: Whether the term reads :attr:`BranchOutputs.mixtures`.
+        needs_peer_targets: Whether the term reads :attr:`BranchOutputs.peer_targets`.
         needs_ema: Whether the term reads :attr:`BranchOutputs.ema`.
         needs_teacher: Whether the term reads :attr:`BranchOutputs.teacher`.
     """
 
     needs_head_features = False
-    needs_mixtures = False
+    needs_peer_targets = False
     needs_ema = False
     needs_teacher = False
 
@@ -62,7 +62,7 @@ class Term(nn.Module):
         return False
 
     @property
-    def distils(self) -> bool:
+    def is_distillation(self) -> bool:
         """Return whether this is a distillation term, not a supervised one."""
         return True
 
@@ -77,7 +77,7 @@ class Term(nn.Module):
 
 
 @MODELS.register_module()
-class Supervise(Term):
+class SupervisedTerm(Term):
     """Supervised term: the student's own loss against the ground truth, summed over the outputs.
 
     The loss module is the one of the stock head's config. So a branch is supervised exactly like
@@ -97,7 +97,8 @@ class Supervise(Term):
         super().__init__(schedule)
         if of not in (BRANCHES, ENSEMBLE):
             raise UserError(
-                f'Supervise: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}. Set one of them.'
+                f'SupervisedTerm: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}. '
+                'Set one of them.'
             )
         self.of = of
         self.loss_weight = loss_weight
@@ -107,7 +108,7 @@ class Supervise(Term):
         return self.of == ENSEMBLE
 
     @property
-    def distils(self) -> bool:  # noqa: D102
+    def is_distillation(self) -> bool:  # noqa: D102
         return False
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102

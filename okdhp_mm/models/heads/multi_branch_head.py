@@ -111,11 +111,11 @@ class MultiBranchHead(BaseHead):
         if kind in readers:
             given['branch_channels'] = [channels for channels, _, _ in spec.head_features]
         aggregator = MODELS.build(given | dict(aggregator))
-        built.setup(spec, aggregator.makes_mixtures)
+        built.setup(spec, aggregator.makes_peer_targets)
         if any(True for _ in aggregator.parameters()) and not built.trains_aggregator:
             raise UserError(
                 f'No term of the distiller ({", ".join(built.terms)}) trains the '
-                f"{type(aggregator).__name__}. Add loss_ens=dict(type='Supervise', "
+                f"{type(aggregator).__name__}. Add loss_ens=dict(type='SupervisedTerm', "
                 "of='ensemble'), or use MeanAggregator, which has no parameters."
             )
         return aggregator, built
@@ -192,9 +192,9 @@ class MultiBranchHead(BaseHead):
 
     def forward(self, feats: BranchFeatures, output: int | str = 0) -> Any:
         """Return the last stage of one branch or of the ensemble, as the stock head returns it."""
-        return self.adapter.to_output(self._finals(feats, output))
+        return self.adapter.to_output(self._final_heatmaps(feats, output))
 
-    def _finals(self, feats: BranchFeatures, output: int | str) -> Tensor:
+    def _final_heatmaps(self, feats: BranchFeatures, output: int | str) -> Tensor:
         """Compute the final heatmaps of one branch or of the ensemble, (B, K, H, W)."""
         if output == ENSEMBLE:
             return self.outputs(feats).ensemble
@@ -293,9 +293,9 @@ class MultiBranchHead(BaseHead):
         """Return the final heatmaps of every reported output by name."""
         deployed = test_cfg.get('branch', 0)
         if test_cfg.get('report', 'all') == 'deployed':
-            return {output_name(deployed): self._finals(feats, deployed)}
+            return {output_name(deployed): self._final_heatmaps(feats, deployed)}
         outputs = self.branch_outputs(feats)
-        named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.finals)}
+        named = {branch_name(m): heatmaps for m, heatmaps in enumerate(outputs.final_heatmaps)}
         if len(named) > 1:
             named[ENSEMBLE] = self.aggregator.aggregate(outputs).ensemble
         return named

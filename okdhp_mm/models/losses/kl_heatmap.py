@@ -49,7 +49,7 @@ class KLHeatmapLoss(nn.Module):
     detach_target=False`` equal those of https://github.com/zhengli97/OKDHP (lib/core/loss.py).
     """
 
-    takes_many = True  # The loss handles a batch of students, see Teaching.
+    batched = True  # The loss handles a batch of students, see Teaching.
 
     def __init__(
         self,

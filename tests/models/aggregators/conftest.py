@@ -17,6 +17,6 @@ def outputs():
 
     return BranchOutputs(
         heatmaps=tuple((maps,) for maps in draw(M, B, K, H, W)),
-        features=BranchFeatures(draw(B, C, H, W), {}, images=draw(B, 3, 64, 48)),
+        features=BranchFeatures(draw(B, C, H, W), {}),
         head_features=tuple(draw(M, B, C, H, W)),
     )

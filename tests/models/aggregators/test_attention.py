@@ -29,9 +29,9 @@ def test_each_peer_gets_its_own_mixture_and_the_leader_the_mean(outputs, leader)
     attention = make(leader)
     filled = attention.aggregate(outputs)
     peers = [m for m in range(M) if m != leader]
-    mean = sum(outputs.finals[m] for m in peers) / len(peers)
+    mean = sum(outputs.final_heatmaps[m] for m in peers) / len(peers)
     torch.testing.assert_close(filled.ensemble, mean)
-    torch.testing.assert_close(filled.mixtures[leader], mean)
+    torch.testing.assert_close(filled.peer_targets[leader], mean)
     for b in range(B):
         pooled = {m: outputs.head_features[m][b].mean((-2, -1)) for m in peers}
         for i in peers:
@@ -39,9 +39,9 @@ def test_each_peer_gets_its_own_mixture_and_the_leader_the_mean(outputs, leader)
             scores = torch.stack([query @ (attention.key.weight @ pooled[j]) for j in peers])
             shares = scores.exp() / scores.exp().sum()
             mixture = sum(
-                share * outputs.finals[j][b] for share, j in zip(shares, peers, strict=True)
+                share * outputs.final_heatmaps[j][b] for share, j in zip(shares, peers, strict=True)
             )
-            torch.testing.assert_close(filled.mixtures[i][b], mixture)
+            torch.testing.assert_close(filled.peer_targets[i][b], mixture)
 
 
 def test_no_index_goes_to_the_device(outputs):
@@ -56,7 +56,7 @@ def test_equal_logits_teach_every_peer_the_mean(outputs):
     attention = make()
     torch.nn.init.zeros_(attention.query.weight)
     filled = attention.aggregate(outputs)
-    for mixture in filled.mixtures:
+    for mixture in filled.peer_targets:
         torch.testing.assert_close(mixture, filled.ensemble)
 
 
@@ -64,13 +64,13 @@ def test_permuting_the_peers_permutes_their_teachers(outputs):
     attention = make()
     first = attention.aggregate(outputs)
     second = attention.aggregate(permuted(outputs, [0, 2, 1]))
-    torch.testing.assert_close(second.mixtures, first.mixtures[[0, 2, 1]])
+    torch.testing.assert_close(second.peer_targets, first.peer_targets[[0, 2, 1]])
     torch.testing.assert_close(second.ensemble, first.ensemble)
 
 
 def test_the_attention_learns_by_the_mixtures(outputs):
     attention = make()
-    (attention.aggregate(outputs).mixtures * torch.randn(M, B, K, 16, 12)).sum().backward()
+    (attention.aggregate(outputs).peer_targets * torch.randn(M, B, K, 16, 12)).sum().backward()
     assert attention.query.weight.grad.any()
     assert attention.key.weight.grad.any()
 

@@ -27,7 +27,7 @@ def test_its_weights_are_the_papers_equation_and_the_same_for_every_keypoint(gat
             expected[b, :, k] = exponentials / exponentials.sum()
     filled = gate.aggregate(outputs)
     torch.testing.assert_close(filled.weights, expected)
-    mixed = sum(expected[:, m, :, None, None] * outputs.finals[m] for m in range(M))
+    mixed = sum(expected[:, m, :, None, None] * outputs.final_heatmaps[m] for m in range(M))
     torch.testing.assert_close(filled.ensemble, mixed)
 
 

@@ -480,9 +480,9 @@ def test_weights_of_which_none_fits_are_refused_with_a_name_from_either_side(wei
 STATES = {'ResNet': 'layer2', 'HRNet': 'stage3', 'ResNet with all layers': 'layer1'}
 
 
-def trunk_gradients(config, split, split_gradient, branches=(0, 1, 2)):
+def trunk_gradients(config, split, trunk_grad, branches=(0, 1, 2)):
     torch.manual_seed(0)
-    backbone = branched(config, split, 3, split_gradient=split_gradient).eval()
+    backbone = branched(config, split, 3, trunk_grad=trunk_grad).eval()
     features = backbone(images(), branches)
     sum(feature.square().sum() for m in branches for feature in features.branches[m]).backward()
     return backbone, features
@@ -512,9 +512,9 @@ def test_rescaled_gradients_leave_the_features_as_they_are(split):
 
 def test_what_learns_from_the_shared_feature_itself_is_not_rescaled():
     gradients = []
-    for split_gradient in ('sum', 'mean'):
+    for trunk_grad in ('sum', 'mean'):
         torch.manual_seed(0)
-        backbone = branched(resnet(), 'layer3', 3, split_gradient=split_gradient).eval()
+        backbone = branched(resnet(), 'layer3', 3, trunk_grad=trunk_grad).eval()
         backbone(images()).shared.square().sum().backward()
         gradients.append([p.grad for p in backbone.trunk.parameters()])
     for ours, theirs in zip(*gradients, strict=True):
@@ -524,9 +524,9 @@ def test_what_learns_from_the_shared_feature_itself_is_not_rescaled():
 def test_the_trunks_own_heatmaps_are_not_rescaled():
     config = dict(type='StackedHourglass', num_stacks=3, num_keypoints=5, feat_channels=8, depth=2)
     gradients = []
-    for split_gradient in ('sum', 'mean'):
+    for trunk_grad in ('sum', 'mean'):
         torch.manual_seed(0)
-        backbone = branched(config, 'stack1', 3, split_gradient=split_gradient).eval()
+        backbone = branched(config, 'stack1', 3, trunk_grad=trunk_grad).eval()
         features = backbone(images())
         assert features.trunk_stages == 1
         assert len(features.branches[0]) == 3
@@ -538,5 +538,5 @@ def test_the_trunks_own_heatmaps_are_not_rescaled():
 
 
 def test_an_unknown_way_of_gradients_is_refused():
-    with pytest.raises(UserError, match=r"split_gradient='max' is not one of \('sum', 'mean'\)"):
-        branched(resnet(), 'layer3', split_gradient='max')
+    with pytest.raises(UserError, match=r"trunk_grad='max' is not one of \('sum', 'mean'\)"):
+        branched(resnet(), 'layer3', trunk_grad='max')

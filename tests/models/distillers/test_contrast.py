@@ -12,7 +12,7 @@ from mmpose.registry import MODELS
 from okdhp_mm.errors import UserError
 from okdhp_mm.export import student_state
 from okdhp_mm.methods import apply_method
-from okdhp_mm.models.distillers import Contrast
+from okdhp_mm.models.distillers import ContrastiveTerm
 from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
 B, K, H, W = 3, 4, 6, 5
@@ -33,12 +33,14 @@ def random(*shape, seed):
 
 
 def make_outputs(seed, size=(H, W)):
-    finals = tuple((random(B, K, H, W, seed=seed + m).requires_grad_(),) for m in range(M))
+    final_heatmaps = tuple((random(B, K, H, W, seed=seed + m).requires_grad_(),) for m in range(M))
     features = tuple(
         random(B, channels, *size, seed=seed + 10 + m).requires_grad_()
         for m, channels in enumerate(CHANNELS)
     )
-    return BranchOutputs(finals, BranchFeatures(torch.rand(B, 4, H, W), {}), head_features=features)
+    return BranchOutputs(
+        final_heatmaps, BranchFeatures(torch.rand(B, 4, H, W), {}), head_features=features
+    )
 
 
 def make_targets(seed, weights=LABELLED):
@@ -47,7 +49,7 @@ def make_targets(seed, weights=LABELLED):
 
 def make_term(channels=CHANNELS, size=(H, W), **settings):
     torch.manual_seed(0)
-    term = Contrast(**dict(embed_dims=6, loss_weight=1.0) | settings)
+    term = ContrastiveTerm(**dict(embed_dims=6, loss_weight=1.0) | settings)
     term.setup(NetworkSpec(len(channels), K, 4, tuple((c, *size) for c in channels)))
     return term
 
@@ -234,8 +236,8 @@ def test_its_weight_and_schedule_multiply_it(outputs, targets):
 
 
 def test_it_moves_no_heatmap_and_leaves_the_aggregator_alone():
-    assert not Contrast().distils
-    assert not Contrast().trains_aggregator
+    assert not ContrastiveTerm().is_distillation
+    assert not ContrastiveTerm().trains_aggregator
 
 
 # -------------------------------------------------------------------------------- the bank
@@ -366,8 +368,8 @@ def test_autocast_changes_nothing(outputs, targets, settings):
     ],
 )
 def test_settings_out_of_range_are_refused(settings, sentence):
-    with pytest.raises(UserError, match=f'Contrast: {sentence}'):
-        MODELS.build(dict(type='Contrast', **settings))
+    with pytest.raises(UserError, match=f'ContrastiveTerm: {sentence}'):
+        MODELS.build(dict(type='ContrastiveTerm', **settings))
 
 
 def test_one_branch_alone_is_refused():

@@ -8,7 +8,7 @@ from common import NUM_KEYPOINTS, batch, make_model, run
 from mmpose.models.losses import KeypointMSELoss
 from torch import nn
 
-from okdhp_mm.models.distillers import Distiller, Supervise, Teach, diagnosis, distiller
+from okdhp_mm.models.distillers import Distiller, DistillTerm, SupervisedTerm, diagnosis, distiller
 from okdhp_mm.models.distillers.diagnosis import (
     correlations,
     diagnose,
@@ -31,7 +31,7 @@ class Half(nn.Module):
 def outputs_of(heatmaps, ensemble=None, weights=None):
     features = BranchFeatures(torch.rand(BATCH, 4, HEIGHT, WIDTH), {})
     outputs = BranchOutputs(tuple((maps,) for maps in heatmaps), features)
-    ensemble = outputs.finals.mean(0) if ensemble is None else ensemble
+    ensemble = outputs.final_heatmaps.mean(0) if ensemble is None else ensemble
     return outputs.aggregated(ensemble, weights)
 
 
@@ -49,7 +49,7 @@ def leaves(branches=3):
 def test_the_share_is_the_distillations_part_of_the_gradient():
     heatmaps, ensemble = leaves(), torch.rand(BATCH, KEYPOINTS, HEIGHT, WIDTH)
     outputs, targets = outputs_of(heatmaps, ensemble), targets_of(3, Half())
-    terms = {'loss_kpt': Supervise('branches'), 'loss_kd': Teach()}
+    terms = {'loss_kpt': SupervisedTerm('branches'), 'loss_kd': DistillTerm()}
     terms['loss_kd'].loss = Half()  # gradient: heatmap - ensemble
     progress = torch.ones(())
     losses = {name: term(outputs, targets, progress) for name, term in terms.items()}
@@ -66,8 +66,8 @@ def test_the_share_follows_the_ramp_up():
     outputs, targets = outputs_of(heatmaps, torch.rand_like(heatmaps[0])), targets_of(3)
     model = Distiller(
         dict(
-            loss_kpt=dict(type='Supervise', of='branches'),
-            loss_kd=dict(type='Teach', schedule=dict(type='GaussianRampUp', end=0.5)),
+            loss_kpt=dict(type='SupervisedTerm', of='branches'),
+            loss_kd=dict(type='DistillTerm', schedule=dict(type='GaussianRampUp', end=0.5)),
         )
     )
     ratios = []
@@ -155,7 +155,7 @@ def test_unlabelled_keypoints_do_not_count():
 def test_methods_without_distillation_weights_or_pairs_report_less():
     heatmaps = leaves(1)
     outputs, targets = outputs_of(heatmaps), targets_of(1)
-    terms = {'loss_kpt': Supervise('branches')}
+    terms = {'loss_kpt': SupervisedTerm('branches')}
     losses = {'loss_kpt': terms['loss_kpt'](outputs, targets, torch.ones(()))}
     report = diagnose(terms, losses, outputs, targets, torch.ones(()))
     assert report.scalars() == report.details() == {}

@@ -60,7 +60,7 @@ def test_the_progress_is_not_in_the_checkpoint():
 @pytest.mark.parametrize('name', ['kpt', 'kd_loss', 'acc'])
 def test_a_term_that_mmengine_would_not_add_up_is_refused(name):
     with pytest.raises(UserError, match=f"'{name}' must be named loss_"):
-        Distiller({name: dict(type='Supervise', of='branches')})
+        Distiller({name: dict(type='SupervisedTerm', of='branches')})
 
 
 def test_a_sentence_without_words_is_refused():
@@ -88,5 +88,5 @@ def test_nothing_is_told_where_the_hook_reports_or_nothing_is_scheduled(example,
     told = Distiller(OKDHP_TERMS)
     told.set_progress(0.0)
     told(*example)
-    Distiller(dict(loss_kpt=dict(type='Supervise', of='branches')))(*example)
+    Distiller(dict(loss_kpt=dict(type='SupervisedTerm', of='branches')))(*example)
     assert warnings == []

@@ -8,7 +8,7 @@ from mmpose.models.losses import KeypointMSELoss
 from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.models.distillers import Mutual, Teach, TeachOwn
+from okdhp_mm.models.distillers import DistillTerm, MutualTerm, PeerDistillTerm
 from okdhp_mm.models.losses import KLHeatmapLoss
 from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
@@ -28,13 +28,17 @@ def sizes(branches=M, **changes):
 @pytest.fixture
 def outputs():
     """Branch 2 has two stages, the trunk one."""
-    finals = maps(M).requires_grad_()
+    final_heatmaps = maps(M).requires_grad_()
     return BranchOutputs(
-        heatmaps=((finals[0],), (finals[1],), (maps().requires_grad_(), finals[2])),
+        heatmaps=(
+            (final_heatmaps[0],),
+            (final_heatmaps[1],),
+            (maps().requires_grad_(), final_heatmaps[2]),
+        ),
         features=BranchFeatures(torch.rand(B, 4, H, W), {}),
         ensemble=maps().requires_grad_(),
         trunk=(maps().requires_grad_(),),
-        mixtures=maps(M).requires_grad_(),
+        peer_targets=maps(M).requires_grad_(),
         ema=maps(M),
         teacher=maps(),
     )
@@ -84,21 +88,21 @@ def lessons_of(term, outputs):
             for j in range(M)
             if j != i
         ],
-        'own': [(student, outputs.mixtures[i], 1) for i in range(M) for student in stages[i]],
+        'own': [(student, outputs.peer_targets[i], 1) for i in range(M) for student in stages[i]],
     }[term]
 
 
 TERMS = {
-    'all': dict(type='Teach'),
-    'branches': dict(type='Teach', students='branches'),
-    'last': dict(type='Teach', students=[2]),
-    'mean to ensemble': dict(type='Teach', teacher='mean', students='ensemble'),
-    'mean to branches': dict(type='Teach', teacher='mean', students='branches'),
-    'ema to all': dict(type='Teach', teacher='ema'),
-    'frozen to all': dict(type='Teach', teacher='frozen'),
-    'mutual': dict(type='Mutual'),
-    'ema': dict(type='Mutual', by='ema'),
-    'own': dict(type='TeachOwn'),
+    'all': dict(type='DistillTerm'),
+    'branches': dict(type='DistillTerm', students='branches'),
+    'last': dict(type='DistillTerm', students=[2]),
+    'mean to ensemble': dict(type='DistillTerm', teacher='mean', students='ensemble'),
+    'mean to branches': dict(type='DistillTerm', teacher='mean', students='branches'),
+    'ema to all': dict(type='DistillTerm', teacher='ema'),
+    'frozen to all': dict(type='DistillTerm', teacher='frozen'),
+    'mutual': dict(type='MutualTerm'),
+    'ema': dict(type='MutualTerm', by='ema'),
+    'own': dict(type='PeerDistillTerm'),
 }
 each_term = pytest.mark.parametrize('name', TERMS)
 
@@ -106,8 +110,8 @@ each_term = pytest.mark.parametrize('name', TERMS)
 def leaves(outputs):
     """What could get a gradient."""
     own = [stage for stages in outputs.heatmaps for stage in stages if stage.is_leaf]
-    finals = outputs.heatmaps[0][0]._base
-    return [finals, *own, outputs.ensemble, *outputs.trunk, outputs.mixtures]
+    final_heatmaps = outputs.heatmaps[0][0]._base
+    return [final_heatmaps, *own, outputs.ensemble, *outputs.trunk, outputs.peer_targets]
 
 
 def gradients(value, outputs):
@@ -150,7 +154,7 @@ def test_agreement_teaches_nothing(name, outputs, targets):
         heatmaps=((same,), (same,), (same, same)),
         ensemble=same,
         trunk=(same,),
-        mixtures=torch.stack([same] * M),
+        peer_targets=torch.stack([same] * M),
         ema=torch.stack([same] * M),
         teacher=same,
     )
@@ -166,7 +170,7 @@ def test_permuting_the_branches_changes_nothing(name, outputs, targets):
     permuted = replace(
         outputs,
         heatmaps=tuple(outputs.heatmaps[m] for m in order),
-        mixtures=outputs.mixtures[order],
+        peer_targets=outputs.peer_targets[order],
         ema=outputs.ema[order],
     )
     term = MODELS.build(TERMS[name])
@@ -186,12 +190,14 @@ def test_of_two_branches_each_learns_from_the_other_alone(outputs, targets):
     two = replace(outputs, heatmaps=outputs.heatmaps[:2])
     first, second = (stages[-1] for stages in two.heatmaps)
     expected = kl(first, second, targets.weights) + kl(second, first, targets.weights)
-    torch.testing.assert_close(Mutual()(two, targets, DONE), expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(MutualTerm()(two, targets, DONE), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_a_loss_of_the_host_is_summed_over_the_students_as_well(outputs, targets):
     mse = KeypointMSELoss(use_target_weight=True)
-    term = Teach(loss=dict(type='KeypointMSELoss', use_target_weight=True), students='branches')
+    term = DistillTerm(
+        loss=dict(type='KeypointMSELoss', use_target_weight=True), students='branches'
+    )
     expected = sum(
         mse(student, teacher, targets.weights)
         for student, teacher, _ in lessons_of('branches', outputs)
@@ -200,22 +206,22 @@ def test_a_loss_of_the_host_is_summed_over_the_students_as_well(outputs, targets
 
 
 def test_who_trains_the_aggregator():
-    assert Teach(teacher='mean', students='ensemble').trains_aggregator
-    assert not Teach(teacher='mean', loss=FREE).trains_aggregator
-    assert not Mutual(loss=FREE).trains_aggregator
-    assert TeachOwn(loss=FREE).trains_aggregator
-    assert not TeachOwn(loss=KL).trains_aggregator
+    assert DistillTerm(teacher='mean', students='ensemble').trains_aggregator
+    assert not DistillTerm(teacher='mean', loss=FREE).trains_aggregator
+    assert not MutualTerm(loss=FREE).trains_aggregator
+    assert PeerDistillTerm(loss=FREE).trains_aggregator
+    assert not PeerDistillTerm(loss=KL).trains_aggregator
 
 
 KL = dict(type='KLHeatmapLoss')
 
 
 def test_who_needs_what():
-    for term in (Mutual(by='ema'), Teach(teacher='ema')):
+    for term in (MutualTerm(by='ema'), DistillTerm(teacher='ema')):
         assert term.needs_ema
-    for term in (Mutual(), Teach(), Teach(teacher='mean')):
+    for term in (MutualTerm(), DistillTerm(), DistillTerm(teacher='mean')):
         assert not term.needs_ema
-    assert TeachOwn().needs_mixtures
+    assert PeerDistillTerm().needs_peer_targets
 
 
 @pytest.mark.parametrize(
@@ -228,30 +234,30 @@ def test_who_needs_what():
 )
 def test_teachers_and_students_that_do_not_exist_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
-        Teach(**settings)
+        DistillTerm(**settings)
 
 
 def test_a_teacher_that_the_model_does_not_have_is_refused():
     names = r"\('ensemble', 'mean', 'ema'\)"
     with pytest.raises(UserError, match=f"'leader' is not one of {names}"):
-        Teach(teacher='leader').setup(sizes())
+        DistillTerm(teacher='leader').setup(sizes())
     with pytest.raises(UserError, match=r"'leader' is not one of \(.*, 'frozen'\)"):
-        Teach(teacher='leader').setup(sizes(teacher='frozen'))
-    Teach(teacher='frozen').setup(sizes(teacher='frozen'))
+        DistillTerm(teacher='leader').setup(sizes(teacher='frozen'))
+    DistillTerm(teacher='frozen').setup(sizes(teacher='frozen'))
 
 
 def test_students_that_the_network_does_not_have_are_refused():
     with pytest.raises(UserError, match=r'branches \[3\] do not exist; valid are 0 to 2'):
-        Teach(students=[0, 3]).setup(sizes())
-    Teach(students=[0, 2]).setup(sizes())
+        DistillTerm(students=[0, 3]).setup(sizes())
+    DistillTerm(students=[0, 2]).setup(sizes())
 
 
 def test_mutual_learning_of_one_branch_or_by_anything_else_is_refused():
     with pytest.raises(UserError, match='one branch has no other to learn from'):
-        Mutual().setup(sizes(branches=1))
+        MutualTerm().setup(sizes(branches=1))
     with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'ema'"):
-        Mutual(by='ensemble')
+        MutualTerm(by='ensemble')
 
 
 def test_the_default_loss_is_the_kl():
-    assert isinstance(Mutual().loss, KLHeatmapLoss)
+    assert isinstance(MutualTerm().loss, KLHeatmapLoss)

@@ -8,7 +8,7 @@ from mmpose.models.losses import KeypointMSELoss
 from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.models.distillers import GaussianRampUp, Supervise, Teach
+from okdhp_mm.models.distillers import DistillTerm, GaussianRampUp, SupervisedTerm
 from okdhp_mm.models.losses import KLHeatmapLoss
 from okdhp_mm.structures import BranchFeatures, BranchOutputs, Targets
 
@@ -45,7 +45,7 @@ def test_supervising_branches_sums_each_stage_under_its_own_criterion(grid, outp
         return ((heatmaps - targets.heatmaps) ** 2 * weights).mean()
 
     expected = mse(grid[0][0]) + 10 * mse(grid[1][0]) + mse(grid[1][1])
-    value = Supervise('branches')(outputs, targets, DONE)
+    value = SupervisedTerm('branches')(outputs, targets, DONE)
     torch.testing.assert_close(value, expected)
 
 
@@ -59,7 +59,7 @@ def test_stages_of_the_trunk_are_supervised_and_taught_once(grid, outputs, targe
         factor * ((heatmaps - targets.heatmaps) ** 2 * weights).mean()
         for factor, heatmaps in zip((2, 3), trunk, strict=True)
     )
-    supervise, teach, kl = Supervise('branches'), Teach(), KLHeatmapLoss()
+    supervise, teach, kl = SupervisedTerm('branches'), DistillTerm(), KLHeatmapLoss()
     torch.testing.assert_close(
         supervise(with_trunk, with_criteria, DONE), supervise(outputs, targets, DONE) + added
     )
@@ -70,7 +70,7 @@ def test_stages_of_the_trunk_are_supervised_and_taught_once(grid, outputs, targe
 
 
 def test_supervising_the_ensemble_trains_nothing_else(grid, outputs, targets):
-    value = Supervise('ensemble', loss_weight=3.0)(outputs, targets, DONE)
+    value = SupervisedTerm('ensemble', loss_weight=3.0)(outputs, targets, DONE)
     expected = 3 * KeypointMSELoss()(outputs.ensemble, targets.heatmaps, targets.weights)
     torch.testing.assert_close(value, expected)
     value.backward()
@@ -83,11 +83,11 @@ def test_teaching_sums_the_loss_to_the_ensemble_over_every_stage(grid, outputs, 
     expected = sum(
         loss(heatmaps, outputs.ensemble, targets.weights) for stages in grid for heatmaps in stages
     )
-    torch.testing.assert_close(Teach()(outputs, targets, DONE), expected)
+    torch.testing.assert_close(DistillTerm()(outputs, targets, DONE), expected)
 
 
 def test_by_default_teaching_trains_the_pupils_and_not_the_teacher(grid, outputs, targets):
-    Teach()(outputs, targets, DONE).backward()
+    DistillTerm()(outputs, targets, DONE).backward()
     assert outputs.ensemble.grad is None
     assert all(heatmaps.grad.any() for stages in grid for heatmaps in stages)
 
@@ -95,9 +95,9 @@ def test_by_default_teaching_trains_the_pupils_and_not_the_teacher(grid, outputs
 @pytest.mark.parametrize(
     'term',
     [
-        dict(type='Supervise', of='branches'),
-        dict(type='Supervise', of='ensemble'),
-        dict(type='Teach'),
+        dict(type='SupervisedTerm', of='branches'),
+        dict(type='SupervisedTerm', of='ensemble'),
+        dict(type='DistillTerm'),
     ],
 )
 def test_a_schedule_multiplies_any_term_by_its_value_at_the_progress(term, outputs, targets):
@@ -111,16 +111,16 @@ def test_a_schedule_multiplies_any_term_by_its_value_at_the_progress(term, outpu
 
 
 def test_who_trains_the_aggregator():
-    assert Supervise('ensemble').trains_aggregator
-    assert not Supervise('branches').trains_aggregator
-    assert not Teach().trains_aggregator
-    assert Teach(loss=dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
+    assert SupervisedTerm('ensemble').trains_aggregator
+    assert not SupervisedTerm('branches').trains_aggregator
+    assert not DistillTerm().trains_aggregator
+    assert DistillTerm(loss=dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
 
 
 def test_a_stock_loss_which_detaches_nothing_trains_the_aggregator():
-    assert Teach(loss=dict(type='KeypointMSELoss')).trains_aggregator
+    assert DistillTerm(loss=dict(type='KeypointMSELoss')).trains_aggregator
 
 
 def test_supervising_anything_else_is_refused():
     with pytest.raises(UserError, match="of='trunk' is neither 'branches' nor 'ensemble'"):
-        Supervise('trunk')
+        SupervisedTerm('trunk')

@@ -45,12 +45,12 @@ def test_the_loss_is_the_sum_of_supervision_ensemble_and_ramped_divergence(model
     losses = run(model, 'loss', data)
     targets = torch.stack([sample.gt_fields.heatmaps for sample in data['data_samples']])
     mse, kl = KeypointMSELoss(), KLHeatmapLoss()
-    finals = [stages[-1] for stages in outputs.heatmaps]
+    final_heatmaps = [stages[-1] for stages in outputs.heatmaps]
     expected = dict(
-        loss_kpt=sum(mse(maps, targets) for maps in finals),
+        loss_kpt=sum(mse(maps, targets) for maps in final_heatmaps),
         loss_ens=mse(outputs.ensemble, targets),
         loss_kd=4
-        * sum(kl(maps, outputs.ensemble) for maps in finals)
+        * sum(kl(maps, outputs.ensemble) for maps in final_heatmaps)
         * torch.exp(torch.tensor(-5 * (1 - 0.2 / 0.4) ** 2)),
     )
     assert set(losses) == {*expected, 'acc_pose'}
@@ -79,7 +79,7 @@ def test_the_logged_accuracy_is_that_of_the_deployed_output(deployed):
     data = batch()
     outputs = outputs_of(model, data)
     maps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
-    others = [m for m in (*outputs.finals, outputs.ensemble) if not torch.equal(m, maps)]
+    others = [m for m in (*outputs.final_heatmaps, outputs.ensemble) if not torch.equal(m, maps)]
     # Targets that are met by the deployed output in half of the keypoints, and by no other.
     targets = maps.detach().clone()
     targets[:, ::2] = targets[:, ::2].flip(-1, -2)
@@ -153,14 +153,16 @@ def test_stacked_stages_are_all_supervised_and_taught():
 
 def test_the_ensemble_is_convex_in_the_branches(model):
     outputs = outputs_of(model.eval(), batch())
-    finals = outputs.finals
-    assert (outputs.ensemble <= finals.amax(0) + 1e-5).all()
-    assert (outputs.ensemble >= finals.amin(0) - 1e-5).all()
+    final_heatmaps = outputs.final_heatmaps
+    assert (outputs.ensemble <= final_heatmaps.amax(0) + 1e-5).all()
+    assert (outputs.ensemble >= final_heatmaps.amin(0) - 1e-5).all()
     assert outputs.weights.shape == (2, 3, NUM_KEYPOINTS)
 
 
 def test_an_aggregator_that_no_term_trains_is_refused():
-    terms = dict(loss_kpt=dict(type='Supervise', of='branches'), loss_kd=dict(type='Teach'))
+    terms = dict(
+        loss_kpt=dict(type='SupervisedTerm', of='branches'), loss_kd=dict(type='DistillTerm')
+    )
     distiller = dict(type='Distiller', terms=terms)
     with pytest.raises(UserError, match=r'\(loss_kpt, loss_kd\) trains the FAU. Add loss_ens'):
         make_model(distiller=distiller)

@@ -87,7 +87,7 @@ def test_its_heatmaps_of_the_plain_images_teach_the_others():
     model.ema.start(model)
     data = batch(2)
     inputs = model.data_preprocessor(copy.deepcopy(data), training=True)['inputs']
-    averaged = model._ema_finals(inputs)
+    averaged = model._ema_heatmaps(inputs)
     assert averaged.shape == (3, 2, 17, 16, 16)
     assert not averaged.requires_grad
     copied = model.ema.module
@@ -204,7 +204,7 @@ def test_its_own_checkpoint_leaves_it_as_it_was_saved():
 
 
 def test_without_averages_nothing_that_needs_them_is_built():
-    with pytest.raises(UserError, match='loss_peers: Mutual requires an EMA copy of the model'):
+    with pytest.raises(UserError, match='loss_peers: MutualTerm requires an EMA copy of the model'):
         config = pcl()
         config.ema = None
         config.test_cfg.ema = False

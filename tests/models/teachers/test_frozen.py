@@ -15,8 +15,8 @@ from okdhp_mm.models.teachers import Teacher
 from okdhp_mm.structures import ENSEMBLE
 
 TERMS = dict(
-    loss_kpt=dict(type='Supervise', of='branches'),
-    loss_kd=dict(type='Teach', teacher='frozen', loss=dict(type='KLHeatmapLoss')),
+    loss_kpt=dict(type='SupervisedTerm', of='branches'),
+    loss_kd=dict(type='DistillTerm', teacher='frozen', loss=dict(type='KLHeatmapLoss')),
 )
 DISTILLER = dict(type='Distiller', terms=TERMS)
 MEAN = dict(type='MeanAggregator')
@@ -153,7 +153,7 @@ def test_the_ensemble_of_a_multi_branch_training_can_teach(tmp_path):
     network, settings = save(tmp_path, okdhp_model())
     images = torch.randn(2, 3, 64, 64)
     outputs = network.head.outputs(network.backbone(images))
-    for output, expected in ((ENSEMBLE, outputs.ensemble), (1, outputs.finals[1])):
+    for output, expected in ((ENSEMBLE, outputs.ensemble), (1, outputs.final_heatmaps[1])):
         assert torch.equal(taught(settings | dict(output=output)).teacher(images, []), expected)
 
 
@@ -203,7 +203,7 @@ def test_a_checkpoint_of_mmpose_0_is_read_as_mmpose_reads_it(tmp_path):
 
 
 def test_a_stock_checkpoint_is_not_fanned_out_to_a_teacher_with_branches(tmp_path):
-    terms = dict(loss_kpt=dict(type='Supervise', of='branches'))
+    terms = dict(loss_kpt=dict(type='SupervisedTerm', of='branches'))
     mean = okdhp_model('resnet', aggregator=MEAN, distiller=dict(type='Distiller', terms=terms))
     _, settings = save(tmp_path, mean)
     stock = build(stock_model('resnet')).state_dict()
@@ -233,7 +233,7 @@ def test_a_term_and_its_teacher_have_to_be_set_both(teacher):
 
 
 def test_one_branch_cannot_teach_itself():
-    terms = TERMS | dict(loss_kd=dict(type='Teach'))
+    terms = TERMS | dict(loss_kd=dict(type='DistillTerm'))
     with pytest.raises(UserError, match="teacher='ensemble' of one branch is this branch"):
         student(None, distiller=dict(type='Distiller', terms=terms))
 
@@ -248,7 +248,7 @@ class LabelTeacher(Teacher):
 
 
 def test_a_further_kind_of_teacher_is_one_class():
-    terms = TERMS | dict(loss_kd=dict(type='Teach', teacher='labels'))
+    terms = TERMS | dict(loss_kd=dict(type='DistillTerm', teacher='labels'))
     MODELS.register_module(module=LabelTeacher, force=True)
     distiller = dict(type='Distiller', terms=terms)
     model = student(dict(type='LabelTeacher'), branches=2, distiller=distiller)

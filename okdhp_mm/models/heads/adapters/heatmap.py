@@ -51,9 +51,9 @@ class HeatmapAdapter(HeadAdapter):
             return (head.final_layer(features),), _below(head.final_layer, features)
         if run is CPMHead.forward and len(feats) == head.num_stages:
             features = [layer(x) for layer, x in zip(head.multi_deconv_layers, feats, strict=True)]
-            finals = head.multi_final_layers
-            maps = tuple(layer(x) for layer, x in zip(finals, features, strict=True))
-            return maps, _below(finals[-1], features[-1])
+            final_heatmaps = head.multi_final_layers
+            maps = tuple(layer(x) for layer, x in zip(final_heatmaps, features, strict=True))
+            return maps, _below(final_heatmaps[-1], features[-1])
         # A subclass with its own forward registers its own adapter if it has such a feature map.
         return super().forward(feats)
 

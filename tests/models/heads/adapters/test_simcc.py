@@ -32,7 +32,7 @@ WIDTH, HEIGHT = INPUT = (64, 96)
 BINS = (128, 192)
 BETA = 10.0
 MEAN = dict(type='MeanAggregator')
-SUPERVISED = dict(loss_kpt=dict(type='Supervise', of='branches'))
+SUPERVISED = dict(loss_kpt=dict(type='SupervisedTerm', of='branches'))
 
 CODECS = dict(
     rtmpose=dict(type='SimCCLabel', input_size=INPUT, sigma=(2.0, 3.0), normalize=False),
@@ -136,14 +136,14 @@ def test_the_terms_are_those_of_a_literal_transcription():
     data = data_of()
     outputs = outputs_of(model, data)
     losses = run(model, 'loss', data)
-    ensemble = torch.einsum('bmk,mbkhw->bkhw', outputs.weights, outputs.finals)
+    ensemble = torch.einsum('bmk,mbkhw->bkhw', outputs.weights, outputs.final_heatmaps)
     labels = [
         torch.cat([s.gt_instance_labels[f'keypoint_{axis}_labels'] for s in data['data_samples']])
         for axis in 'xy'
     ]
     ones = torch.ones(2, NUM_KEYPOINTS)
     stock = KLDiscretLoss(beta=BETA, label_softmax=True)
-    halves = [vectors_of(maps) for maps in (*outputs.finals, ensemble)]
+    halves = [vectors_of(maps) for maps in (*outputs.final_heatmaps, ensemble)]
     expected = [stock(half, labels, ones) for half in halves]
     torch.testing.assert_close(losses['loss_kpt'], sum(expected[:3]))
     torch.testing.assert_close(losses['loss_ens'], expected[3])
@@ -172,9 +172,9 @@ def test_the_order_of_the_branches_does_not_matter():
     data = data_of()
     expected, found = run(model, 'loss', data), run(other, 'loss', data)
     assert expected['loss_kd'] > 0
-    finals, moved = (outputs_of(both, data).finals for both in (model, other))
-    assert not torch.equal(finals[0], moved[0])
-    torch.testing.assert_close(finals[[1, 2, 0]], moved)
+    final_heatmaps, moved = (outputs_of(both, data).final_heatmaps for both in (model, other))
+    assert not torch.equal(final_heatmaps[0], moved[0])
+    torch.testing.assert_close(final_heatmaps[[1, 2, 0]], moved)
     for term in ('loss_kpt', 'loss_ens', 'loss_kd'):
         torch.testing.assert_close(found[term], expected[term])
 
@@ -209,7 +209,7 @@ def test_the_distillation_is_as_strong_as_the_stock_loss_by_labels_as_far_away(k
 
 def test_what_a_term_says_itself_is_kept():
     def loss_of(**own):
-        terms = dict(SUPERVISED, loss_kd=dict(type='Mutual', **own))
+        terms = dict(SUPERVISED, loss_kd=dict(type='MutualTerm', **own))
         model = make(aggregator=MEAN, distiller=dict(type='Distiller', terms=terms))
         return model.head.distiller.terms['loss_kd'].loss
 
@@ -297,8 +297,8 @@ def test_the_report_is_of_probabilities():
     data, distiller = data_of(), model.head.distiller
     outputs = outputs_of(model, data)
     targets = model.head.targets(outputs, data['data_samples'])
-    wrong = targets.errors(outputs.finals)
-    assert wrong.shape == outputs.finals.shape
+    wrong = targets.errors(outputs.final_heatmaps)
+    assert wrong.shape == outputs.final_heatmaps.shape
     for half in distributions(wrong, BINS):
         torch.testing.assert_close(half.sum(-1), torch.zeros_like(half.sum(-1)), rtol=0, atol=1e-5)
     # What the loss is sent back by, up to its factor, which differs between x and y.
@@ -344,7 +344,7 @@ def test_branches_of_different_forms_are_refused():
 
 
 def test_aggregators_of_the_features_below_heatmaps_are_refused():
-    terms = dict(SUPERVISED, loss_kd=dict(type='TeachOwn'))
+    terms = dict(SUPERVISED, loss_kd=dict(type='PeerDistillTerm'))
     with pytest.raises(UserError, match='head adapter of its head does not return one'):
         make(aggregator=dict(type='PeerAttention'), distiller=dict(type='Distiller', terms=terms))
 
@@ -380,7 +380,7 @@ def test_a_frozen_teacher_speaks_in_distributions_as_well(tmp_path):
         aggregator=MEAN,
         distiller=dict(
             type='Distiller',
-            terms=SUPERVISED | dict(loss_kd=dict(type='Teach', teacher='frozen')),
+            terms=SUPERVISED | dict(loss_kd=dict(type='DistillTerm', teacher='frozen')),
         ),
     ).eval()
     model.load_teacher()
@@ -406,5 +406,7 @@ def test_the_best_branch_is_the_one_with_the_best_probabilities():
     for b in range(2):
         for k in range(NUM_KEYPOINTS):
             target = shares(targets.heatmaps, b, k)
-            errors = [(shares(maps, b, k) - target).square().sum() for maps in outputs.finals]
+            errors = [
+                (shares(maps, b, k) - target).square().sum() for maps in outputs.final_heatmaps
+            ]
             assert chosen[b, k] == min(range(3), key=errors.__getitem__)
