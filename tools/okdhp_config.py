@@ -40,6 +40,7 @@ def parse_args() -> argparse.Namespace:
     own.add_argument('--pretrained', type=Path, help='weights of torchvision, timm or mmpose')
     own.add_argument('--epochs', type=positive, help='default: fits the number of persons')
     own.add_argument('--batch-size', type=positive, help='default: fits the number of persons')
+    own.add_argument('--no-flip', action='store_true', help='do not train on mirrored pictures')
     own.add_argument('--no-check', action='store_true', help='do not decode all pictures first')
     stock = parser.add_argument_group('stock config')
     stock.add_argument('--branches', type=int, default=3, help='number (default: 3)')
@@ -58,7 +59,9 @@ def own_data(args: argparse.Namespace) -> None:
     names = ('images', 'val', 'val_images', 'student', 'input_size', 'method', 'pretrained')
     given = {name: getattr(args, name) for name in (*names, 'epochs', 'batch_size', 'force')}
     labels = args.coco or args.csv
-    done = write_own_config(OwnData(labels, check=not args.no_check, **given), args.out)
+    done = write_own_config(
+        OwnData(labels, flip=not args.no_flip, check=not args.no_check, **given), args.out
+    )
     print('\n'.join(done.lines))
     print(f'written: {done.config}\nnext: python tools/train.py {done.config}')
 

@@ -46,6 +46,7 @@ def config_text(
     schedule: Schedule,
     files: Files,
     method: str,
+    flip: bool = True,
     branches: int = 3,
 ) -> str:
     """Return the text of a training config.
@@ -57,9 +58,10 @@ def config_text(
         schedule: The schedule.
         files: Paths that it names.
         method: Name or file of the distillation method.
+        flip: Whether to train on mirrored pictures as well, if there are flip pairs.
         branches: Number of branches.
     """
-    flips = bool(train.flip_pairs)
+    flips = flip and bool(train.flip_pairs)
     lowest = f'{schedule.learning_rate / 100:.1e}'
     head = f'{head_text(student)}out_channels=len(keypoints), decoder=codec'
     flip_line = "    dict(type='RandomFlip', direction='horizontal'),\n" if flips else ''
@@ -68,8 +70,8 @@ def config_text(
         '# wrong. To train without mirrored pictures, remove RandomFlip below and set '
         'flip_test=False.'
         if flips
-        else 'No flip pairs were found, so pictures are not mirrored. To mirror them, add the '
-        "pairs and\n# dict(type='RandomFlip', direction='horizontal') to train_pipeline, and set "
+        else 'Pictures are not mirrored. To mirror them, check the flip pairs, and add\n'
+        "# dict(type='RandomFlip', direction='horizontal') to train_pipeline, and set "
         'flip_test=True.'
     )
     return f"""\

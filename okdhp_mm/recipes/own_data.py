@@ -68,6 +68,7 @@ class OwnData:
         pretrained: File with weights of the backbone.
         epochs: Number of epochs; by default it fits the number of labels.
         batch_size: Batch size; by default it fits the number of labels.
+        flip: Whether to train on mirrored pictures if left and right are found in the names.
         check: Whether to decode all pictures.
         force: Whether to overwrite files.
     """
@@ -82,6 +83,7 @@ class OwnData:
     pretrained: Path | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    flip: bool = True
     check: bool = True
     force: bool = False
 
@@ -142,7 +144,7 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
             (options.val_images or options.images).resolve(),
             write_weights(weights, folder / f'{out.stem}_pretrained.pth'),
         )
-        return config_text(*arguments, files, method)
+        return config_text(*arguments, files, method, options.flip)
 
     with TemporaryDirectory() as folder:
         seconds = seconds_per_step(Config.fromstring(write(Path(folder)), '.py'))
@@ -313,11 +315,13 @@ def describe_data(train: OwnDataset, val: OwnDataset, options: OwnData) -> list[
         if pairs
         else 'no left and right found in the names, so pictures are not mirrored'
     )
+    if not options.flip:
+        flips = f'pictures are not mirrored, as you asked (pairs by name: {pairs or "none"})'
     return [
         f'data: {len(train.persons)} persons in {len(train.pictures)} pictures to train on, '
         f'{len(val.persons)} in {len(val.pictures)} to validate on{split}',
         *(f'added: {note}' for note in dict.fromkeys([*train.notes, *val.notes])),
-        f'keypoints: {len(train.keypoints)}, of which {flips}',
+        f'keypoints: {len(train.keypoints)}; {flips}',
         f'skeleton: {len(train.skeleton)} lines'
         + ('' if train.skeleton else '; pictures will show points only'),
     ]

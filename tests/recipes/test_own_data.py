@@ -2,19 +2,26 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from common import python
 from drawn_players import NAMES, several_persons, write_pictures
+from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from okdhp_mm.config_file import check_data, read_config
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes import own_data
+from okdhp_mm.recipes.own_config import Files, config_text
 from okdhp_mm.recipes.own_data import OwnData, choose_method, input_size_for, write_own_config
+from okdhp_mm.recipes.schedule import fit_schedule
 from okdhp_mm.recipes.students import STUDENTS, codec_of, stock_backbone
+
+ROOT = Path(__file__).parents[2]
 
 
 def unreachable(source):
@@ -113,6 +120,23 @@ def test_complete_files_without_pairs_and_weights_of_torchvision(options, tmp_pa
     assert '260 of 260 tensors found by order and shape' in text
 
 
+def test_pictures_are_not_mirrored_if_the_user_does_not_want_it(options, tmp_path):
+    train, val = own_data.read_both(options())
+    student, schedule = STUDENTS['mobilenetv2'], fit_schedule(30)
+    files = Files(tmp_path / 'a.json', tmp_path / 'b.json', tmp_path, tmp_path, '')
+    arguments = student, train, codec_of(student, (64, 64)), schedule, files, 'okdhp'
+    texts = [config_text(*arguments, flip) for flip in (True, False)]
+    configs = [Config.fromstring(text, '.py') for text in texts]
+    assert ['RandomFlip' in str(cfg.train_pipeline) for cfg in configs] == [True, False]
+    assert [cfg.model.test_cfg.flip_test for cfg in configs] == [True, False]
+    # The pairs stay, for whoever changes that later.
+    assert configs[1].flip_pairs == configs[0].flip_pairs
+    lines = own_data.describe_data(train, val, options(flip=False))
+    assert any(
+        'not mirrored, as you asked (pairs by name: hand_l - hand_r' in line for line in lines
+    )
+
+
 def test_weights_of_the_stock_config_are_the_default(options, monkeypatch):
     monkeypatch.setattr(own_data, 'fetch_weights', lambda source: {})
     weights, told = own_data.find_weights(options(), STUDENTS['mobilenetv2'])
@@ -191,3 +215,24 @@ def test_the_input_fits_the_boxes(box, size):
         persons = [dict(bbox=box)]
 
     assert input_size_for(Boxes) == size
+
+
+@pytest.mark.slow
+def test_own_data_becomes_poses_of_new_pictures(options, players, monkeypatch, tmp_path):
+    """Follow the tutorial: config, training, export, poses of a folder."""
+    monkeypatch.setattr(own_data, 'fetch_weights', unreachable)
+    write_own_config(options(epochs=2, batch_size=8), tmp_path / 'my.py')
+
+    def run(tool, *arguments):
+        """Run a tool in the folder of the config."""
+        command = python(ROOT / 'tools' / tool, *arguments)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    run('train.py', 'my.py')
+    (best,) = (tmp_path / 'work_dirs' / 'my').glob('best_PCK_*.pth')
+    run('test.py', 'my.py', best)
+    run('export_student.py', 'my.py', best, 'student', '--onnx')
+    run('infer.py', players / 'images', '--student', 'student', '--csv')
+    table = (tmp_path / 'infer_out' / 'poses.csv').read_text()
+    assert all(name in table for name in NAMES)
