@@ -29,7 +29,7 @@ VALIDATION_SHARE = 0.2
 SEED = 0
 """Seed of the split, so that the same file is always split in the same way."""
 MARGIN = 0.1
-"""What a box that is made of keypoints has around them, as a share of its longer side."""
+"""Margin around keypoints that get a box, as a share of the longer side."""
 
 
 @dataclass(frozen=True)
