@@ -395,12 +395,12 @@ def _packages(value: Any, *registries: Registry) -> set[str]:
 
 
 def _types(value: Any, path: str = 'cfg'):
-    """Every 'type' entry of a config with its path."""
+    """Yield every 'type' entry of a config with its path, without those of keypoints."""
     if isinstance(value, dict):
         for key, entry in value.items():
             if key == 'type':
                 yield f'{path}.type', entry
-            else:
+            elif key != 'keypoint_info':  # a keypoint's type is 'upper', 'lower' or empty
                 yield from _types(entry, f'{path}.{key}')
     elif isinstance(value, (list, tuple)):
         for index, entry in enumerate(value):

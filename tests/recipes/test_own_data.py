@@ -15,6 +15,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from okdhp_mm.config_file import check_data, read_config
 from okdhp_mm.errors import UserError
+from okdhp_mm.export import student_config
 from okdhp_mm.recipes import own_data
 from okdhp_mm.recipes.own_config import Files, config_text
 from okdhp_mm.recipes.own_data import OwnData, choose_method, input_size_for, write_own_config
@@ -90,6 +91,14 @@ def test_the_config_is_complete(written):
 def test_the_summary_tells_all_that_was_decided(written, text):
     assert text in '\n'.join(written.lines)
     assert written.seconds > 0
+
+
+def test_the_student_keeps_the_keypoints(written):
+    student = student_config(read_config(written.config), 0)
+    meta = parse_pose_metainfo(student.test_dataloader.dataset.metainfo)
+    assert list(meta['keypoint_id2name'].values()) == NAMES
+    assert student.model.type == 'TopdownPoseEstimator'
+    assert 'custom_imports' not in student
 
 
 def test_complete_files_without_pairs_and_weights_of_torchvision(options, tmp_path):
