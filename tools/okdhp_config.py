@@ -22,9 +22,7 @@ def parse_args() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('config', nargs='?', help="stock config: a path or 'mmpose::...'")
     source.add_argument('--coco', type=Path, metavar='JSON', help='own annotations (COCO JSON)')
-    source.add_argument(
-        '--csv', type=Path, help='own annotations (table of DeepLabCut or Lightning Pose)'
-    )
+    source.add_argument('--csv', type=Path, help='table of DeepLabCut or Lightning Pose')
     parser.add_argument('-o', '--out', required=True, help='the training config to write')
     parser.add_argument(
         '--method', help='name in configs/_base_/methods, or a file like those (default: okdhp; '
@@ -58,7 +56,6 @@ def own_data(args: argparse.Namespace) -> None:
     """Write the config for own annotations and print its summary."""
     names = ('images', 'val', 'val_images', 'student', 'input_size', 'method', 'pretrained')
     given = {name: getattr(args, name) for name in (*names, 'epochs', 'batch_size', 'force')}
-    labels = args.coco or args.csv
     done = write_own_config(
         OwnData(labels, flip=not args.no_flip, check=not args.no_check, **given), args.out
     )
@@ -78,8 +75,8 @@ def stock_config(args: argparse.Namespace) -> None:
             'from that.'
         )
     print(f'possible splits: {", ".join([*done.points, "whole"])}')
-    print(f'parameters: {done.trained_parameters / 1e6:.2f} M in training, '
-          f'{done.stock_parameters / 1e6:.2f} M in every student')  # fmt: skip
+    trained, stock = done.trained_parameters / 1e6, done.stock_parameters / 1e6
+    print(f'parameters: {trained:.2f} M in training, {stock:.2f} M in every student')
 
 
 def main() -> None:
