@@ -56,9 +56,8 @@ def own_data(args: argparse.Namespace) -> None:
     """Write the config for own annotations and print its summary."""
     names = ('images', 'val', 'val_images', 'student', 'input_size', 'method', 'pretrained')
     given = {name: getattr(args, name) for name in (*names, 'epochs', 'batch_size', 'force')}
-    done = write_own_config(
-        OwnData(labels, flip=not args.no_flip, check=not args.no_check, **given), args.out
-    )
+    given |= dict(flip=not args.no_flip, check=not args.no_check)
+    done = write_own_config(OwnData(args.coco or args.csv, **given), args.out)
     print('\n'.join(done.lines))
     print(f'written: {done.config}\nnext: python tools/train.py {done.config}')
 
