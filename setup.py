@@ -82,6 +82,8 @@ setup(
         'mm': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1'],
         # For the student as a graph; where it only runs, onnxruntime alone.
         'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
+        # For ViTPose, whose backbone is mmpretrain's.
+        'vit': ['mmpretrain>=1.2'],
         'test': ['pytest', 'ruff', 'openmim', 'setuptools<82', 'onnx', 'onnxscript', 'onnxruntime'],
     },
     cmdclass={'build_py': BuildWithMim},

@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from .models.backbones.splits import find_family, split_points
+from .models.backbones.splits.vision_transformer import step_names
 
 STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/{}_coco-256x{}.py'
 EXAMPLES: tuple[dict | str, ...] = (
@@ -75,6 +76,9 @@ def split_page(groups: dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]])
         f'{members[0][1]} |'
         for (_, points), members in groups.items()
     ]
+    # mmpretrain need not be installed.
+    points = ', '.join(f'`{name}`' for name in step_names(12)[:-1])
+    rows.append(f'| VisionTransformer of mmpretrain | {points} | ViTPose-small |')
     return PAGE.format(rows='\n'.join(rows))
 
 

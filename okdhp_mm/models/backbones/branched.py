@@ -15,7 +15,7 @@ from mmengine.model import BaseModule, ModuleList
 from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from ...config_file import init_entries
 from ...errors import UserError, as_user_error
@@ -86,7 +86,7 @@ class BranchedBackbone(BaseModule):
     def _cut_top(self, index: int, top: nn.Module) -> nn.Module:
         split = self.splits[index]
         for child in (child for step in split.lower for child in step.children):
-            check_same(self.trunk.get_submodule(child), top.get_submodule(child), child, index)
+            check_same(self.trunk, top, child, index)
         return split.cut_top(top)
 
     def forward(
@@ -152,7 +152,7 @@ class BranchedBackbone(BaseModule):
         """Return the same state, with the branch's gradient scaled for the trunk."""
         if self.trunk_grad == 'sum' or not torch.is_grad_enabled():
             return state
-        return tree_map(lambda x: scale_gradient(x, 1 / len(self.branches)), state)
+        return tree_map_only(Tensor, lambda x: scale_gradient(x, 1 / len(self.branches)), state)
 
     def init_weights(self) -> None:
         """Initialize every part like the stock backbone.
@@ -200,7 +200,7 @@ def view_of(state: Any, index: int, views: int) -> Any:
     """Return the part of a state that belongs to one view, or the state if ``views`` is 0."""
     if not views:
         return state
-    return tree_map(lambda x: x.unflatten(0, (views, -1))[index], state)
+    return tree_map_only(Tensor, lambda x: x.unflatten(0, (views, -1))[index], state)
 
 
 def mean_view(feature: Tensor, views: int) -> Tensor:
@@ -211,11 +211,21 @@ def mean_view(feature: Tensor, views: int) -> Tensor:
 def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> None:
     """Check that a child of the trunk equals that of another branch's backbone.
 
+    Args:
+        ours: The trunk.
+        theirs: The backbone of the branch.
+        child: Path of a submodule or parameter.
+        index: Number of the branch.
+
     Raises:
         UserError: If their tensors or other settings, such as strides, differ.
     """
     shapes, others = (
-        {f'{child}.{name}': tuple(value.shape) for name, value in part.state_dict().items()}
+        {
+            name: tuple(value.shape)
+            for name, value in part.state_dict().items()
+            if f'{name}.'.startswith(f'{child}.')
+        }
         for part in (ours, theirs)
     )
     for name in [*shapes, *others]:
@@ -225,7 +235,7 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
                 f'{others.get(name, "none")}, that of branch 0 has {shapes.get(name, "none")}. '
                 'Change branches only above the split.'
             )
-    if repr(ours) != repr(theirs):
+    if child not in shapes and repr(ours.get_submodule(child)) != repr(theirs.get_submodule(child)):
         raise UserError(
             f'branch {index} cannot share the trunk: its {child} has equal shapes but other '
             'settings than that of branch 0. Change branches only above the split.'
@@ -273,6 +283,16 @@ def fetch_weights(source: str, remedy: str = INITIALIZE_FROM_FILE) -> dict[str, 
     return checkpoint.get('state_dict', checkpoint)
 
 
+def adapt_weights(part: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Let a part adapt weights in place as its ``load_state_dict`` would.
+
+    A vision transformer resizes its position embedding for images of another size.
+    """
+    for name, module in part.named_modules():
+        for hook in module._load_state_dict_pre_hooks.values():
+            hook(weights, f'{name}.' if name else '', {}, False, [], [], [])
+
+
 def copy_weights(part: nn.Module, weights: dict[str, Tensor], prefix: str, source: str) -> None:
     """Copy the weights that fit into a part, and log their number.
 
@@ -284,11 +304,9 @@ def copy_weights(part: nn.Module, weights: dict[str, Tensor], prefix: str, sourc
         return
     prefix = f'{prefix.rstrip(".")}.' if prefix else ''
     weights = {name.removeprefix('module.').removeprefix(prefix): v for name, v in weights.items()}
-    fitting = {
-        name: weights[name]
-        for name, value in own.items()
-        if name in weights and weights[name].shape == value.shape
-    }
+    present = {name: weights[name] for name in own if name in weights}
+    adapt_weights(part, present)
+    fitting = {name: value for name, value in present.items() if value.shape == own[name].shape}
     if not fitting:
         raise UserError(
             f'None of the weights in {source} fits a {type(part).__name__}: it has e.g. '

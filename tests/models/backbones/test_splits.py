@@ -1,10 +1,11 @@
 """Every split family, cut at every point, against the stock network."""
 
 import copy
+from importlib.util import find_spec
 
 import pytest
 import torch
-from common import hrnet, images, resnet, shake
+from common import INPUT_SIZE, hrnet, images, resnet, shake
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 
@@ -82,6 +83,18 @@ VIPNAS_RESNET = dict(
 )
 CSPNEXT = dict(type='CSPNeXt', widen_factor=0.125, deepen_factor=0.1)
 
+VIT = dict(
+    type='mmpretrain.VisionTransformer',
+    arch=dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32),
+    img_size=INPUT_SIZE,
+    out_type='featmap',
+    with_cls_token=False,
+    patch_cfg=dict(padding=2),
+)
+NEEDS_MMPRETRAIN = pytest.mark.skipif(
+    find_spec('mmpretrain') is None, reason='mmpretrain is not installed'
+)
+
 LAYERS = ['layer1', 'layer2', 'layer3', 'layer4']
 STEM_AND_LAYERS = ['stem', *LAYERS[:3]]
 NETWORKS = {
@@ -128,8 +141,26 @@ NETWORKS = {
     'HourglassNet': (hourglass(3), ['stem', 'stack1', 'stack2']),
     'HourglassNet of one stack': (hourglass(1), ['stem']),
     'HRFormer': (hrformer(), ['layer1', 'stage2', 'stage3']),
+    'VisionTransformer': (VIT, ['stem', 'layer1', 'layer2']),
+    'VisionTransformer with a token and two outputs': (
+        VIT | dict(with_cls_token=True, out_indices=[0, 2], pre_norm=True),
+        ['stem', 'layer2'],
+    ),
+    'VisionTransformer without a final norm': (
+        VIT | dict(final_norm=False, out_type='raw', with_cls_token=True),
+        ['layer1'],
+    ),
+    'VisionTransformer with one average': (VIT | dict(out_type='avg_featmap'), ['layer2']),
+    'VisionTransformer for images of another size': (VIT | dict(img_size=(96, 64)), ['stem']),
 }
-CUTS = [(name, point) for name, (_, points) in NETWORKS.items() for point in points]
+
+
+def param(name, *others):
+    marks = NEEDS_MMPRETRAIN if name.startswith('VisionTransformer') else ()
+    return pytest.param(name, *others, marks=marks)
+
+
+CUTS = [param(name, point) for name, (_, points) in NETWORKS.items() for point in points]
 
 
 def build(config):
@@ -179,7 +210,7 @@ def scaled_sum(features):
     return sum((i + 1) * (maps**2).mean() for i, maps in enumerate(features))
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('name', map(param, NETWORKS))
 def test_gradients_are_those_of_the_stock_networks_and_add_up_in_the_trunk(name):
     points = NETWORKS[name][1]
     backbone, stocks = cut_with_stocks(name, points[len(points) // 2])
@@ -204,7 +235,7 @@ def test_gradients_are_those_of_the_stock_networks_and_add_up_in_the_trunk(name)
                 torch.testing.assert_close(parameter.grad, grads[name], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize('name', [n for n in NETWORKS if ' ' not in n])
+@pytest.mark.parametrize('name', [param(n) for n in NETWORKS if ' ' not in n])
 def test_the_points_told_are_all_points_there_are(name):
     config, points = NETWORKS[name]
     told = split_points(build(config))

@@ -11,6 +11,7 @@ from .mobilenet import MobileNetSplit
 from .resnet import ResNetSplit
 from .shufflenet import ShuffleNetSplit
 from .stacked_hourglass import StackedHourglassSplit
+from .vision_transformer import VisionTransformerSplit
 
 __all__ = [
     'CSPNeXtSplit',
@@ -27,6 +28,7 @@ __all__ = [
     'StackedHourglassSplit',
     'State',
     'Step',
+    'VisionTransformerSplit',
     'find_family',
     'find_split',
     'run_steps',

@@ -1,8 +1,9 @@
 """Cut a stock backbone into a trunk and a top without changing its code.
 
-A step owns submodules by their paths. Most are children of the backbone ('layer1'). A network with
-its stages in a ``ModuleList`` is cut inside the list ('stacks.0'). The remaining submodules keep
-their names: 'stacks.2' stays 'stacks.2' in a branch if the trunk owns 'stacks.0' and 'stacks.1'.
+A step owns submodules, and parameters outside of submodules, by their paths. Most are children of
+the backbone ('layer1'). A network with its stages in a ``ModuleList`` is cut inside the list
+('stacks.0'). The remaining submodules keep their names: 'stacks.2' stays 'stacks.2' in a branch if
+the trunk owns 'stacks.0' and 'stacks.1'.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 Part = tuple[str, nn.Module, str]
-"""A submodule: its path, its parent and its name there."""
+"""A submodule or parameter: its path, its parent and its name there."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Step:
 
     Attributes:
         name: Name of the split point after this step, used in configs.
-        children: Paths of the submodules that only this step uses. Several steps may share a
-            submodule without tensors, such as a ReLU.
+        children: Paths of the submodules, and of parameters outside of submodules, that only this
+            step uses. Several steps may share a submodule without tensors, such as a ReLU.
         run: ``run(part, state) -> state``, where ``part`` is the backbone or a cut part of it.
         freezable: The largest ``frozen_stages`` that freezes only steps up to this one.
     """
@@ -121,7 +122,9 @@ def owned_paths(steps: Iterable[Step]) -> set[str]:
 
 
 def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part]:
-    """Yield the submodules; of those that contain owned submodules, yield the children instead."""
+    """Yield the submodules and parameters; of submodules that hold owned ones, yield the parts."""
+    for name, _ in module.named_parameters(recurse=False):
+        yield f'{prefix}{name}', module, name
     for name, child in module.named_children():
         path = f'{prefix}{name}'
         if any(other.startswith(f'{path}.') for other in owned):
@@ -131,10 +134,13 @@ def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part
 
 
 def keep_children(backbone: nn.Module, steps: Iterable[Step]) -> nn.Module:
-    """Delete, in place, every submodule that no step owns. The others keep their names."""
+    """Delete, in place, everything that no step owns. The rest keeps its names."""
     owned = owned_paths(steps)
     for path, parent, name in list(parts(backbone, owned)):
-        if path not in owned:
-            # `del parent[i]` would renumber the other children of a ModuleList.
-            delattr(parent, name)
+        if path in owned:
+            continue
+        if isinstance(getattr(parent, name), nn.Parameter):
+            parent.register_parameter(name, None)  # initializers ask for it
+        else:
+            delattr(parent, name)  # not `del parent[i]`: a ModuleList would renumber the rest
     return backbone
