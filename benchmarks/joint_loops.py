@@ -41,7 +41,8 @@ def kl(output: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
 class LoopDistiller(nn.Module):
     """In the place of the distiller: the terms of ``hourglass4_mpii_official.py``, in loops."""
 
-    needs_ema = False
+    requires = frozenset()
+    observer = None
 
     def forward(self, outputs: BranchOutputs, targets: Targets) -> dict[str, Tensor]:
         """Every term by name, scalars, at the end of the ramp-up."""

@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from mmpose.testing import get_packed_inputs
 
 import okdhp_mm  # noqa: F401  (registers)
+from okdhp_mm.models.distillers.diagnosis import diagnose
 
 init_default_scope('mmpose')
 
@@ -144,6 +145,13 @@ def run(model, mode, data=None):
         model.ema.start(model)
     data = model.data_preprocessor(copy.deepcopy(data or batch()), training=mode == 'loss')
     return model(**data, mode=mode)
+
+
+def observe(distiller):
+    """What the diagnosis says of every step from now on."""
+    reports = []
+    distiller.observer = lambda *step: reports.append(diagnose(*step))
+    return reports
 
 
 def images(batch_size=2, size=INPUT_SIZE):

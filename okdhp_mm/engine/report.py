@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..host import check_torch
+from ..models.distillers.diagnosis import Diagnosis, diagnose
 from ..structures import branch_name
 from .model import model_of
 
@@ -78,6 +79,7 @@ class DistillReportHook(Hook):
         self.max_agreement = max_agreement
         self._idle, self._alike = Alarm(patience), Alarm(patience)
         self._warm_up = 0
+        self._report: Diagnosis | None = None
 
     def before_train(self, runner) -> None:
         """Check that a compiled model can be reported on, and read the length of the training."""
@@ -89,18 +91,22 @@ class DistillReportHook(Hook):
             check_torch('compile=True with a DistillReportHook', (2, 6))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Ask for a report where one is due."""
+        """Observe the step if a report is due."""
         if self.every_n_train_iters(runner, self.interval):
             # Every process does the same: a step may have collective operations.
-            model_of(runner).head.distiller.report_next()
+            model_of(runner).head.distiller.observer = self._observe
             set_stance(runner, 'force_eager')
+
+    def _observe(self, *step) -> None:
+        self._report = diagnose(*step)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Hand the report to the message hub, from which the LoggerHook takes it."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         set_stance(runner, 'default')
-        report = model_of(runner).head.distiller.take_report()
+        model_of(runner).head.distiller.observer = None
+        report, self._report = self._report, None
         if report is None or not is_main_process():
             return
         scalars = report.scalars()

@@ -193,7 +193,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 "custom_hooks=[dict(type='EMAUpdateHook')], or call model.ema.start(model) before "
                 'and model.ema.update(model) after every step of your own training loop.'
             )
-        if not self.head.distiller.needs_ema:
+        if 'ema' not in self.head.distiller.requires:
             return None
         copied = self.ema.module
         return copied.head.branch_outputs(copied.backbone(inputs)).final_heatmaps

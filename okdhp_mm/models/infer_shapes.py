@@ -13,16 +13,12 @@ from ..errors import UserError, as_user_error
 from ..structures import BranchOutputs, NetworkSpec
 
 
-def infer_shapes(
-    backbone: nn.Module, head: nn.Module, ema: bool, teacher: str | None = None
-) -> tuple[BranchOutputs, NetworkSpec]:
+def infer_shapes(backbone: nn.Module, head: nn.Module) -> tuple[BranchOutputs, NetworkSpec]:
     """Run the backbone and the branches of the head once on an empty image.
 
     Args:
         backbone: The branched backbone.
         head: The multi-branch head; its aggregator and distiller may be missing.
-        ema: Whether the model keeps an EMA copy.
-        teacher: Name of the model's teacher, None without one.
 
     Returns:
         The outputs of the branches, to check the aggregator with, and the shapes.
@@ -55,8 +51,6 @@ def infer_shapes(
         keypoints=keypoints,
         shared_channels=features.shared.shape[1],
         head_features=tuple(None if x is None else tuple(x.shape[1:]) for _, x in results),
-        ema=ema,
-        teacher=teacher,
         kl_defaults=head.adapter.kl_defaults,
     )
     return head.collect(features, results), spec

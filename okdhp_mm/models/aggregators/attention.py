@@ -42,8 +42,8 @@ class PeerAttention(Aggregator):
     """
 
     min_branches = 3  # With two, the only peer would be its own teacher.
-    needs_head_features = True
-    makes_peer_targets = True
+    requires = frozenset({'head_features'})
+    provides = frozenset({'ensemble', 'peer_targets'})
 
     def __init__(
         self,

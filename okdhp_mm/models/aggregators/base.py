@@ -21,17 +21,17 @@ class Aggregator(BaseModule):
 
     Attributes:
         min_branches: Smallest number of branches.
-        needs_head_features: Whether it reads :attr:`BranchOutputs.head_features`. Then the
+        requires: Optional fields of :class:`BranchOutputs` that it reads. With 'head_features' the
             constructor takes ``branch_channels``, the channels of each.
-        makes_peer_targets: Whether it sets :attr:`BranchOutputs.peer_targets`.
+        provides: Fields of :class:`BranchOutputs` that it fills in.
 
     Raises:
         UserError: If there are too few branches.
     """
 
     min_branches = 2
-    needs_head_features = False
-    makes_peer_targets = False
+    requires: frozenset[str] = frozenset()
+    provides = frozenset({'ensemble'})
 
     def __init__(self, in_channels: int, num_branches: int, num_keypoints: int, init_cfg=None):
         super().__init__(init_cfg)
@@ -58,6 +58,8 @@ class WeightedAggregator(Aggregator):
 
     Subclasses compute the weights (B, M, K) from the shared feature in :meth:`forward`.
     """
+
+    provides = frozenset({'ensemble', 'weights'})
 
     @abstractmethod
     def forward(self, shared_feat: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class FeatureFusion(Aggregator):
     feature. Here it is not pooled, and a 1x1 convolution computes heatmaps from it.
     """
 
-    needs_head_features = True
+    requires = frozenset({'head_features'})
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class ContrastiveTerm(Term):
     https://github.com/winycg/MCL-OKD.
     """
 
-    needs_head_features = True
+    requires = frozenset({'head_features'})
 
     def __init__(
         self,

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from mmengine.logging import print_log
 from mmpose.registry import MODELS
 from torch import Tensor, is_grad_enabled, nn, ones
 
 from ...errors import UserError
 from ...structures import BranchOutputs, NetworkSpec, Targets
-from .diagnosis import Diagnosis, diagnose
+from .terms import Term
+
+Observer = Callable[
+    [Mapping[str, Term], Mapping[str, Tensor], BranchOutputs, Targets, Tensor], None
+]
+"""Function of the terms, their losses, the outputs, the targets and the progress of a step."""
+
+REMEDIES = dict(
+    ema='an EMA copy of the model. Set model.ema=dict(momentum=0.001).',
+    teacher="a teacher outside of the branches. Set model.teacher=dict(type='FrozenTeacher', ...).",
+    peer_targets='an aggregator that computes one teacher per branch. Set e.g. '
+    "aggregator=dict(type='PeerAttention').",
+)
+"""What a model lacks if it does not provide a field of the outputs, and how to get it."""
 
 
 @MODELS.register_module()
@@ -24,6 +39,7 @@ class Distiller(nn.Module):
         progress: Completed share of the training, a scalar buffer.
             :class:`okdhp_mm.engine.DistillProgressHook` updates it. It is 1 until it is set:
             without the hook, all schedules have their final value.
+        observer: Function that sees every training step before its backward pass; None for none.
 
     Raises:
         UserError: If ``terms`` is empty, a term has no type, or a name does not begin with
@@ -51,33 +67,25 @@ class Distiller(nn.Module):
             )
         self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
         self.register_buffer('progress', ones(()), persistent=False)
+        self.observer: Observer | None = None
         self._progress_known = False
-        self._report_wanted = False
-        self._report: Diagnosis | None = None
 
-    def setup(self, spec: NetworkSpec, makes_peer_targets: bool) -> None:
-        """Set up the parts of the terms that depend on the network, and validate them.
+    def setup(self, spec: NetworkSpec, provided: frozenset[str]) -> None:
+        """Build and check the parts of the terms that depend on the network.
 
         Args:
-            spec: Shapes and settings of the network.
-            makes_peer_targets: Whether the aggregator computes one teacher per branch.
+            spec: Shapes of the network.
+            provided: The fields of :class:`BranchOutputs` that the model fills in.
 
         Raises:
-            UserError: If a term does not fit the network or the aggregator.
+            UserError: If a term does not fit the network, or requires a field that is not filled.
         """
         for name, term in self.terms.items():
-            if term.needs_peer_targets and not makes_peer_targets:
-                raise UserError(
-                    f'{name}: {type(term).__name__} requires an aggregator that computes one '
-                    "teacher per branch. Set e.g. aggregator=dict(type='PeerAttention')."
-                )
-            if term.needs_ema and not spec.ema:
-                raise UserError(
-                    f'{name}: {type(term).__name__} requires an EMA copy of the model. Set '
-                    'model.ema=dict(momentum=0.001).'
-                )
             term.setup(spec)
-        if spec.teacher and not any(term.needs_teacher for term in self.terms.values()):
+            for field in sorted(term.requires - provided):
+                remedy = REMEDIES.get(field, f'BranchOutputs.{field}, which this model lacks.')
+                raise UserError(f'{name}: {type(term).__name__} requires {remedy}')
+        if spec.teacher and 'teacher' not in self.requires:
             raise UserError(
                 f'model.teacher is set, but no term of the distiller ({", ".join(self.terms)}) '
                 f'learns from it. Set teacher={spec.teacher!r} in one, or remove model.teacher.'
@@ -93,9 +101,9 @@ class Distiller(nn.Module):
             term.check_batch(batch_size)
 
     @property
-    def needs_ema(self) -> bool:
-        """Return whether any term reads :attr:`BranchOutputs.ema`."""
-        return any(term.needs_ema for term in self.terms.values())
+    def requires(self) -> frozenset[str]:
+        """Return the fields of :class:`BranchOutputs` that the terms read."""
+        return frozenset().union(*(term.requires for term in self.terms.values()))
 
     @property
     def trains_aggregator(self) -> bool:
@@ -107,23 +115,13 @@ class Distiller(nn.Module):
         self.progress.fill_(progress)
         self._progress_known = True
 
-    def report_next(self) -> None:
-        """Request a diagnosis of the next training step. Other steps are not measured."""
-        self._report_wanted = True
-
-    def take_report(self) -> Diagnosis | None:
-        """Return the requested diagnosis once; None if no training step has run since."""
-        report, self._report = self._report, None
-        return report
-
     def forward(self, outputs: BranchOutputs, targets: Targets) -> dict[str, Tensor]:
         """Compute every term, a scalar, by name."""
         if not self._progress_known:
             self._warn_of_missing_hook()
         losses = {name: term(outputs, targets, self.progress) for name, term in self.terms.items()}
-        if self._report_wanted and is_grad_enabled():
-            self._report_wanted = False
-            self._report = diagnose(self.terms, losses, outputs, targets, self.progress)
+        if self.observer is not None and is_grad_enabled():
+            self.observer(self.terms, losses, outputs, targets, self.progress)
         return losses
 
     def _warn_of_missing_hook(self) -> None:

@@ -135,10 +135,9 @@ class DistillTerm(Teaching):
             )
         self.teacher = teacher
         self.students = students
-
-    @property
-    def needs_ema(self) -> bool:  # noqa: D102
-        return self.teacher == EMA
+        fields = {ENSEMBLE: {ENSEMBLE}, MEAN: set(), EMA: {EMA}}
+        ensemble = {ENSEMBLE} if students == ENSEMBLE else set()
+        self.requires = frozenset(fields.get(teacher, {'teacher'}) | ensemble)
 
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         super().setup(spec)
@@ -166,10 +165,6 @@ class DistillTerm(Teaching):
                 f'DistillTerm: teacher={self.teacher!r} is not one of {teachers}. To use a teacher '
                 f"outside of the branches, set it, e.g. {example} for teacher='frozen'."
             )
-
-    @property
-    def needs_teacher(self) -> bool:  # noqa: D102
-        return self.teacher not in MADE_OF_BRANCHES
 
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102
@@ -227,10 +222,7 @@ class MutualTerm(Teaching):
                 f'MutualTerm: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
             )
         self.by = by
-
-    @property
-    def needs_ema(self) -> bool:  # noqa: D102
-        return self.by == EMA
+        self.requires = frozenset({EMA} if by == EMA else ())
 
     def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         super().setup(spec)
@@ -257,7 +249,7 @@ class PeerDistillTerm(Teaching):
     term only if the loss does not detach the teacher (``detach_target=False``).
     """
 
-    needs_peer_targets = True
+    requires = frozenset({'peer_targets'})
 
     @property
     def trains_aggregator(self) -> bool:  # noqa: D102

@@ -23,16 +23,10 @@ class Term(nn.Module):
             multiplied with its value; None for a constant weight.
 
     Attributes:
-        needs_head_features: Whether the term reads :attr:`BranchOutputs.head_features`.
-        needs_peer_targets: Whether the term reads :attr:`BranchOutputs.peer_targets`.
-        needs_ema: Whether the term reads :attr:`BranchOutputs.ema`.
-        needs_teacher: Whether the term reads :attr:`BranchOutputs.teacher`.
+        requires: Optional fields of :class:`BranchOutputs` that the term reads.
     """
 
-    needs_head_features = False
-    needs_peer_targets = False
-    needs_ema = False
-    needs_teacher = False
+    requires: frozenset[str] = frozenset()
 
     def __init__(self, schedule: ConfigDict | dict | None = None):
         super().__init__()
@@ -101,6 +95,7 @@ class SupervisedTerm(Term):
                 'Set one of them.'
             )
         self.of = of
+        self.requires = frozenset({ENSEMBLE} if of == ENSEMBLE else ())
         self.loss_weight = loss_weight
 
     @property

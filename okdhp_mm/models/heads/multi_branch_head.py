@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -82,15 +83,16 @@ class MultiBranchHead(BaseHead):
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         check_branches(backbone, self)
         self._keeps_features = True
-        outputs, spec = infer_shapes(backbone, self, ema, teacher)
+        outputs, spec = infer_shapes(backbone, self)
+        spec = replace(spec, teacher=teacher)
         for adapter in self.adapters:
             check_loss(adapter)
-        self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec)
+        self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec, ema)
         with evaluation(self):
             check_ensemble(self.aggregator, self.aggregator.aggregate(outputs))
 
     def _build_training(
-        self, aggregator: ConfigDict, distiller: ConfigDict, spec: NetworkSpec
+        self, aggregator: ConfigDict, distiller: ConfigDict, spec: NetworkSpec, ema: bool
     ) -> tuple[nn.Module, nn.Module]:
         """Build the parts that depend on the shapes of the network and exist only in training."""
         given = dict(
@@ -100,18 +102,19 @@ class MultiBranchHead(BaseHead):
         )
         kind = MODELS.get(aggregator['type'])
         built = MODELS.build(distiller)
-        readers = [
-            reader
-            for reader in (kind, *map(type, built.terms.values()))
-            if getattr(reader, 'needs_head_features', False)
-        ]
-        for reader in readers:
-            check_head_features(spec, reader.__name__)
-        self._keeps_features = bool(readers)
-        if kind in readers:
+        readers = {type(term).__name__: term.requires for term in built.terms.values()}
+        readers[kind.__name__] = kind.requires
+        for reader, fields in readers.items():
+            if 'head_features' in fields:
+                check_head_features(spec, reader)
+        self._keeps_features = any('head_features' in fields for fields in readers.values())
+        if 'head_features' in kind.requires:
             given['branch_channels'] = [channels for channels, _, _ in spec.head_features]
         aggregator = MODELS.build(given | dict(aggregator))
-        built.setup(spec, aggregator.makes_peer_targets)
+        provided = {'head_features', *aggregator.provides}
+        provided |= {'ema'} if ema else set()
+        provided |= {'teacher'} if spec.teacher else set()
+        built.setup(spec, frozenset(provided))
         if any(True for _ in aggregator.parameters()) and not built.trains_aggregator:
             raise UserError(
                 f'No term of the distiller ({", ".join(built.terms)}) trains the '

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from common import NUM_KEYPOINTS, batch, make_model, run
+from common import NUM_KEYPOINTS, batch, make_model, observe, run
 from mmpose.models.losses import KeypointMSELoss
 from torch import nn
 
-from okdhp_mm.models.distillers import Distiller, DistillTerm, SupervisedTerm, diagnosis, distiller
+from okdhp_mm.models.distillers import Distiller, DistillTerm, SupervisedTerm
 from okdhp_mm.models.distillers.diagnosis import (
     correlations,
     diagnose,
@@ -61,6 +61,12 @@ def test_the_share_is_the_distillations_part_of_the_gradient():
     assert report.scalars()['kd/share'] == report.shares.mean()
 
 
+def reports_of(distiller, outputs, targets):
+    reports = observe(distiller)
+    distiller(outputs, targets)
+    return reports
+
+
 def test_the_share_follows_the_ramp_up():
     heatmaps = leaves()
     outputs, targets = outputs_of(heatmaps, torch.rand_like(heatmaps[0])), targets_of(3)
@@ -73,9 +79,7 @@ def test_the_share_follows_the_ramp_up():
     ratios = []
     for progress in (0.0, 0.5):
         model.set_progress(progress)
-        model.report_next()
-        model(outputs, targets)
-        report = model.take_report()
+        (report,) = reports_of(model, outputs, targets)
         assert report.schedule == pytest.approx(math.exp(-5 * (1 - 2 * progress) ** 2))
         ratios.append(report.shares / (1 - report.shares))
     torch.testing.assert_close(ratios[0], ratios[1] * math.exp(-5))
@@ -163,9 +167,9 @@ def test_methods_without_distillation_weights_or_pairs_report_less():
 
 def test_names_are_not_summed_as_losses_nor_averaged_as_times():
     model = make_model().train()
-    model.head.distiller.report_next()
+    reports = observe(model.head.distiller)
     run(model, 'loss', batch(2))
-    report = model.head.distiller.take_report()
+    (report,) = reports
     names = [*report.scalars(), *report.details()]
     assert names == [
         'kd/share',
@@ -181,20 +185,15 @@ def test_names_are_not_summed_as_losses_nor_averaged_as_times():
     assert not any(value.requires_grad for value in report.scalars().values())
 
 
-def test_only_a_step_that_was_asked_for_is_measured(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        distiller, 'diagnose', lambda *args: calls.append(args) or diagnosis.diagnose(*args)
-    )
+def test_only_steps_that_are_observed_are_measured():
     model = make_model().train()
     run(model, 'loss')
-    assert calls == [] and model.head.distiller.take_report() is None
-    model.head.distiller.report_next()
-    for _ in range(3):
-        run(model, 'loss')
-    assert len(calls) == 1
-    assert model.head.distiller.take_report() is not None
-    assert model.head.distiller.take_report() is None
+    reports = observe(model.head.distiller)
+    run(model, 'loss')
+    assert len(reports) == 1
+    model.head.distiller.observer = None
+    run(model, 'loss')
+    assert len(reports) == 1
 
 
 def test_a_report_changes_no_gradient():
@@ -202,19 +201,20 @@ def test_a_report_changes_no_gradient():
     gradients = []
     for wanted in (False, True):
         if wanted:
-            model.head.distiller.report_next()
+            reports = observe(model.head.distiller)
         losses = run(model, 'loss', data)
         assert all(p.grad is None for p in model.parameters())
         model.parse_losses(losses)[0].backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
         model.zero_grad(set_to_none=True)
+    assert len(reports) == 1
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=0, atol=0)
 
 
 def test_a_step_without_gradients_is_not_measured():
     model = make_model().train()
-    model.head.distiller.report_next()
+    reports = observe(model.head.distiller)
     with torch.no_grad():
         run(model, 'loss')
-    assert model.head.distiller.take_report() is None
+    assert reports == []

@@ -218,10 +218,12 @@ KL = dict(type='KLHeatmapLoss')
 
 def test_who_needs_what():
     for term in (MutualTerm(by='ema'), DistillTerm(teacher='ema')):
-        assert term.needs_ema
+        assert term.requires == {'ema'}
     for term in (MutualTerm(), DistillTerm(), DistillTerm(teacher='mean')):
-        assert not term.needs_ema
-    assert PeerDistillTerm().needs_peer_targets
+        assert 'ema' not in term.requires
+    assert PeerDistillTerm().requires == {'peer_targets'}
+    assert DistillTerm(teacher='frozen').requires == {'teacher'}
+    assert DistillTerm(teacher='mean', students='ensemble').requires == {'ensemble'}
 
 
 @pytest.mark.parametrize(
