@@ -22,23 +22,31 @@ head only  MeanAggregator      the same; freeze_backbone
 =========  ==================  ====================================================================
 """
 
-from .contrast import ContrastiveTerm
 from .diagnosis import Diagnosis, diagnose
 from .distiller import Distiller
 from .schedules import GaussianRampUp
-from .teaching import DistillTerm, MutualTerm, PeerDistillTerm, Teaching
-from .terms import SupervisedTerm, Term
+from .terms import (
+    ContrastiveTerm,
+    DistillTerm,
+    MutualTerm,
+    PeerDistillTerm,
+    SupervisedTerm,
+    TeacherStudentPair,
+    TeacherStudentTerm,
+    Term,
+)
 
 __all__ = [
     'ContrastiveTerm',
     'Diagnosis',
+    'DistillTerm',
     'Distiller',
     'GaussianRampUp',
     'MutualTerm',
-    'SupervisedTerm',
-    'DistillTerm',
     'PeerDistillTerm',
-    'Teaching',
+    'SupervisedTerm',
+    'TeacherStudentPair',
+    'TeacherStudentTerm',
     'Term',
     'diagnose',
 ]

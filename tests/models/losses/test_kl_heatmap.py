@@ -164,7 +164,7 @@ def test_bfloat16_maps_are_compared_in_float32_even_under_autocast(reduction):
 # ----------------------------------------------------------------------------- the default
 
 
-def test_the_default_is_the_mean_over_keypoints_of_the_divergence_over_the_squared_scale():
+def test_the_default_is_the_mean_over_keypoints_of_the_divergence_times_the_squared_temperature():
     output, target = gaussians(2, 3, 8, 6), gaussians(2, 3, 8, 6, seed=1)
     weights = torch.tensor([[1.0, 0.5, 0], [1.2, 1, 1]])
     expected = 0
@@ -207,15 +207,15 @@ def test_an_unknown_reduction_is_refused_with_the_known_ones():
         KLHeatmapLoss(reduction='sum')
 
 
-@pytest.mark.parametrize('scale', [0, -1.0, float('nan')])
-def test_a_scale_that_is_not_positive_is_refused(scale):
-    with pytest.raises(UserError, match=f'scale={scale} must be positive'):
-        KLHeatmapLoss(scale=scale)
+@pytest.mark.parametrize('temperature', [0, -1.0, float('nan')])
+def test_a_temperature_that_is_not_positive_is_refused(temperature):
+    with pytest.raises(UserError, match=f'temperature={temperature} must be positive'):
+        KLHeatmapLoss(temperature=temperature)
 
 
 def test_a_config_builds_it_from_the_hosts_registry():
     loss = MODELS.build(dict(type='KLHeatmapLoss', reduction='official', loss_weight=2.0))
-    assert (loss.reduction, loss.scale, loss.detach_target, loss.loss_weight) == (
+    assert (loss.reduction, loss.temperature, loss.detach_target, loss.loss_weight) == (
         'official',
         1.0,
         True,

@@ -49,7 +49,7 @@ class SimCCAdapter(HeadAdapter):
 
     @property
     def kl_defaults(self) -> dict[str, Any]:  # noqa: D102
-        return dict(reduction='simcc', scale=self.beta)
+        return dict(reduction='simcc', temperature=1 / self.beta)
 
     def to_maps(self, output: Any) -> tuple[Tensor, ...]:  # noqa: D102
         return (_side_by_side(*output),)

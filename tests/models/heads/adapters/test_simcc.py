@@ -214,11 +214,11 @@ def test_what_a_term_says_itself_is_kept():
         return model.head.distiller.terms['loss_kd'].loss
 
     default = loss_of()
-    assert (default.reduction, default.scale) == ('simcc', BETA)
+    assert (default.reduction, default.temperature) == ('simcc', 1 / BETA)
     own = loss_of(loss=dict(type='KLHeatmapLoss', detach_target=False))
-    assert (own.reduction, own.scale, own.detach_target) == ('simcc', BETA, False)
-    own = loss_of(loss=dict(type='KLHeatmapLoss', reduction='joint_mean', scale=3.0))
-    assert (own.reduction, own.scale) == ('joint_mean', 3.0)
+    assert (own.reduction, own.temperature, own.detach_target) == ('simcc', 1 / BETA, False)
+    own = loss_of(loss=dict(type='KLHeatmapLoss', reduction='joint_mean', temperature=0.5))
+    assert (own.reduction, own.temperature) == ('joint_mean', 0.5)
     assert not isinstance(loss_of(loss=dict(type='KeypointMSELoss')), KLHeatmapLoss)
 
 

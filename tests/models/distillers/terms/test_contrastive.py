@@ -280,7 +280,8 @@ def test_all_processes_keep_what_any_has_seen(outputs, targets, monkeypatch):
     alone, together = make_term(bank=9), make_term(bank=9)
     alone(outputs, targets, DONE)
     monkeypatch.setattr(
-        'okdhp_mm.models.distillers.contrast.all_gather', lambda data: [data, data.flip(-1)]
+        'okdhp_mm.models.distillers.terms.contrastive.all_gather',
+        lambda data: [data, data.flip(-1)],
     )
     together(outputs, targets, DONE)
     first = alone.bank[:, 0, :3]

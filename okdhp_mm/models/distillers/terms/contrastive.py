@@ -10,9 +10,9 @@ from mmengine.dist import all_gather
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...errors import UserError
-from ...structures import BranchOutputs, NetworkSpec, Targets
-from .terms import Term
+from ....errors import UserError
+from ....structures import BranchOutputs, NetworkSpec, Targets
+from .base import Term
 
 JOINTS, IMAGES = 'joints', 'images'
 TARGET, OWN = 'target', 'own'
