@@ -1,6 +1,6 @@
 """Try to break the tools: crafted and damaged files, kills, full disks.
 
-    python benchmarks/reliability.py                             # everything, takes hours
+    python benchmarks/reliability.py                             # everything, takes an hour
     python benchmarks/reliability.py --checks fuzz --runs 20     # a sample of one check
 
 Prints a Markdown table. The exit code is 1 if a run ended in another way than it should.
@@ -19,7 +19,7 @@ from pathlib import Path
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
 from reliability.rows import table
 
-CHECKS = ('crafted', 'kills')
+CHECKS = ('crafted', 'canary', 'fuzz', 'disk', 'kills')
 """Modules of the folder ``reliability``, in the order of the table."""
 
 

@@ -93,7 +93,12 @@ def resumed(variant: str, work_dir: Path, whole: Path, log: Path) -> str | None:
     lines = lines_of(work_dir)
     if reached and any(line.startswith('0 ') for line in lines[before:]):
         return 'a checkpoint was there, but the training started anew'
-    found, expected = losses(lines), losses(lines_of(whole))
+    return difference(work_dir, whole)
+
+
+def difference(work_dir: Path, whole: Path) -> str | None:
+    """Return how losses and files of two trainings differ, if they do."""
+    found, expected = losses(lines_of(work_dir)), losses(lines_of(whole))
     if wrong := [step for step in expected if found.get(step) != expected[step]]:
         return f'the loss of step {wrong[0]} differs'
     names = [

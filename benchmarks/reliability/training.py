@@ -19,7 +19,7 @@ from okdhp_mm.export import REGISTRIES
 from okdhp_mm.methods import apply_method
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-SIZE, MAP = (32, 32), (8, 8)
+SIZE, MAP = (64, 64), (16, 16)
 SEED = 1
 VARIANTS = ('okdhp', 'pcl', 'mcl', 'EMAHook')
 """Names of methods, and okdhp with mmengine's ``EMAHook``."""
