@@ -54,7 +54,16 @@ def ready(side: str, model: ConfigDict, folder: Path) -> nn.Module:
     if side != ALONE:
         network.load_teacher()
         network.head.distiller.set_progress(1.0)
+        if network.ema is not None:
+            network.ema.start(network)
     return network
+
+
+def whole_step(side: str, network: nn.Module, batch: dict) -> None:
+    """Run a training step without the optimizer, with the update of the EMA copy."""
+    step(network, batch)
+    if side != ALONE and network.ema is not None:
+        network.ema.update(network)
 
 
 def kept_memory(network: nn.Module, run: Callable[[], None]) -> float:
@@ -90,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         networks = {side: ready(side, model, Path(folder)) for side in sides}
     batch = packed_batch(networks[ALONE], args.batch_size)
-    runs = {side: partial(step, network, batch) for side, network in networks.items()}
+    runs = {side: partial(whole_step, side, network, batch) for side, network in networks.items()}
     print(f'{args.config}, batch {args.batch_size}, torch {torch.__version__}')
     report(take_turns(runs, args.repeats), ALONE)
     memory = {side: kept_memory(networks[side], run) for side, run in runs.items()}

@@ -190,7 +190,7 @@ def test_a_variant_is_an_arm(name, splits, budget):
     if name == 'offline_ensemble':  # whose teacher is an arm that comes first
         assert not arms.needs_teacher(cfg)
         with pytest.raises(UserError, match=r'branches/seed0/config\.py does not exist'):
-            MODELS.build(cfg.model)
+            MODELS.build(cfg.model).load_teacher()
     else:
         terms = MODELS.build(cfg.model).head.distiller.terms.values()
         baselines = ('alone_views', *(f'{arm}_branches' for arm in ('views', *SPLITS)))
