@@ -63,6 +63,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['okdhp_mm', 'okdhp_mm.*']),
+    package_data={'okdhp_mm': ['py.typed']},
     # Spelled out so that an editable install is a plain path entry (see forward).
     package_dir={'': '.'},
     python_requires='>=3.10',

@@ -30,8 +30,8 @@ from timing import memory_of, report, take_turns
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.methods import apply_method
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.recipes.methods import apply_method
 
 OURS, OFFICIAL, AUTHORS = 'ours', 'official', 'authors'
 

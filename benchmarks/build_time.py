@@ -22,7 +22,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import okdhp_mm  # noqa: F401  (registers)
-from okdhp_mm.export import stock_model
+from okdhp_mm.student.config import stock_model
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -21,9 +21,10 @@ from mmpose.structures import PoseDataSample
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
-from okdhp_mm.config_file import check_data, read_config
+from okdhp_mm.data.files import check_data
 from okdhp_mm.errors import UserError
 from okdhp_mm.evaluation.evaluator_config import build_evaluator, map_metrics
+from okdhp_mm.io.config import read_config
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
+from okdhp_mm.io.config import drop_pretrained
 from okdhp_mm.models.aggregators import FAU
 from okdhp_mm.models.aggregators.fau import FORMS
 

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.export import stock_model
-from okdhp_mm.methods import apply_method, method_files
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.recipes.methods import apply_method, method_files
+from okdhp_mm.student.config import stock_model
 
 ALONE = 'alone'
 TEACHERS = {'fpd': stock_model, 'head_only': lambda model: model}

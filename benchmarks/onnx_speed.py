@@ -26,10 +26,10 @@ from torch import nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
 from okdhp_mm.cli import errors_in_one_sentence
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.deploy.graph import build_onnx, check_installed, map_names
-from okdhp_mm.deploy.int8 import quantised
-from okdhp_mm.export import student_config
+from okdhp_mm.deploy.onnx.graph import build_onnx, check_installed, map_names
+from okdhp_mm.deploy.onnx.quantize import quantised
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.student.config import student_config
 
 if TYPE_CHECKING:
     import onnx

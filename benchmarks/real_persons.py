@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
+from okdhp_mm.io.config import drop_pretrained
 
 
 def config_of(file: str, data: str) -> Config:

@@ -23,8 +23,8 @@ from torch import nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.engine import DistillReportHook
+from okdhp_mm.io.config import drop_pretrained
 
 
 def hooked_step(model: nn.Module, batch: dict, hook: DistillReportHook, runner) -> None:

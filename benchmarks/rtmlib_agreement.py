@@ -22,9 +22,8 @@ import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: sk
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.deploy.inference.engines import TorchEngine
 from okdhp_mm.deploy.inference.images import image_files
-from okdhp_mm.deploy.student import student_files
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import GRAPH
+from okdhp_mm.student.files import GRAPH, student_files
 
 if TYPE_CHECKING:
     import rtmlib

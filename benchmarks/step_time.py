@@ -33,10 +33,10 @@ from torch import Tensor, nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
 from mmpose.testing import get_packed_inputs  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.export import stock_model
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.models.branch_configs import config_branches
 from okdhp_mm.models.heads.adapters import find_adapter
-from okdhp_mm.models.student import config_branches
+from okdhp_mm.student.config import stock_model
 
 STEP, FLOOR, STUDENTS = 'step', 'floor', 'students'
 

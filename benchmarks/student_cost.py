@@ -22,8 +22,10 @@ from torch import nn
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.export import complexity, export_student, stock_model
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.student.complexity import complexity
+from okdhp_mm.student.config import stock_model
+from okdhp_mm.student.export import export_student
 
 STUDENT, STOCK = 'student', 'stock'
 CONFIGS = ('resnet18_mpii', 'hrnet_w32_coco')

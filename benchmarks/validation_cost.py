@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from okdhp_mm.export import student_config
+from okdhp_mm.student.config import student_config
 
 VALIDATION, FLOOR, STOCK = 'validation', 'floor', 'stock'
 

@@ -1,19 +1,43 @@
 """okdhp_mm: online knowledge distillation for MMPose.
 
 Importing it registers its models, hooks and metrics in mmpose's registries; a config does so by
-``custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)``.
+``custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)``. The functions of the
+public API, ``__all__``, are imported at their first use.
 """
 
+import importlib
 import sys
+from typing import Any
 
-from . import compat, host
+from .env import compat, versions
 from .version import __version__
 
-__all__ = ['__version__']
+_API = {
+    'convert_config': 'recipes.convert',
+    'apply_method': 'recipes.methods',
+    'export_student': 'student.export',
+    'export_all': 'student.zoo',
+    'load_student': 'student.load',
+    'generalization_gap': 'student.generalization_gap',
+    'load_checkpoint': 'io.checkpoint',
+    'UserError': 'errors',
+    'SPLITS': 'registry',
+    'HEAD_ADAPTERS': 'registry',
+    'GRAPH_DECODERS': 'registry',
+}
+
+__all__ = ['__version__', *_API]
 
 compat.apply()
 
-# `python -m okdhp_mm.doctor` imports this package first, and must run where mmpose does not.
+# `python -m okdhp_mm.doctor` imports this package first, and must run if mmpose does not.
 if 'okdhp_mm.doctor' not in sys.orig_argv:
-    host.check()
+    versions.check()
     from . import engine, evaluation, models  # noqa: F401  (imported for registration)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the public API."""
+    if name not in _API:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'.{_API[name]}', __name__), name)

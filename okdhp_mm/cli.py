@@ -21,7 +21,7 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner, amp
 
-from .config_file import data_told, pretrained_sources, read_config, section
+from .data.files import as_data_error
 from .data.pictures import LIMIT, skip_unreadable
 from .engine.runner import DurableRunner
 from .errors import (
@@ -32,10 +32,11 @@ from .errors import (
     missing_package_as_import_error,
     reason_of,
 )
+from .io.config import pretrained_sources, read_config, require_key
 from .io.lock import lock_work_dir
 from .io.resume import choose_checkpoint
-from .methods import train_by
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
+from .recipes.methods import train_by
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -224,7 +225,9 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:
         hook = "dict(type='PoseVisualizationHook')"
-        visualization = section(cfg, 'default_hooks.visualization', '--show or --show-dir', hook)
+        visualization = require_key(
+            cfg, 'default_hooks.visualization', '--show or --show-dir', hook
+        )
         visualization.update(
             enable=True, show=args.show, out_dir=args.show_dir, interval=args.interval
         )
@@ -283,7 +286,7 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
             test=lambda: runner.test_loop,
         )
         for loop in loops:
-            with data_told(cfg, loop):
+            with as_data_error(cfg, loop):
                 part = built[loop]()
             if part is not None:  # a training without validation
                 # An evaluation that leaves samples out would give figures of other data.

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from okdhp_mm import compat
-from okdhp_mm._mmcv_ext import COMPILE_COMMAND
+from .env import compat
+from .env._mmcv_ext import COMPILE_COMMAND
 
 OK, PATCHED, NOTE, BROKEN = 'ok', 'patched', 'note', 'broken'
 INSTALL_XTCOCOTOOLS = (
@@ -48,7 +48,7 @@ class Finding:
 
 
 def version_of(*distributions: str) -> str:
-    """Names the first of the distributions that is installed, and its version; '' if none is."""
+    """Name the first of the distributions that is installed, and its version; '' if none is."""
     for name in distributions:
         with contextlib.suppress(metadata.PackageNotFoundError):
             return f'{name} {metadata.version(name)}'
@@ -56,9 +56,9 @@ def version_of(*distributions: str) -> str:
 
 
 def why_not_importable(module: str) -> str:
-    """Imports a module; returns '' or, in one line, why that failed."""
+    """Import a module; return '' or, in one line, why that failed."""
     try:
-        # What the packages say while they are imported would hide the report.
+        # Messages of the imported packages would hide the report.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             importlib.import_module(module)
@@ -76,7 +76,7 @@ def check_package(
     mend: str = '',
     status: str = BROKEN,
 ) -> Finding:
-    """Looks at one package: is it there, and does it import.
+    """Check that one package is installed and can be imported.
 
     Args:
         subject: The name to report.
@@ -104,7 +104,7 @@ def check_python() -> Finding:
 
 
 def check_mmcv_ops() -> Finding:
-    """The compiled operators of mmcv: the real ones, a stand-in, or ones that do not load."""
+    """Check the compiled operators of mmcv: real ones, a stand-in, or ones that do not load."""
     subject = 'mmcv ops'
     if importlib.util.find_spec('mmcv') is None:
         return Finding(subject, BROKEN, 'no mmcv', 'pip install onedl-mmcv')
@@ -115,7 +115,7 @@ def check_mmcv_ops() -> Finding:
     if not getattr(ext, 'IS_STAND_IN', False):
         return Finding(subject, OK, f'compiled ({ext.__file__})')
     # Without the patch, too, if the stand-in lies inside mmcv; then there is nothing to report.
-    where = 'by okdhp_mm.compat' if compat.is_active() else f'by {ext.__file__}'
+    where = 'by okdhp_mm.env.compat' if compat.is_active() else f'by {ext.__file__}'
     detail = f'not compiled, replaced {where}: heatmap models work, a call of an operator fails'
     return Finding(subject, PATCHED, detail, f'only if an operator is needed: {COMPILE_COMMAND}')
 
@@ -149,7 +149,7 @@ def check_mmpose() -> list[Finding]:
 
 
 def check_mim() -> Finding:
-    """The optional command `mim`, which needs the pkg_resources of an older setuptools."""
+    """Check the optional command `mim`, which needs the pkg_resources of an older setuptools."""
     install = (
         'pip install "setuptools<82" click colorama model-index pandas requests rich tabulate '
         '&& pip install --no-deps openmim==0.3.9'
@@ -158,7 +158,7 @@ def check_mim() -> Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Looks at everything that mmpose needs, in the order in which it has to be mended."""
+    """Check everything that mmpose needs, in the order of repair."""
     yield check_python()
     yield check_package('torch', ('torch',), 'torch', 'pip install torch torchvision')
     # A torchvision of another torch is found by importing it.
@@ -182,11 +182,11 @@ def examine() -> Iterator[Finding]:
         'mmcv', ('onedl-mmcv', 'mmcv', 'mmcv-lite'), 'mmcv', 'pip install onedl-mmcv'
     )
     yield check_mmcv_ops()
-    # mmpose's rtmo_head imports it, even where nobody uses a detector.
+    # mmpose's rtmo_head imports it, even if no detector is used.
     yield check_package(
         'mmdet', ('onedl-mmdetection', 'mmdet'), 'mmdet.utils', 'pip install onedl-mmdetection'
     )
-    # Its wheels are built against numpy 1 and do not load beside numpy 2.
+    # Its wheels are built against numpy 1 and do not load with numpy 2.
     yield check_package('xtcocotools', ('xtcocotools',), 'xtcocotools.coco', INSTALL_XTCOCOTOOLS)
     yield check_package('json_tricks', ('json-tricks',), 'json_tricks', 'pip install json-tricks')
     yield check_package('six', ('six',), 'six', 'pip install six')
@@ -195,7 +195,7 @@ def examine() -> Iterator[Finding]:
 
 
 def install_stand_in() -> str:
-    """Writes the stand-in for `mmcv._ext` into mmcv, for stock tools that do not import okdhp_mm.
+    """Write the stand-in for `mmcv._ext` into mmcv, for stock tools that do not import okdhp_mm.
 
     Returns:
         The file written, or what made that unnecessary.
@@ -206,7 +206,9 @@ def install_stand_in() -> str:
     # Not find_spec('mmcv._ext'): that would import mmcv, which may be what is broken.
     spec = importlib.util.find_spec('mmcv')
     if spec is None or spec.origin is None:
-        raise RuntimeError('there is no mmcv to put the stand-in into; run: pip install onedl-mmcv')
+        raise RuntimeError(
+            'mmcv is not installed, so the stand-in has no place; run: pip install onedl-mmcv'
+        )
     folder = Path(spec.origin).parent
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         compiled = folder / f'_ext{suffix}'
@@ -220,7 +222,7 @@ def install_stand_in() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the doctor; returns its exit code."""
+    """Run the doctor; return its exit code."""
     parser = argparse.ArgumentParser(prog='python -m okdhp_mm.doctor', description=__doc__)
     parser.add_argument(
         '--install-mmcv-stand-in',

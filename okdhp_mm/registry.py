@@ -13,7 +13,9 @@ HEAD_ADAPTERS = Registry(
 )
 """Head adapters: how the output of a stock head is read."""
 
-GRAPH_DECODERS = Registry('graph decoder', scope='okdhp_mm', locations=['okdhp_mm.deploy.decode'])
+GRAPH_DECODERS = Registry(
+    'graph decoder', scope='okdhp_mm', locations=['okdhp_mm.deploy.onnx.decoders']
+)
 """Graph decoders: how a codec decodes inside an exported graph."""
 
 

@@ -45,7 +45,7 @@ Made by `python -m okdhp_mm.split_table > docs/splits.md`; a test fails when it 
 what comes after it is every branch's own. What is listed is for the size in the last column; other
 sizes may have more or fewer layers, and a wrong name is answered with the right ones.
 `split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
-any backbone, listed or not, but for the three named below. Share little: what the split is worth is
+any backbone, listed or not, except the three named below. Share little: the value of a split is
 [measured](benchmarks.md#where-to-part).
 
 | backbones | split points | shown for |
@@ -70,7 +70,7 @@ def split_groups() -> dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]:
 
 
 def split_page(groups: dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]) -> str:
-    """The page, with one row for all kinds of backbones with the same points."""
+    """Return the page, with one row for all kinds of backbones with the same points."""
     rows = [
         f'| {", ".join(kind for kind, _ in members)} | {", ".join(f"`{p}`" for p in points)} | '
         f'{members[0][1]} |'
@@ -83,7 +83,7 @@ def split_page(groups: dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]])
 
 
 def build(example: dict | str) -> tuple[nn.Module, str]:
-    """A backbone, and words for its size."""
+    """Build a backbone, and describe its size."""
     if isinstance(example, str):
         cfg = Config.fromstring(f'_base_ = {example!r}\n', '.py')
         size = example.rpartition('td-hm_')[2].partition('_')[0]

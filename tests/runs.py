@@ -52,7 +52,7 @@ def runner_of(work_dir, model=None, **changes):
         val_dataloader=loader(4),
         train_cfg=dict(by_epoch=True, max_epochs=2, val_interval=1),
         val_cfg=dict(),
-        val_evaluator=dict(type='EveryOutputMetric', metric=dict(type='PCKAccuracy')),
+        val_evaluator=dict(type='MultiOutputMetric', metric=dict(type='PCKAccuracy')),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=1),

@@ -7,7 +7,7 @@ from common import build, head, resnet, shake, stock_model
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from okdhp_mm.export import dataset_meta, student_config
+from okdhp_mm.student.config import dataset_meta, student_config
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 SIZE = (64, 96)

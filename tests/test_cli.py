@@ -21,9 +21,9 @@ from okdhp_mm.cli import (
     merge_options,
     traceable_amp,
 )
-from okdhp_mm.config_file import read_config
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.config import read_config
 
 ROOT = Path(__file__).parents[1]
 MPII = str(ROOT / 'configs' / 'okdhp' / 'resnet18_mpii.py')

@@ -8,9 +8,9 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmpose.registry import HOOKS, METRICS
 
-from okdhp_mm.config_file import drop_pretrained
-from okdhp_mm.export import stock_model as stock_of
+from okdhp_mm.io.config import drop_pretrained
 from okdhp_mm.models import OKDHPTopdownPoseEstimator
+from okdhp_mm.student.config import stock_model as stock_of
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs' / 'okdhp').glob('*.py'))
@@ -130,7 +130,7 @@ def test_it_reports_progress_and_every_output(file):
     backends = [backend.type for backend in cfg.visualizer.vis_backends]
     assert backends == ['LocalVisBackend', 'TensorboardVisBackend']
     for key in ('val_evaluator', 'test_evaluator'):
-        assert cfg[key].type == 'EveryOutputMetric'
+        assert cfg[key].type == 'MultiOutputMetric'
         assert METRICS.get(cfg[key].metric.type).__module__.startswith('mmpose.')
     best = cfg.default_hooks.checkpoint.save_best
     assert best in ('coco/AP', 'PCK'), 'a name of the deployed output'

@@ -12,10 +12,10 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from okdhp_mm.cli import build_runner, errors_in_one_sentence, merge_options
-from okdhp_mm.config_file import read_config
-from okdhp_mm.convert import build, read_stock
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import CodeError, UserError, as_user_error, is_own
+from okdhp_mm.io.config import read_config
+from okdhp_mm.recipes.convert import build, read_stock
 
 DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 

@@ -16,9 +16,10 @@ from runs import runner_of
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from okdhp_mm.export import check_equal, student_config, student_state
-from okdhp_mm.methods import apply_method, method_files
 from okdhp_mm.models.estimator import OKDHP_TERMS
+from okdhp_mm.recipes.methods import apply_method, method_files
+from okdhp_mm.student.config import student_config
+from okdhp_mm.student.state import check_equal, student_state
 
 METHODS = tuple(method_files())
 OFFLINE = ('fpd', 'head_only')

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from scipy.io import loadmat, savemat
 
-from okdhp_mm.config_file import drop_pretrained
+from okdhp_mm.io.config import drop_pretrained
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'resnet18_mpii_128x128.py'
 PERSONS = 8

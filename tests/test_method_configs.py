@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from okdhp_mm.methods import apply_method
+from okdhp_mm.recipes.methods import apply_method
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 HEAD_ONLY = sorted((CONFIGS / 'head_only').glob('*.py'))

@@ -11,11 +11,12 @@ from common import CODEC, NUM_KEYPOINTS, batch, build, images, okdhp_model, run,
 from mmengine.config import Config
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 
-from okdhp_mm.deploy.decode import MSRADecoder, graph_decoder
+from okdhp_mm.deploy.onnx.decoders import MSRADecoder, graph_decoder
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import check_equal, student_config, student_state
 from okdhp_mm.models.heads.adapters import find_adapter
 from okdhp_mm.registry import GRAPH_DECODERS, HEAD_ADAPTERS
+from okdhp_mm.student.config import student_config
+from okdhp_mm.student.state import check_equal, student_state
 
 DOC = Path(__file__).parents[1] / 'docs' / 'extending.md'
 REGISTRIES = (HEAD_ADAPTERS, GRAPH_DECODERS, KEYPOINT_CODECS, MODELS)
@@ -92,7 +93,7 @@ def test_the_graph_decodes_what_its_codec_does(cfg):
 def test_its_onnx_graph_gives_what_the_student_does(cfg, tmp_path):
     pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
     onnxruntime = pytest.importorskip('onnxruntime')
-    from okdhp_mm.deploy.graph import StudentGraph
+    from okdhp_mm.deploy.onnx.graph import StudentGraph
 
     student = student_of(cfg, shake(build(cfg.model)), 0)
     # Large logits saturate the sigmoid, and a map then has several equal peaks.

@@ -10,8 +10,8 @@ from common import build, okdhp_model, run
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from okdhp_mm.export import student_config
-from okdhp_mm.methods import all_imports, apply_method
+from okdhp_mm.recipes.methods import all_imports, apply_method
+from okdhp_mm.student.config import student_config
 
 DOC = Path(__file__).parents[1] / 'docs' / 'methods.md'
 

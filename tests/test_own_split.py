@@ -11,10 +11,11 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import check_equal, student_config
 from okdhp_mm.models.backbones import BranchedBackbone
 from okdhp_mm.models.backbones.splits import ResNetSplit, find_family, split_points
 from okdhp_mm.registry import SPLITS
+from okdhp_mm.student.config import student_config
+from okdhp_mm.student.state import check_equal
 
 DOC = Path(__file__).parents[1] / 'docs' / 'extending.md'
 POINTS = ['stem', 'layer1', 'layer2', 'layer3']

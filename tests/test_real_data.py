@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
 
-from okdhp_mm.config_file import drop_pretrained
+from okdhp_mm.io.config import drop_pretrained
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from common import python
 
-from okdhp_mm import compat
+from okdhp_mm.env import compat
 
 REGISTERED = {
     'MODELS': [
@@ -21,7 +21,7 @@ REGISTERED = {
         'DistillTerm',
     ],
     'HOOKS': ['BranchVisualizationHook', 'DistillProgressHook', 'DistillReportHook'],
-    'METRICS': ['EveryOutputMetric'],
+    'METRICS': ['MultiOutputMetric'],
     'TASK_UTILS': ['GaussianRampUp'],
 }
 LOOK = '\n'.join(

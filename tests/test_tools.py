@@ -12,8 +12,8 @@ from common import build, python
 from mmengine.config import Config
 
 from okdhp_mm.datasets.synthetic import write_coco
-from okdhp_mm.export import student_config
-from okdhp_mm.methods import apply_method
+from okdhp_mm.recipes.methods import apply_method
+from okdhp_mm.student.config import student_config
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
-from okdhp_mm.config_file import read_config
 from okdhp_mm.demo.run import put_data, run_demo
+from okdhp_mm.io.config import read_config
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
 

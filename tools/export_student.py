@@ -5,16 +5,16 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
-from okdhp_mm.config_file import read_config
-from okdhp_mm.deploy.export import check_export, export_together, find_graphs, write_graphs
-from okdhp_mm.export import Export
-from okdhp_mm.menu import export_menu
-from okdhp_mm.models.student import config_branches
+from okdhp_mm.deploy.onnx.export import check_export, export_together, find_graphs, write_graphs
+from okdhp_mm.io.config import read_config
+from okdhp_mm.models.branch_configs import config_branches
 from okdhp_mm.structures import branch_name
+from okdhp_mm.student.export import Export
+from okdhp_mm.student.zoo import export_all
 
 
 def branch(text: str) -> int | str:
-    """A branch's index, or 'all'."""
+    """Parse a branch's index, or 'all'."""
     return text if text == 'all' else int(text)
 
 
@@ -31,20 +31,20 @@ def main() -> None:
         'and a menu of what they cost and achieve',
     )
     parser.add_argument('--force', action='store_true', help='overwrite a student that is there')
-    parser.add_argument('--onnx', action='store_true', help='write student.onnx beside it')
+    parser.add_argument('--onnx', action='store_true', help='write student.onnx too')
     parser.add_argument(
         '--decode', action='store_true', help='the graph gives keypoints and scores, not maps'
     )
     parser.add_argument(
         '--check-images',
         metavar='FOLDER',
-        help='pictures of single persons on which the graph is compared with PyTorch (default: '
+        help='pictures of single persons, to compare the graph with PyTorch (default: '
         'drawn figures)',
     )
     parser.add_argument(
         '--int8',
         metavar='FOLDER',
-        help='write student_int8.onnx too, in 8 bits, for which pictures of single persons show '
+        help='write student_int8.onnx too, in 8 bits; pictures of single persons show '
         'how large its numbers get, and tell what is lost',
     )
     add_cfg_options(parser)
@@ -61,7 +61,7 @@ def main() -> None:
         if args.branch == 'all':
             folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
             old = find_graphs(folders)
-            menu = export_menu(cfg, args.checkpoint, out_dir, args.force)
+            menu = export_all(cfg, args.checkpoint, out_dir, args.force)
             print(f'{menu}:\n{menu.read_text()}')
             lines = [line for folder in folders for line in write_graphs(folder, folder, *graphs)]
         else:

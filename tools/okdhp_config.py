@@ -9,7 +9,7 @@ from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
 from okdhp_mm.cli import errors_in_one_sentence, image_size, parse_command_line, positive
-from okdhp_mm.convert import convert_config
+from okdhp_mm.recipes.convert import convert_config
 from okdhp_mm.recipes.own_data import OwnData, write_own_config
 from okdhp_mm.recipes.students import STUDENTS
 
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     own.add_argument('--no-check', action='store_true', help='do not decode all pictures first')
     stock = parser.add_argument_group('stock config')
     stock.add_argument('--branches', type=int, default=3, help='number (default: 3)')
-    stock.add_argument('--split', help="where they part, or 'whole' (default: half of the work)")
+    stock.add_argument('--split', help="split point or 'whole' (default: half of the work)")
     stock.add_argument(
         '--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='of an offline method (fpd)'
     )

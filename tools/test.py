@@ -2,12 +2,9 @@
 
 import argparse
 
-import mmengine
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import (
     add_runner_arguments,
     build_runner,
@@ -16,26 +13,17 @@ from okdhp_mm.cli import (
     merge_options,
     parse_command_line,
 )
-from okdhp_mm.config_file import check_data, section
-from okdhp_mm.engine import TrainedBranches, branch_table
+from okdhp_mm.data.files import check_data
+from okdhp_mm.engine import SaveMetricsHook, TrainedBranches
 from okdhp_mm.engine.distributed import process_group
 from okdhp_mm.evaluation.evaluator_config import add_metric
-from okdhp_mm.io.backend import ATOMIC
-
-
-class SaveMetrics(Hook):
-    """Writes the metrics to a file."""
-
-    def __init__(self, filename: str):
-        self.filename = filename
-
-    def after_test_epoch(self, runner, metrics=None) -> None:
-        """Write them."""
-        mmengine.dump(metrics or {}, self.filename, backend_args=dict(backend=ATOMIC))
+from okdhp_mm.evaluation.summary import branch_table
+from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.io.config import require_key
 
 
 def parse_args() -> argparse.Namespace:
-    """The arguments of mmpose's test.py."""
+    """Parse the arguments of mmpose's test.py."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='training or student config')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -47,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def config_from(args: argparse.Namespace):
-    """The config with the arguments merged into it."""
+    """Return the config with the arguments merged into it."""
     cfg = load_config(args)
     # First: options name the evaluator's keys as the file has them, before others join it.
     merge_options(cfg, args.cfg_options)
@@ -55,15 +43,17 @@ def config_from(args: argparse.Namespace):
     cfg.resume = False  # or a resumed training's config would resume it
     if args.badcase:
         hook = "dict(type='BadCaseAnalysisHook')"
-        badcase = section(cfg, 'default_hooks.badcase', '--badcase', hook)
+        badcase = require_key(cfg, 'default_hooks.badcase', '--badcase', hook)
         badcase.update(enable=True, show=args.show, interval=args.interval)
         by_loss = badcase.get('metric_type', 'loss') == 'loss'
         if 'metric' not in badcase:
             key = 'model.head.loss' if by_loss else 'test_evaluator'
-            badcase.metric = section(cfg, key, '--badcase')
+            badcase.metric = require_key(cfg, key, '--badcase')
     if args.dump:
         dump = dict(type='DurableDumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = add_metric(section(cfg, 'test_evaluator', '--dump'), dump, '--dump')
+        cfg.test_evaluator = add_metric(
+            require_key(cfg, 'test_evaluator', '--dump'), dump, '--dump'
+        )
     return cfg
 
 
@@ -73,14 +63,14 @@ def main() -> None:
     with errors_in_one_sentence():
         cfg = config_from(args)
         example = 'val_dataloader, test_evaluator=val_evaluator and test_cfg=dict()'
-        section(cfg, 'test_dataloader', 'A test', example)
+        require_key(cfg, 'test_dataloader', 'A test', example)
         check_data(cfg, 'test')
         use_safe_loader()
         with process_group(cfg):
             runner = build_runner(cfg, 'test')
             runner.register_hook(TrainedBranches(), 'HIGHEST')
             if args.out and is_main_process():
-                runner.register_hook(SaveMetrics(args.out), 'LOWEST')
+                runner.register_hook(SaveMetricsHook(args.out), 'LOWEST')
             runner.test()
             if is_main_process():
                 print(branch_table(runner, 'test'))

@@ -5,7 +5,6 @@ import argparse
 from mmengine.dist import is_main_process
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import (
     add_runner_arguments,
     build_runner,
@@ -15,19 +14,21 @@ from okdhp_mm.cli import (
     parse_command_line,
     traceable_amp,
 )
-from okdhp_mm.config_file import check_data, drop_pretrained, section
-from okdhp_mm.engine import branch_table
+from okdhp_mm.data.files import check_data
 from okdhp_mm.engine.distributed import process_group
+from okdhp_mm.evaluation.summary import branch_table
+from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.io.config import drop_pretrained, require_key
 
 
 def parse_args() -> argparse.Namespace:
-    """The arguments of mmpose's train.py, --method and --from-scratch."""
+    """Parse the arguments of mmpose's train.py, --method and --from-scratch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='training config')
     parser.add_argument(
         '--method',
-        help='distil by this method, a name in configs/_base_/methods or a file like those, into '
-        'WORK_DIR_METHOD, where the complete config is written: test and export with that one',
+        help='distill by this method, a name in configs/_base_/methods or a file like those; the '
+        'complete config is written to WORK_DIR_METHOD: test and export with that one',
     )
     add_runner_arguments(parser)
     parser.add_argument(
@@ -38,22 +39,17 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate by the actual over the original batch size',
-    )
-    parser.add_argument(
-        '--from-scratch', action='store_true', help='drop every pretrained initialisation'
-    )
+    help = 'scale the learning rate by the actual over the original batch size'
+    parser.add_argument('--auto-scale-lr', action='store_true', help=help)
+    parser.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
     return parse_command_line(parser)
 
 
 def config_from(args: argparse.Namespace):
-    """The config with the arguments merged into it."""
+    """Return the config with the arguments merged into it."""
     cfg = load_config(args, args.method)
     if args.amp:
-        optim_wrapper = section(cfg, 'optim_wrapper', '--amp', 'dict(optimizer=...)')
+        optim_wrapper = require_key(cfg, 'optim_wrapper', '--amp', 'dict(optimizer=...)')
         optim_wrapper.type = 'AmpOptimWrapper'
         optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:
@@ -61,7 +57,7 @@ def config_from(args: argparse.Namespace):
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
         size = 'dict(base_batch_size=...)'
-        section(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
+        require_key(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
     if args.from_scratch:
         drop_pretrained(cfg.model)
         if not cfg.get('resume'):

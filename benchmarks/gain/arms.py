@@ -11,10 +11,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmpose.registry import MODELS
 
-from okdhp_mm.config_file import drop_pretrained
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import student_config
-from okdhp_mm.methods import all_imports, method_file, method_files, set_method, train_by
+from okdhp_mm.io.config import drop_pretrained
+from okdhp_mm.recipes.methods import all_imports, method_file, method_files, set_method, train_by
+from okdhp_mm.student.config import student_config
 
 from .budgets import Budget, Student
 from .data import Data, Split
@@ -109,7 +109,7 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
     use_data(cfg, data, budget, run.seed)
     use_schedule(cfg, budget, epochs, data.train.persons)
     for key in ('val_evaluator', 'test_evaluator'):
-        cfg[key] = dict(type='EveryOutputMetric', metric=dict(type='PckhCurve'))
+        cfg[key] = dict(type='MultiOutputMetric', metric=dict(type='PckhCurve'))
     cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
     cfg.randomness = dict(seed=run.seed)
     return cfg if run.has_branches else student_config(cfg, 0)

@@ -12,8 +12,10 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import stock_model, student_state
-from okdhp_mm.models.student import config_branches, student_name
+from okdhp_mm.models.branch_configs import config_branches
+from okdhp_mm.models.state_names import student_name
+from okdhp_mm.student.config import stock_model
+from okdhp_mm.student.state import student_state
 
 from .devices import may_be_paired
 

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from okdhp_mm.engine.model import model_of
 from okdhp_mm.errors import UserError
-from okdhp_mm.loss_gap import loss_gap
 from okdhp_mm.structures import ENSEMBLE, branch_name, output_name
+from okdhp_mm.student.generalization_gap import generalization_gap
 
 from .arms import Run
 from .devices import device_name, may_be_paired
@@ -225,7 +225,7 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
     dataset = cfg.train_dataloader.dataset
     dataset.type = MpiiDataset.__name__
     del dataset['seed'], dataset['augmentations']
-    return loss_gap(cfg, str(weights)).ratio
+    return generalization_gap(cfg, str(weights)).ratio
 
 
 def taught_by(model: dict, tested: Callable[[Path], dict | None]) -> dict[str, dict[str, float]]:

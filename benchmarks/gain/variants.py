@@ -7,8 +7,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from okdhp_mm.config_file import read_config
-from okdhp_mm.methods import method_file
+from okdhp_mm.io.config import read_config
+from okdhp_mm.recipes.methods import method_file
 
 from . import ideas  # noqa: F401  (registers what some variants are built from)
 

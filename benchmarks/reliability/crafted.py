@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from okdhp_mm.checkpoint import load_checkpoint
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import load_checkpoint
 
 from .rows import Row, row
 

@@ -13,10 +13,10 @@ from mmpose.registry import DATASETS, HOOKS
 from mmpose.testing import get_packed_inputs
 from torch.utils.data import Dataset
 
-from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.cli import build_runner, errors_in_one_sentence
-from okdhp_mm.export import REGISTRIES
-from okdhp_mm.methods import apply_method
+from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.recipes.methods import apply_method
+from okdhp_mm.student.config import REGISTRIES
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SIZE, MAP = (64, 64), (16, 16)
@@ -93,7 +93,7 @@ def config(work_dir: Path, variant: str, **changes) -> Config:
             val_dataloader=dict(loader, sampler=dict(type='DefaultSampler', shuffle=False)),
             train_cfg=dict(by_epoch=True, max_epochs=3, val_interval=1),
             val_cfg=dict(),
-            val_evaluator=dict(type='EveryOutputMetric', metric=dict(type='PCKAccuracy')),
+            val_evaluator=dict(type='MultiOutputMetric', metric=dict(type='PCKAccuracy')),
             optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
             default_hooks=dict(
                 logger=dict(type='LoggerHook', interval=1),

@@ -10,5 +10,5 @@ default_hooks = dict(
     distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')
 )
 visualizer = dict(vis_backends=[*_base_.vis_backends, dict(type='TensorboardVisBackend')])
-val_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.val_evaluator)
-test_evaluator = dict(_delete_=True, type='EveryOutputMetric', metric=_base_.test_evaluator)
+val_evaluator = dict(_delete_=True, type='MultiOutputMetric', metric=_base_.val_evaluator)
+test_evaluator = dict(_delete_=True, type='MultiOutputMetric', metric=_base_.test_evaluator)

@@ -15,14 +15,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..io.atomic import write_text
-from .annotations import (
-    CocoLayout,
-    check_coco,
-    check_positive,
-    entries_of,
-    read_json,
-    require,
-)
+from .annotations import CocoLayout, check_coco, check_positive, entries_of, read_json, require
 from .keypoint_names import find_flip_pairs
 
 VALIDATION_SHARE = 0.2

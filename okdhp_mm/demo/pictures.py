@@ -26,7 +26,7 @@ def prediction_sheet(
     columns: int = 4,
     height: int = 220,
 ) -> np.ndarray:
-    """A grid of figures, each as a pair: the truth beside the prediction.
+    """Return a grid of figures, each as a pair: the truth and the prediction.
 
     Args:
         images: N images (H, W, 3) uint8, BGR, of any size.
@@ -92,7 +92,7 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def _captioned(tile: np.ndarray, captions: Sequence[str]) -> np.ndarray:
-    """Adds a line of evenly spread captions below a tile."""
+    """Add a line of evenly spread captions below a tile."""
     strip = np.full((TEXT_HEIGHT, tile.shape[1], 3), PAPER, np.uint8)
     for i, caption in enumerate(captions):
         middle = round((i + 0.5) * tile.shape[1] / len(captions))
@@ -101,5 +101,5 @@ def _captioned(tile: np.ndarray, captions: Sequence[str]) -> np.ndarray:
 
 
 def _zoomed(points: np.ndarray, zoom: float) -> np.ndarray:
-    """Pixel coordinates after a resize; a pixel's number is its middle, hence the halves."""
+    """Return pixel coordinates after a resize; a pixel's number is its middle."""
     return (np.asarray(points, float) + 0.5) * zoom - 0.5

@@ -24,10 +24,11 @@ from mmpose.apis import MMPoseInferencer
 from mmpose.registry import DATASETS
 
 from ..datasets.synthetic import KEYPOINTS, write_coco
-from ..engine.heatmap_strips import draw_strips
+from ..engine.hooks.heatmap_vis import draw_strips
 from ..errors import as_user_error
-from ..export import Export, export_student, student_config
 from ..structures import ENSEMBLE, branch_name
+from ..student.config import student_config
+from ..student.export import Export, export_student
 from .pictures import prediction_sheet, score_bars
 
 NUM_TRAIN, NUM_VAL = 1000, 200
@@ -156,7 +157,7 @@ def draw_predictions(cfg: Config, export: Export, file: Path) -> None:
 
 
 def draw_heatmaps(cfg: Config, model: torch.nn.Module, file: Path) -> None:
-    """Draw every branch's heatmaps of one figure beside the ensemble's and the target's."""
+    """Draw the heatmaps of one figure: of every branch, the ensemble and the target."""
     batch = pseudo_collate([DATASETS.build(cfg.val_dataloader.dataset)[FIGURE_SHOWN]])
     shown = [KEYPOINTS.index(name) for name in KEYPOINTS_SHOWN]
     (strip,) = draw_strips(model.eval(), batch, shown, KEYPOINTS)

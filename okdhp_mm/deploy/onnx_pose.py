@@ -88,7 +88,7 @@ class OnnxPose:
         Args:
             image: uint8 as OpenCV reads it: (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) grey.
             boxes: N boxes around persons, x1 y1 x2 y2 each. By default one, the whole image; an
-                empty list means that there are no persons.
+                empty list means that the image has no persons.
 
         Returns:
             Keypoints in pixels of the image, (N, K, 2), and their scores, (N, K).

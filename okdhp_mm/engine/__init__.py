@@ -1,12 +1,12 @@
-"""What runs beside the model."""
+"""Hooks, optimizers and runners of the training."""
 
-from .heatmap_strips import BranchVisualizationHook
 from .hooks import EMAUpdateHook
-from .layer_decay import BranchLayerDecayOptimWrapperConstructor
-from .progress import DistillProgressHook
-from .report import DistillReportHook
-from .summary import branch_table
-from .trained_branches import TrainedBranches
+from .hooks.heatmap_vis import BranchVisualizationHook
+from .hooks.progress import DistillProgressHook
+from .hooks.report import DistillReportHook
+from .hooks.save_metrics import SaveMetricsHook
+from .hooks.trained_branches import TrainedBranches
+from .optim.layer_decay import BranchLayerDecayOptimWrapperConstructor
 
 __all__ = [
     'BranchLayerDecayOptimWrapperConstructor',
@@ -14,6 +14,6 @@ __all__ = [
     'DistillProgressHook',
     'DistillReportHook',
     'EMAUpdateHook',
+    'SaveMetricsHook',
     'TrainedBranches',
-    'branch_table',
 ]

@@ -8,5 +8,5 @@ from torch import nn
 
 
 def model_of(runner: Runner) -> nn.Module:
-    """The model itself, without the wrapper of a distributed run."""
+    """Return the model without the wrapper of a distributed run."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,6 +1,6 @@
 """Evaluation of every branch and of the ensemble in one pass."""
 
 from .durable_dump import DurableDumpResults
-from .every_output import EveryOutputMetric
+from .multi_output_metric import MultiOutputMetric
 
-__all__ = ['DurableDumpResults', 'EveryOutputMetric']
+__all__ = ['DurableDumpResults', 'MultiOutputMetric']

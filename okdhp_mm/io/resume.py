@@ -12,8 +12,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..checkpoint import load_checkpoint
 from ..errors import UserError
+from .checkpoint import load_checkpoint
 
 POINTER = 'last_checkpoint'
 

@@ -1,13 +1,6 @@
 """Models. Importing this package registers them in mmpose's registries."""
 
-from .aggregators import (
-    FAU,
-    BestBranch,
-    FeatureFusion,
-    Gate,
-    MeanAggregator,
-    PeerAttention,
-)
+from .aggregators import FAU, BestBranch, FeatureFusion, Gate, MeanAggregator, PeerAttention
 from .augment import PhotometricViews
 from .backbones import BranchedBackbone, StackedHourglass
 from .distillers import (

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures, BranchPredictions
-from .fan_out import check_own, fan_out, is_branched, start_ema
-from .student import DEFAULT_BRANCHES, branch_models
+from .branch_configs import DEFAULT_BRANCHES, branch_models
 from .teachers import EMA
+from .weights.load_stock import check_own, fan_out, is_branched, start_ema
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
 OKDHP_TERMS = dict(
@@ -54,7 +54,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         head: Stock config.
         neck: Stock config.
         branches: Number of branches, or a list with the changes of each branch, see
-            :func:`~okdhp_mm.models.student.branch_models`.
+            :func:`~okdhp_mm.models.branch_configs.branch_models`.
         split: The point above which the branches are separate, see
             :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
         trunk_grad: How the gradients of the branches are combined in the trunk, 'sum' or
@@ -65,7 +65,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         symmetry_noise: Relative noise on the weights of branches that would otherwise start as
             copies of each other, because one stock checkpoint was loaded into all of them; 0 for
             no noise. Branch 0 keeps the checkpoint's weights. See
-            :mod:`~okdhp_mm.models.symmetry`.
+            :mod:`~okdhp_mm.models.weights.symmetry_breaking`.
         views: Config of a module that augments the training images, once for all branches or
             differently for each, such as :class:`~okdhp_mm.models.augment.PhotometricViews`; None
             for no augmentation.
@@ -79,7 +79,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         train_cfg: As in the stock model.
         test_cfg: As in the stock model, with three more entries. ``branch`` is the deployed
             output, an index or 'ensemble' (default 0). ``report`` selects the outputs to predict:
-            'all' (default), required by :class:`~okdhp_mm.evaluation.EveryOutputMetric`, or
+            'all' (default), required by :class:`~okdhp_mm.evaluation.MultiOutputMetric`, or
             'deployed'. ``ema`` selects the EMA copy instead of the model.
         data_preprocessor: As in the stock model.
         init_cfg: As in the stock model.

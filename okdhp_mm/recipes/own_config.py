@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from pprint import pformat
 
-from ..convert import method_text
 from ..data.own_dataset import OwnDataset
-from ..methods import all_imports
+from .convert import method_text
+from .methods import all_imports
 from .schedule import Schedule
 from .students import Student
 
@@ -156,8 +156,8 @@ test_dataloader = val_dataloader
 
 # PCK: share of keypoints that are nearer to the truth than {PCK:.0%} of the longer side of the box.
 val_evaluator = [
-    dict(type='EveryOutputMetric', metric=dict(type='PCKAccuracy', thr={PCK})),
-    dict(type='EveryOutputMetric', metric=dict(type='CocoMetric', ann_file=val_file)),
+    dict(type='MultiOutputMetric', metric=dict(type='PCKAccuracy', thr={PCK})),
+    dict(type='MultiOutputMetric', metric=dict(type='CocoMetric', ann_file=val_file)),
 ]
 test_evaluator = val_evaluator
 

@@ -21,7 +21,6 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
-from ..checkpoint import load_checkpoint, safe_loader
 from ..data.own_dataset import (
     SEED,
     VALIDATION_SHARE,
@@ -35,9 +34,10 @@ from ..data.pictures import check_pictures
 from ..data.readers import read_table
 from ..errors import UserError
 from ..io.atomic import replacing, write_text
-from ..methods import method_file
+from ..io.checkpoint import load_checkpoint, safe_loader
 from ..models.backbones.branched import fetch_weights
 from ..models.weights.pretrained import match_weights
+from .methods import method_file
 from .own_config import Files, config_text
 from .schedule import Schedule, fit_schedule
 from .students import Student, codec_of, find_student, stock_backbone
@@ -219,14 +219,14 @@ def choose_method(name: str | None, persons: int) -> tuple[str, str]:
         method_file(name)
         return name, 'As you asked.'
     if persons <= FEW_LABELS:
-        return 'okdhp_colours', (
+        return 'okdhp_color_aug', (
             f'Suggested for up to {FEW_LABELS} persons: with 300, it was 1.3 +- 0.4 points PCKh '
             'better than okdhp with ShuffleNetV2 and 0.3 +- 0.3 with MobileNetV2, from scratch '
             '(docs/benchmarks.md, "Other students").'
         )
     return 'okdhp', (
-        f'Suggested above {FEW_LABELS} persons: with 1,000, colors (okdhp_colours) gained nothing '
-        'with ResNet-18 and cost 0.6 points PCKh with ShuffleNetV2 (docs/benchmarks.md).'
+        f'Suggested above {FEW_LABELS} persons: with 1,000, colors (okdhp_color_aug) gained '
+        'nothing with ResNet-18 and cost 0.6 points PCKh with ShuffleNetV2 (docs/benchmarks.md).'
     )
 
 

@@ -28,7 +28,7 @@ class Schedule:
         batch_size: Persons in a batch.
         steps_per_epoch: Batches in an epoch.
         epochs: Number of epochs.
-        warm_up: Steps in which the learning rate rises.
+        warm_up: Steps of the rising learning rate.
         val_interval: Epochs between two validations.
         learning_rate: Of AdamW, after the warm-up.
         log_interval: Steps between two lines of the log.

@@ -15,7 +15,7 @@ STRIDE = 32
 SIGMA = 2
 """Width of the targets in pixels of the heatmap, the stock config's for every input size."""
 KERNEL = 11
-"""Kernel with which DARK smooths heatmaps of that width before it looks for their peaks."""
+"""Kernel of DARK, which smooths heatmaps of that width before it looks for their peaks."""
 
 
 @dataclass(frozen=True)

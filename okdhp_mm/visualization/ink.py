@@ -1,4 +1,4 @@
-"""What every picture is drawn with: paper, lines, dots, rings and text, in BGR."""
+"""Draw lines, dots, rings and text in BGR pictures."""
 
 import cv2
 import numpy as np
@@ -17,17 +17,17 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def words(name: str) -> str:
-    """A keypoint's name for people."""
+    """Return a keypoint's name for people."""
     return name.replace('_', ' ')
 
 
 def line(canvas: np.ndarray, start, end, colour: Colour, thickness: int) -> None:
-    """A line between two points, (x, y) in pixels."""
+    """Draw a line between two points, (x, y) in pixels."""
     cv2.line(canvas, _fixed(start), _fixed(end), colour, thickness, cv2.LINE_AA, 4)
 
 
 def dot(canvas: np.ndarray, point, radius: float, colour: Colour) -> None:
-    """A disc."""
+    """Draw a disc."""
     # OpenCV's own small discs come out as diamonds.
     angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
     outline = np.asarray(point) + radius * np.stack((np.cos(angles), np.sin(angles)), 1)
@@ -35,7 +35,7 @@ def dot(canvas: np.ndarray, point, radius: float, colour: Colour) -> None:
 
 
 def ring(canvas: np.ndarray, point, radius: float, colour: Colour) -> None:
-    """A dark ring around a coloured one, to be seen on anything."""
+    """Draw a dark ring around a colored one, visible on any background."""
     cv2.circle(canvas, _fixed(point), round(radius * 16), INK, 2, cv2.LINE_AA, 4)
     cv2.circle(canvas, _fixed(point), round(radius * 16), colour, 1, cv2.LINE_AA, 4)
 

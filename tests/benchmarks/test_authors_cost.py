@@ -11,8 +11,8 @@ import torch
 from authors_cost import AUTHORS, OFFICIAL, OURS, side_of
 from common import NUM_KEYPOINTS, batch, build, head, okdhp_model, run, shake
 
-from okdhp_mm.methods import apply_method
 from okdhp_mm.models.losses import KLHeatmapLoss
+from okdhp_mm.recipes.methods import apply_method
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 STACKED = dict(

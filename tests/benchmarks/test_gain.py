@@ -21,8 +21,8 @@ from mmpose.registry import DATASETS, MODELS
 from scipy.io import loadmat
 from torch.utils.data import DataLoader
 
-from okdhp_mm.checkpoint import use_safe_loader
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import use_safe_loader
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'benchmarks'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from okdhp_mm.deploy import graph
+from okdhp_mm.deploy.onnx import graph
 
 SCRIPT = Path(__file__).parents[2] / 'benchmarks' / 'onnx_speed.py'
 

@@ -12,7 +12,7 @@ from validation_cost import floor, validation
 
 
 def metrics(model, data, meta):
-    evaluator = Evaluator([dict(type='EveryOutputMetric', metric=dict(type='PCKAccuracy'))])
+    evaluator = Evaluator([dict(type='MultiOutputMetric', metric=dict(type='PCKAccuracy'))])
     evaluator.dataset_meta = meta
     validation(model, evaluator, data)
     return evaluator

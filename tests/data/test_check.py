@@ -11,9 +11,9 @@ import pytest
 from common import okdhp_model
 from mmengine.config import Config
 
-from okdhp_mm.config_file import check_data
 from okdhp_mm.data.annotations import CocoLayout, check_coco, read_json
 from okdhp_mm.data.check import check_datasets
+from okdhp_mm.data.files import check_data
 from okdhp_mm.data.pictures import check_pictures
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
@@ -48,7 +48,7 @@ def config(drawn, tmp_path):
             train_dataloader=dict(dataset=dataset),
             val_dataloader=dict(dataset=dict(dataset, test_mode=True)),
             val_evaluator=dict(
-                type='EveryOutputMetric', metric=dict(type='CocoMetric', ann_file=str(file))
+                type='MultiOutputMetric', metric=dict(type='CocoMetric', ann_file=str(file))
             ),
         )
     )

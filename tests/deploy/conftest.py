@@ -6,7 +6,7 @@ import pytest
 from students import SIMCC, write_student
 
 from okdhp_mm.datasets.synthetic import draw_figure
-from okdhp_mm.deploy.export import export_onnx
+from okdhp_mm.deploy.onnx.export import export_onnx
 
 
 @pytest.fixture(scope='session')

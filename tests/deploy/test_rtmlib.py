@@ -9,8 +9,8 @@ from students import SIMCC, write_student
 pytest.importorskip('rtmlib', reason='comes with pip install rtmlib')
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
-from okdhp_mm.deploy.export import export_onnx  # noqa: E402
 from okdhp_mm.deploy.inference.images import image_files  # noqa: E402
+from okdhp_mm.deploy.onnx.export import export_onnx  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'benchmarks'))

@@ -15,10 +15,10 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from okdhp_mm.cli import build_runner
-from okdhp_mm.config_file import read_config
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.engine.distributed import process_group
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.config import read_config
 from okdhp_mm.io.lock import lock_work_dir
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from okdhp_mm.evaluation.evaluator_config import (
 EPE, AUC = ConfigDict(type='EPE'), ConfigDict(type='AUC')
 SETS = [dict(type='CocoDataset'), dict(type='MpiiDataset')]
 SEVERAL = ConfigDict(type='MultiDatasetEvaluator', metrics=[EPE, AUC], datasets=SETS)
-WRAPPED = ConfigDict(type='EveryOutputMetric', metric=EPE)
+WRAPPED = ConfigDict(type='MultiOutputMetric', metric=EPE)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ WRAPPED = ConfigDict(type='EveryOutputMetric', metric=EPE)
 def test_every_metric_is_found_with_its_key(evaluator, keys):
     found = dict(walk_metrics(evaluator, 'e'))
     assert list(found) == keys
-    assert {metric['type'] for metric in found.values()} <= {'EPE', 'AUC', 'EveryOutputMetric'}
+    assert {metric['type'] for metric in found.values()} <= {'EPE', 'AUC', 'MultiOutputMetric'}
 
 
 def test_metrics_are_replaced_and_the_arrangement_stays():

@@ -4,12 +4,12 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from okdhp_mm.config_file import check_data
-from okdhp_mm.convert import convert_config
+from okdhp_mm.data.files import check_data
 from okdhp_mm.datasets.synthetic import write_coco
-from okdhp_mm.engine import branch_table
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import export_student
+from okdhp_mm.evaluation.summary import branch_table
+from okdhp_mm.recipes.convert import convert_config
+from okdhp_mm.student.export import export_student
 
 STOCK = """
 default_scope = 'mmpose'

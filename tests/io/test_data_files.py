@@ -9,11 +9,12 @@ import pytest
 from mmengine.config import Config
 from mmpose.registry import DATASETS
 
-from okdhp_mm.checkpoint import use_safe_loader
-from okdhp_mm.config_file import check_data, data_told, read_config
-from okdhp_mm.convert import convert_config
+from okdhp_mm.data.files import as_data_error, check_data
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.io.config import read_config
 from okdhp_mm.io.data_files import safe_handlers
+from okdhp_mm.recipes.convert import convert_config
 
 
 class Touch:
@@ -96,7 +97,7 @@ def test_arrays_of_objects_do_not_run(name, marker, tmp_path):
     dataset = dict(type='H36MWholeBodyDataset', ann_file=str(file), metainfo={}, pipeline=[])
     cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
     sentence = f'{name} has an array of pickled objects, which can run code'
-    with safe_handlers(), pytest.raises(UserError, match=sentence), data_told(cfg, 'train'):
+    with safe_handlers(), pytest.raises(UserError, match=sentence), as_data_error(cfg, 'train'):
         DATASETS.build(cfg.train_dataloader.dataset)
     assert not marker.exists()
 

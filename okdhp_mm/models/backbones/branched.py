@@ -17,8 +17,8 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from ...config_file import init_entries
 from ...errors import UserError, as_user_error
+from ...io.config import init_entries
 from ...structures import BranchFeatures, BranchViews
 from .splits import find_split, run_steps
 

@@ -39,9 +39,9 @@ class Diagnosis:
         """Return the few measures that are logged in every line, by name."""
         named = {}
         if self.shares is not None:
-            named['kd/share'] = self.shares.mean()
+            named['kd/grad_ratio'] = self.shares.mean()
         if self.agreement is not None:
-            named['branches/agreement'] = self.agreement
+            named['branches/error_correlation'] = self.agreement
             named['branches/peak_distance'] = self.peak_distance
         if self.weights is not None:
             means = self.weights.mean(1)

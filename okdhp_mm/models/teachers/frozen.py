@@ -7,11 +7,11 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from ...checkpoint import load_checkpoint, load_weights
-from ...config_file import read_config
 from ...errors import UserError
-from ..fan_out import check_branched, is_branched
+from ...io.checkpoint import load_checkpoint, load_weights
+from ...io.config import read_config
 from ..heads.adapters import find_adapter
+from ..weights.load_stock import check_branched, is_branched
 from .base import Teacher
 
 

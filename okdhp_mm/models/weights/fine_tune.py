@@ -10,9 +10,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ..fan_out import start_ema
-from ..student import student_name
-from ..symmetry import noisy_copies
+from ..state_names import student_name
+from .load_stock import start_ema
+from .symmetry_breaking import noisy_copies
 
 EMA = 'ema.'
 Places = dict[str, dict[int | None, str]]
@@ -29,7 +29,7 @@ def fit_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], noise: float
     Args:
         model: The multi-branch model.
         state_dict: Weights of a multi-branch model. Afterwards it has all tensors of the model.
-        noise: See :func:`~okdhp_mm.models.symmetry.noisy_copies`.
+        noise: See :func:`~okdhp_mm.models.weights.symmetry_breaking.noisy_copies`.
 
     Raises:
         UserError: If no weights of the backbone fit.

@@ -7,11 +7,11 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from runs import loader
 
-from okdhp_mm.checkpoint import load_checkpoint
 from okdhp_mm.engine.hooks import DurableCheckpointHook
 from okdhp_mm.engine.random_state import random_state, set_random_state
 from okdhp_mm.engine.runner import DurableRunner
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import load_checkpoint
 
 
 class Losses(Hook):
@@ -44,7 +44,7 @@ def run(work_dir, resume=None, spoil=None, **changes):
         val_dataloader=loader(2),
         train_cfg=dict(by_epoch=True, max_epochs=3, val_interval=1),
         val_cfg=dict(),
-        val_evaluator=dict(type='EveryOutputMetric', metric=dict(type='PCKAccuracy')),
+        val_evaluator=dict(type='MultiOutputMetric', metric=dict(type='PCKAccuracy')),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
         default_hooks=hooks,
         default_scope='mmpose',

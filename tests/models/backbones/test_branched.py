@@ -9,8 +9,8 @@ from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 from torch import nn
 
-from okdhp_mm.checkpoint import safe_loader
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import safe_loader
 from okdhp_mm.models.backbones import BranchedBackbone
 
 

@@ -12,7 +12,7 @@ from mmpose.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones import BranchedBackbone
 from okdhp_mm.models.backbones.splits import split_points
-from okdhp_mm.models.student import student_name
+from okdhp_mm.models.state_names import student_name
 
 pytest.importorskip('mmpretrain')
 

@@ -58,7 +58,7 @@ def test_the_share_is_the_distillations_part_of_the_gradient():
         taught, supervised = (maps - ensemble).norm(), (maps - targets.heatmaps).norm()
         torch.testing.assert_close(share, (taught / (taught + supervised)).detach())
     assert report.schedule == 1
-    assert report.scalars()['kd/share'] == report.shares.mean()
+    assert report.scalars()['kd/grad_ratio'] == report.shares.mean()
 
 
 def reports_of(distiller, outputs, targets):
@@ -172,8 +172,8 @@ def test_names_are_not_summed_as_losses_nor_averaged_as_times():
     (report,) = reports
     names = [*report.scalars(), *report.details()]
     assert names == [
-        'kd/share',
-        'branches/agreement',
+        'kd/grad_ratio',
+        'branches/error_correlation',
         'branches/peak_distance',
         *(f'weights/branch{m}' for m in range(3)),
         *(f'kd/share_branch{m}' for m in range(3)),

@@ -11,10 +11,10 @@ from runs import runner_of
 
 from okdhp_mm.engine import EMAUpdateHook
 from okdhp_mm.errors import UserError
-from okdhp_mm.methods import apply_method
-from okdhp_mm.models.student import student_name
+from okdhp_mm.models.state_names import student_name
 from okdhp_mm.models.teachers import EMA
 from okdhp_mm.models.teachers.ema import tensor_pairs
+from okdhp_mm.recipes.methods import apply_method
 
 MOMENTUM = 0.8
 

@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 from runs import runner_of
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.models.student import student_name
+from okdhp_mm.models.state_names import student_name
 from okdhp_mm.models.weights import fit_checkpoint
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torchvision.models import detection, get_model, get_model_weights, list_models
 
-from ....checkpoint import load_checkpoint, load_weights
 from ....errors import UserError
+from ....io.checkpoint import load_checkpoint, load_weights
 from .detector import THRESHOLD, inside
 
 PERSON = 1

@@ -10,10 +10,10 @@ from common import HEATMAP_SIZE, batch, build, images, okdhp_model, run, stock_m
 from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.export import student_state
-from okdhp_mm.methods import apply_method
 from okdhp_mm.models.distillers import ContrastiveTerm
+from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
+from okdhp_mm.student.state import student_state
 
 B, K, H, W = 3, 4, 6, 5
 CHANNELS = (7, 8, 9)

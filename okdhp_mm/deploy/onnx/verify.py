@@ -1,0 +1,200 @@
+"""Does an ONNX file give what PyTorch gives? Maps, keypoints and scores, compared on crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from torch import Tensor, nn
+
+from ...datasets.synthetic import draw_figure
+from ..inference.images import image_files, read_pictures
+from .graph import DECODED, StudentGraph, map_names
+
+TOLERANCE = 0.05
+"""Pixels of the input that a keypoint may be off."""
+MAP_TOLERANCE = 1e-3
+"""Of the maps' height that they and their peaks may be off; rounding makes 1e-6 to 1e-5 of it."""
+TIES = 0.1
+"""Of the keypoints; where more are contested the rest says little. Of random weights 0.02 are."""
+BATCH = 8
+DRAWN = 16
+MOST = 200
+NUDGES = 8
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Differences between an ONNX file and PyTorch.
+
+    Attributes:
+        crops: How many were compared.
+        maps: Greatest difference of the maps.
+        height: Greatest magnitude of PyTorch's maps, to compare with.
+        keypoints: Distances of the keypoints in pixels of the input, (N, K).
+        contested: Which keypoints two places contest so closely that rounding decides, (N, K).
+        scores: Greatest difference of the keypoints' scores.
+    """
+
+    crops: int
+    maps: float
+    height: float
+    keypoints: np.ndarray
+    contested: np.ndarray
+    scores: float
+
+    @property
+    def farthest(self) -> float:
+        """Greatest distance of a keypoint that is not contested."""
+        return float(self.keypoints[~self.contested].max(initial=0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the differences are those of rounding.
+
+        Maps that differ by more make ties of their own mistakes.
+        """
+        return bool(
+            self.maps <= self._tolerance
+            and self.scores <= self._tolerance
+            and self.farthest <= TOLERANCE
+        )
+
+    @property
+    def _tolerance(self) -> float:
+        return MAP_TOLERANCE * self.height
+
+    def __str__(self):
+        tied = f', without {self.contested.sum()} ties' if self.contested.any() else ''
+        if self.contested.mean() > TIES:
+            tied += (
+                f' of {self.contested.size}, so that this says little of the keypoints: the '
+                'student is hardly trained, or the pictures show no persons (--check-images)'
+            )
+        # Otherwise they say no more than the maps, because they are the peaks of the maps.
+        wrong = f', scores by {self.scores:.2g}' if self.scores > self._tolerance else ''
+        return (
+            f'{self.crops} crops: maps differ by at most {self.maps:.2g} (peak {self.height:.3g}), '
+            f'{(~self.contested).sum()} keypoints by at most {self.farthest:.2g} px{tied}{wrong}'
+        )
+
+
+def crops_of(student: nn.Module, folder: str | None) -> Tensor:
+    """Normalised inputs as the student's own pipeline makes them, (N, 3, H, W).
+
+    Args:
+        student: A stock estimator with its config.
+        folder: Of pictures of single persons, each taken whole, the first 200; None draws figures.
+
+    Raises:
+        UserError: If no picture in the folder can be read.
+    """
+    pipeline = Compose(student.cfg.test_dataloader.dataset.pipeline)
+    images = _drawn() if folder is None else check_pictures(Path(folder))
+    samples = []
+    for image in images:
+        height, width = image.shape[:2]
+        person = dict(bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1))
+        samples.append(pipeline(dict(img=image, **person, **student.dataset_meta)))
+    return student.data_preprocessor(pseudo_collate(samples), training=False)['inputs']
+
+
+def check_pictures(folder: Path) -> Iterator[np.ndarray]:
+    """Yield those of the first 200 pictures in a folder that can be read.
+
+    Raises:
+        UserError: If there are none.
+    """
+    for picture in read_pictures(image_files(folder)[:MOST]):
+        yield picture.image
+
+
+class Graph:
+    """A student's graph in onnxruntime.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: The serialised graph.
+    """
+
+    def __init__(self, student: nn.Module, model: bytes):
+        # Here, so that the tools start where it is missing, and say so.
+        import onnxruntime
+
+        self.student = student
+        self.session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def outputs(self, crops: Tensor) -> dict[str, np.ndarray]:
+        """Return the outputs of the graph for N crops, by name."""
+        parts = [self.session.run(None, {'input': b.numpy()}) for b in crops.split(BATCH)]
+        return dict(zip(self.names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+    def decoded(self, outputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return keypoints (N, K, 2) and scores (N, K) of its outputs, decoded if they are maps."""
+        if DECODED[0] in outputs:
+            return tuple(outputs[name] for name in DECODED)
+        return stock_poses(self.student, [outputs[name] for name in map_names(self.student)])
+
+    def poses(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (N, K, 2) in pixels of the input and their scores (N, K), of N crops."""
+        return self.decoded(self.outputs(crops))
+
+
+@torch.no_grad()
+def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
+    """Compare a student and its ONNX graph.
+
+    Args:
+        student: The stock estimator that was exported.
+        model: The serialised graph, with the maps among its outputs.
+        crops: Normalised inputs, (N, 3, H, W).
+    """
+    stock, graph = StudentGraph(student, decode=False), Graph(student, model)
+    parts = zip(*(stock.maps(batch) for batch in crops.split(BATCH)), strict=True)
+    expected = [torch.cat(part).numpy() for part in parts]
+    outputs = graph.outputs(crops)
+    maps = [outputs[name] for name in stock.map_names]
+    keypoints, scores = graph.decoded(outputs)
+    reference, peaks = stock_poses(student, expected)
+    difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
+    return Agreement(
+        crops=len(crops),
+        maps=difference,
+        height=max(float(abs(each).max()) for each in expected),
+        keypoints=np.linalg.norm(keypoints - reference, axis=-1),
+        contested=_contested(student, expected, reference, difference),
+        scores=float(abs(scores - peaks).max()),
+    )
+
+
+def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Decode maps by mmpose: keypoints (N, K, 2) and scores (N, K)."""
+    tensors = tuple(torch.from_numpy(each) for each in maps)
+    instances = student.head.decode(tensors if len(tensors) > 1 else tensors[0])
+    keypoints = np.concatenate([instance.keypoints for instance in instances])
+    return keypoints, np.concatenate([instance.keypoint_scores for instance in instances])
+
+
+def _contested(
+    student: nn.Module, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
+) -> np.ndarray:
+    """Keypoints that PyTorch itself would put elsewhere if it rounded otherwise, (N, K)."""
+    rng = np.random.default_rng(0)
+    contested = np.zeros(keypoints.shape[:2], bool)
+    for _ in range(NUDGES):
+        nudged = [
+            each + rng.uniform(-2, 2, each.shape).astype(np.float32) * difference for each in maps
+        ]
+        moved = np.linalg.norm(stock_poses(student, nudged)[0] - keypoints, axis=-1)
+        contested |= moved > TOLERANCE
+    return contested
+
+
+def _drawn() -> Iterator[np.ndarray]:
+    for seed in range(DRAWN):
+        yield draw_figure(np.random.default_rng(seed)).image

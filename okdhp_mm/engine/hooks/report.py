@@ -1,0 +1,202 @@
+"""Hook that reports the effect of distillation on the branches, and warns if there is none."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.optim import LinearParamScheduler
+from mmpose.registry import HOOKS
+from torch import Tensor
+
+from ...env.versions import check_torch
+from ...errors import UserError
+from ...models.distillers.diagnosis import Diagnosis, diagnose
+from ...structures import branch_name
+from ..model import model_of
+
+MOST = 50
+"""Default iterations between two reports."""
+SETTLED = 0.1
+"""Share of the training before which the hook does not warn."""
+FIRST = 200
+"""Iterations before which the hook does not warn, however short the training is."""
+RAMPED_UP = 0.99
+"""Value of the schedule above which distillation counts as ramped up."""
+
+
+@HOOKS.register_module()
+class DistillReportHook(Hook):
+    """Reports what distillation does: in the log, and in every visualization backend.
+
+    - ``kd/grad_ratio``: share of the distillation in the gradient of the branches' final heatmaps.
+    - ``branches/error_correlation``: mean correlation of the errors of two branches, 1 for copies;
+      ``branches/peak_distance``: how far apart their peaks are, in heatmap pixels.
+    - ``weights/branch0``: what the aggregator gives to a branch.
+
+    The backends get more: ``kd/grad_ratio_branch0`` and ``kd/schedule``, the factor of the ramp-up;
+    with every ``keypoints_every``-th report ``weights/branch0/left_wrist`` for every keypoint.
+
+    Each is of one batch, of the main process where there are several. Other steps cost nothing; a
+    compiled model makes the reported one uncompiled.
+
+    Args:
+        interval: Report every so many iterations; by default every 50, and in a short training
+            every tenth of it.
+        keypoints_every: Report the weights of every keypoint with every so many reports.
+        min_grad_ratio: Warn that distillation does nothing if ``kd/grad_ratio`` is below.
+        max_error_correlation: Warn that the branches collapsed if the correlation is above.
+        patience: Warn only after this many reports in a row. Each warning comes once, not before
+            the ramp-up of the distillation and the warm-up of the learning rate end, and not in
+            the first tenth or the first 200 iterations of the training.
+
+    Raises:
+        UserError: If an interval or the patience is not positive; before the training, if the model
+            shall be compiled by a torch that cannot leave single steps uncompiled.
+    """
+
+    priority = 'NORMAL'  # before the LoggerHook
+
+    def __init__(
+        self,
+        interval: int | None = None,
+        keypoints_every: int = 20,
+        min_grad_ratio: float = 0.01,
+        max_error_correlation: float = 0.995,
+        patience: int = 3,
+    ):
+        if min(1 if interval is None else interval, keypoints_every, patience) < 1:
+            raise UserError(
+                f'DistillReportHook: interval={interval}, keypoints_every={keypoints_every} and '
+                f'patience={patience} must be at least 1.'
+            )
+        self.interval = interval
+        self.keypoints_every = keypoints_every
+        self.min_grad_ratio = min_grad_ratio
+        self.max_error_correlation = max_error_correlation
+        self._idle, self._alike = Alarm(patience), Alarm(patience)
+        self._warm_up = 0
+        self._report: Diagnosis | None = None
+
+    def before_train(self, runner) -> None:
+        """Check that a compiled model can be reported on, and read the length of the training."""
+        self._warm_up = warm_up_of(runner)
+        if self.interval is None:
+            self.interval = max(1, min(MOST, runner.max_iters // 10))
+        if runner.cfg.get('compile'):
+            # Of torch.compiler.set_stance.
+            check_torch('compile=True with a DistillReportHook', (2, 6))
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Observe the step if a report is due."""
+        if self.every_n_train_iters(runner, self.interval):
+            # Every process does the same: a step may have collective operations.
+            model_of(runner).head.distiller.observer = self._observe
+            set_stance(runner, 'force_eager')
+
+    def _observe(self, *step) -> None:
+        self._report = diagnose(*step)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Hand the report to the message hub, where the LoggerHook takes it."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        set_stance(runner, 'default')
+        model_of(runner).head.distiller.observer = None
+        report, self._report = self._report, None
+        if report is None or not is_main_process():
+            return
+        scalars = report.scalars()
+        values = on_host(scalars | report.details())
+        details = {}
+        for name, value in values.items():
+            if name in scalars:
+                runner.message_hub.update_scalar(f'train/{name}', value)
+            else:
+                details[name] = value
+        keypoint_interval = self.interval * self.keypoints_every
+        if report.weights is not None and self.every_n_train_iters(runner, keypoint_interval):
+            details |= by_keypoint(report.weights, runner.train_dataloader.dataset)
+        if details:
+            runner.visualizer.add_scalars(details, step=runner.iter + 1)
+        self._warn(runner, values)
+
+    def _warn(self, runner, values: dict[str, float]) -> None:
+        settled = runner.iter >= max(FIRST, SETTLED * runner.max_iters, self._warm_up)
+        if not settled or values.get('kd/schedule', 1) < RAMPED_UP:
+            return
+        idle = values.get('kd/grad_ratio', 1) < self.min_grad_ratio
+        alike = values.get('branches/error_correlation', 0) > self.max_error_correlation
+        # Copies have nothing to teach each other: then a larger weight is the wrong advice.
+        if self._idle.rings(idle and not alike and not self._alike.rang):
+            terms = model_of(runner).head.distiller.terms
+            names = ', '.join(name for name, term in terms.items() if term.is_distillation)
+            runner.logger.warning(
+                f'Distillation has almost no effect: its share of the gradient of the branches is '
+                f'{values["kd/grad_ratio"]:.2%}. Raise the loss_weight of {names}.'
+            )
+        if self._alike.rings(alike):
+            # Not after the advice to raise the weight.
+            lower = '' if idle or self._idle.rang else ' Or lower the weight of the distillation.'
+            runner.logger.warning(
+                'The branches have become copies of each other, which have nothing to teach: the '
+                'correlation of their errors is '
+                f'{values["branches/error_correlation"]:.4f}. Let them part '
+                f'earlier (model.split) or start further apart (model.symmetry_noise).{lower}'
+            )
+
+
+class Alarm:
+    """Alarm that rings once, when something has held so many times in a row."""
+
+    def __init__(self, patience: int):
+        self._left = self._patience = patience
+        self.rang = False
+
+    def rings(self, holds: bool) -> bool:
+        """Return whether this is the moment."""
+        self._left = self._left - 1 if holds else self._patience
+        rings = self._left <= 0 and not self.rang
+        self.rang |= rings
+        return rings
+
+
+def warm_up_of(runner) -> int:
+    """Return the last iteration of the warm-ups of learning rate and momentum."""
+    schedulers = runner.param_schedulers or []
+    if isinstance(schedulers, dict):
+        schedulers = chain(*schedulers.values())
+    return max(
+        (
+            scheduler.end * (len(runner.train_dataloader) if scheduler.by_epoch else 1)
+            for scheduler in schedulers
+            if isinstance(scheduler, LinearParamScheduler)
+            and scheduler.start_factor < scheduler.end_factor
+        ),
+        default=0,
+    )
+
+
+def on_host(named: dict[str, Tensor]) -> dict[str, float]:
+    """Return the finite scalars, by one transfer for all."""
+    values = torch.stack(list(named.values())).tolist() if named else []
+    return {name: value for name, value in zip(named, values, strict=True) if math.isfinite(value)}
+
+
+def by_keypoint(weights: Tensor, dataset) -> dict[str, float]:
+    """Weights (M, K) by branch and keypoint."""
+    names = getattr(dataset, 'metainfo', {}).get('keypoint_id2name', {})
+    return {
+        f'weights/{branch_name(m)}/{names.get(k, k)}': value
+        for m, row in enumerate(weights.tolist())
+        for k, value in enumerate(row)
+    }
+
+
+def set_stance(runner, stance: str) -> None:
+    """Let a compiled model run eagerly or not: a report needs the graph of its gradients."""
+    if runner.cfg.get('compile'):
+        torch.compiler.set_stance(stance)

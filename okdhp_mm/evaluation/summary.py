@@ -1,0 +1,98 @@
+"""A table of what evaluations found: every branch, the ensemble, and which branch is best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..engine.model import model_of
+from ..structures import ENSEMBLE, branch_name, output_name
+
+ADVICE = (
+    'The best branch was chosen on the reported data, which flatters it: fix\n'
+    'model.test_cfg.branch beforehand, or choose it on one split and report it on another.'
+)
+OUTPUT = re.compile(rf'(branch\d+|{ENSEMBLE})/(?P<metric>.+)')
+LESS_IS_BETTER = ('loss', 'epe', 'nme')
+
+
+def branch_table(runner: Runner, mode: str = 'val') -> str:
+    """Return the table of the main metric of every output over all evaluations.
+
+    Args:
+        runner: Runner after its training or test.
+        mode: 'val' or 'test'.
+
+    Returns:
+        The table; '' without metrics of several outputs.
+    """
+    model = model_of(runner)
+    branches = getattr(getattr(model, 'head', None), 'branches', ())
+    if not branches:
+        return ''
+    deployed = output_name(model.test_cfg.get('branch', 0))
+    logged = runner.message_hub.log_scalars
+    found = (name.removeprefix(f'{mode}/') for name in logged if name.startswith(f'{mode}/'))
+    metric, rule = main_metric(runner.cfg, found)
+    figures = {}
+    for name in (*map(branch_name, range(len(branches))), ENSEMBLE):
+        key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
+        if key in logged:
+            figures[name] = logged[key].data[0].tolist()
+    return format_table(figures, metric, deployed, rule) if len(figures) > 1 else ''
+
+
+def main_metric(cfg: Config, figures: Iterable[str]) -> tuple[str | None, str | None]:
+    """Return the metric of ``default_hooks.checkpoint.save_best``, and its rule.
+
+    If it names none or 'auto', the first metric of several outputs; None without any.
+
+    Args:
+        cfg: Training config.
+        figures: Names of what an evaluation found, e.g. 'coco/AP' and 'branch1/coco/AP'.
+    """
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    metric, rule = (first_of(checkpoint.get(key)) for key in ('save_best', 'rule'))
+    if metric in (None, 'auto'):
+        metric = next((match['metric'] for match in map(OUTPUT.match, figures) if match), None)
+    if rule is None and any(word in (metric or '').lower() for word in LESS_IS_BETTER):
+        rule = 'less'
+    return metric, rule
+
+
+def first_of(setting: str | list[str] | None) -> str | None:
+    """Return the first entry of a setting that may be one value or several."""
+    return setting[0] if isinstance(setting, (list, tuple)) else setting
+
+
+def format_table(
+    figures: Mapping[str, Sequence[float]], metric: str, deployed: str, rule: str | None
+) -> str:
+    """Return the table of metrics by output, one column per evaluation.
+
+    Args:
+        figures: Output name -> figures, the last evaluation's last.
+        metric: Their name.
+        deployed: Name of the deployed output.
+        rule: 'less' if less is better.
+    """
+    better = min if rule == 'less' else max
+    last = {name: values[-1] for name, values in figures.items()}
+    branches = [name for name in figures if name != ENSEMBLE]
+    leader = better(branches, key=last.get)
+    marks = {name: [] for name in figures}
+    marks[leader].append('<- best branch')
+    if deployed in marks:
+        marks[deployed].append('deployed (model.test_cfg.branch)')
+    if ENSEMBLE in marks:
+        marks[ENSEMBLE].append('needs every branch')
+    width = max(map(len, [metric, *figures]))
+    several = any(len(values) > 1 for values in figures.values())
+    lines = [f'{metric:{width}}    last' + ('    best' if several else '')]
+    for name, values in figures.items():
+        best = f'  {better(values):6.4f}' if several else ''
+        lines.append(f'{name:{width}}  {last[name]:6.4f}{best}  {"; ".join(marks[name])}'.rstrip())
+    return '\n'.join([*lines, ADVICE])

@@ -1,0 +1,110 @@
+"""Distillation methods by name: one file each in ``configs/_base_/methods``.
+
+Such a file defines ``method``, what the method sets in the ``model`` of any training config. One of
+the user's own may have ``custom_imports``, where its parts are registered.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import chain
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..errors import UserError
+from ..io.config import imports_of, read_config
+from ..models.branch_configs import ESTIMATOR
+
+PACKAGE = Path(__file__).parent
+FOLDER = Path('configs', '_base_', 'methods')
+OWNED = (
+    *('aggregator', 'distiller', 'teacher', 'ema'),
+    *('trunk_grad', 'views', 'freeze_backbone'),
+)
+"""Model keys that are reset to their defaults when a method is applied."""
+
+
+def method_files() -> dict[str, Path]:
+    """File of every method by name, sorted."""
+    # An installed package keeps its configs in `.mim`; a checkout has them next to the package.
+    installed = PACKAGE / '.mim' / FOLDER
+    folder = installed if installed.is_dir() else PACKAGE.parent / FOLDER
+    return {file.stem: file for file in sorted(folder.glob('*.py'))}
+
+
+def method_file(name: str) -> Path:
+    """File of a method.
+
+    Args:
+        name: Its name, or a path that ends in '.py' to a file of the user's own.
+
+    Raises:
+        UserError: If the method does not exist.
+    """
+    if name.endswith('.py') and Path(name).is_file():
+        return Path(name)
+    files = method_files()
+    if name not in files:
+        raise UserError(
+            f'The method {name!r} does not exist. Use one of: {", ".join(files) or "none"}.'
+        )
+    return files[name]
+
+
+def apply_method(model: dict, name: str) -> None:
+    """Let a training config's model be trained by a method, in place.
+
+    Args:
+        model: Config of a multi-branch model.
+        name: Name or file of the method.
+
+    Raises:
+        UserError: If the method does not exist, its file cannot be read or defines none, or the
+            model has no branches.
+    """
+    if model.get('type') != ESTIMATOR:
+        raise UserError(
+            f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
+            'branches; tools/okdhp_config.py makes a training config of a stock one.'
+        )
+    method = read_config(method_file(name)).get('method')
+    if method is None:
+        raise UserError(f'{name} defines no method = dict(...).')
+    set_method(model, method)
+
+
+def set_method(model: dict, method: dict) -> None:
+    """Replace what a training config's model says about its method, in place.
+
+    Args:
+        model: Config of a multi-branch model.
+        method: What the method sets in it; nothing of another method is left.
+    """
+    for key in OWNED:
+        model.pop(key, None)
+    test_cfg = dict(model.get('test_cfg') or {})
+    test_cfg.pop('ema', None)
+    for key, value in method.items():
+        model[key] = copy.deepcopy(value)
+    model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))
+
+
+def train_by(cfg: Config, name: str) -> None:
+    """Let a training config be trained by a method, in place: its model, and what it imports.
+
+    Args:
+        cfg: Config of a training.
+        name: Name or file of the method.
+
+    Raises:
+        UserError: As :func:`apply_method`.
+    """
+    apply_method(cfg.get('model') or {}, name)
+    cfg.custom_imports = dict(imports=all_imports(cfg, name), allow_failed_imports=False)
+
+
+def all_imports(cfg: Config, method: str | None = None) -> list[str]:
+    """Return the imports of a config and a method's file, and this package."""
+    configs = [cfg, *([read_config(method_file(method))] if method else [])]
+    return list(dict.fromkeys(['okdhp_mm', *chain(*map(imports_of, configs))]))

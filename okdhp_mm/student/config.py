@@ -1,0 +1,203 @@
+"""Config of an exported student: the stock one, without anything of this package."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    KEYPOINT_CODECS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+)
+
+from ..engine.optim import layer_decay
+from ..errors import UserError
+from ..evaluation.evaluator_config import map_metrics
+from ..io.config import drop_pretrained, imports_of
+from ..models import OKDHPTopdownPoseEstimator
+from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR, config_branches
+from ..structures import ENSEMBLE
+
+OWN_MODEL_KEYS = (
+    inspect.signature(OKDHPTopdownPoseEstimator).parameters.keys()
+    - inspect.signature(TopdownPoseEstimator).parameters.keys()
+)
+OWN_TEST_KEYS = ('branch', 'report', 'ema')
+LOCAL = 'LocalVisBackend'
+OWN_BACKBONE = 'cfg.model.backbone.type'
+"""The only type of a student that may be of this package."""
+RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
+REGISTRIES = (
+    *(MODELS, KEYPOINT_CODECS, TASK_UTILS),
+    *(DATASETS, DATA_SAMPLERS, TRANSFORMS),
+    *(HOOKS, LOOPS, METRICS, VISUALIZERS, VISBACKENDS),
+    *(OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS),
+)
+"""Registries that may have the type of a config entry."""
+
+
+def branch_to_export(cfg: Config, branch: int | None) -> int:
+    """Return the branch to export, checked against the config.
+
+    Raises:
+        UserError: If the config is not an OKDHP one, or the branch does not exist.
+    """
+    if cfg.get('model', {}).get('type') != ESTIMATOR:
+        raise UserError(
+            f'The config trains a {cfg.get("model", {}).get("type")!r}, not an {ESTIMATOR!r}: '
+            'there is no branch to cut out.'
+        )
+    if branch is None:
+        branch = (cfg.model.get('test_cfg') or {}).get('branch', 0)
+    if branch == ENSEMBLE:
+        raise UserError(
+            "test_cfg.branch='ensemble' needs all branches, a student is one: choose it by "
+            '--branch N.'
+        )
+    count = len(config_branches(cfg.model))
+    if branch not in range(count):
+        raise UserError(f'Branch {branch} does not exist; valid are 0 to {count - 1}.')
+    return branch
+
+
+def stock_model(model: ConfigDict) -> ConfigDict:
+    """Return the stock model that a training config was made from."""
+    stock = copy.deepcopy(model)
+    for key in OWN_MODEL_KEYS:
+        stock.pop(key, None)
+    stock['type'] = STOCK_ESTIMATOR
+    for key in OWN_TEST_KEYS:
+        (stock.get('test_cfg') or {}).pop(key, None)
+    # The student brings its weights; it must not download others.
+    drop_pretrained(stock)
+    return stock
+
+
+def student_config(cfg: Config, branch: int) -> Config:
+    """Return the stock config of one branch: the training config without this package.
+
+    A backbone of this package, and the import that it needs, stay.
+
+    Raises:
+        UserError: If it refers to something of this package in a place unknown to the export.
+    """
+    student = Config(cfg.to_dict())
+    if not student.get('test_dataloader') and student.get('val_dataloader'):
+        # Stock mmpose takes the pipeline of the test dataset wherever it predicts.
+        student.test_dataloader = student.val_dataloader
+        student.test_evaluator, student.test_cfg = student.get('val_evaluator'), dict()
+    own = config_branches(cfg.model)[branch]
+    student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
+    for key in [key for key, value in student.model.items() if value is None]:
+        student.model.pop(key)
+    hooks = student.get('default_hooks', {})
+    for name in [name for name, hook in hooks.items() if hook and _is_ours(hook['type'], HOOKS)]:
+        hooks.pop(name)
+    if student.get('custom_hooks'):
+        student.custom_hooks = [
+            hook for hook in student.custom_hooks if not _is_ours(hook['type'], HOOKS)
+        ]
+    for key in ('val_evaluator', 'test_evaluator'):
+        if student.get(key):
+            student[key] = map_metrics(student[key], lambda metric, _: _stock_metric(metric))
+    if student.get('visualizer', {}).get('vis_backends'):
+        # The packages of the others may not be installed where the student runs.
+        student.visualizer.vis_backends = [
+            backend for backend in student.visualizer.vis_backends if backend['type'] == LOCAL
+        ]
+    if student.get('optim_wrapper', {}).get('constructor') == layer_decay.BRANCHED:
+        student.optim_wrapper.constructor = layer_decay.STOCK
+    for key in ('work_dir', 'load_from', 'resume', 'launcher'):
+        student.pop(key, None)
+    for key in [key for key in student if key not in RUNNER_KEYS]:
+        # An entry that only other entries of the config refer to, e.g. a preset.
+        if __package__ in _packages(student[key]):
+            student.pop(key)
+    for path, kind in _types(student.to_dict()):
+        if _is_ours(kind) and path != OWN_BACKBONE:
+            raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
+    names = imports_of(student)
+    imports = student.pop('custom_imports', {})
+    # Modules that only the training used, ours or the user's own.
+    training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
+    training -= _packages(student.to_dict())
+    names = [name for name in names if name.split('.')[0] not in training]
+    if needs_package(student.model) and __package__ not in names:
+        names.append(__package__)
+    if names:
+        student.custom_imports = imports | dict(imports=names)
+    return student
+
+
+def needs_package(model: ConfigDict) -> bool:
+    """Return whether a student's model can be built only with this package."""
+    return _is_ours(model.backbone.type, MODELS)
+
+
+def dataset_meta(config: Config, meta: dict) -> dict:
+    """Return the dataset's metainfo in plain types, from the checkpoint or the config."""
+    given = meta.get('dataset_meta')
+    if not given:
+        dataset = config.train_dataloader.dataset
+        given = parse_pose_metainfo(dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
+    return _plain(given)
+
+
+def _plain(value: Any) -> Any:
+    """Without numpy, so that ``torch.load(weights_only=True)`` reads it."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return type(value)(_plain(entry) for entry in value)
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _stock_metric(metric: dict) -> dict:
+    return metric['metric'] if _is_ours(metric['type'], METRICS) else metric
+
+
+def _is_ours(kind: Any, *registries: Registry) -> bool:
+    return __package__ in _packages(dict(type=kind), *registries)
+
+
+def _packages(value: Any, *registries: Registry) -> set[str]:
+    """Return the packages of the types in a part of a config; names are of any registry."""
+    found = (
+        registry.get(kind) if isinstance(kind, str) else kind
+        for _, kind in _types(value)
+        for registry in registries or REGISTRIES
+    )
+    return {entry.__module__.split('.')[0] for entry in found if entry is not None}
+
+
+def _types(value: Any, path: str = 'cfg'):
+    """Yield every 'type' entry of a config with its path, without those of keypoints."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if key == 'type':
+                yield f'{path}.type', entry
+            elif key != 'keypoint_info':  # a keypoint's type is 'upper', 'lower' or empty
+                yield from _types(entry, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, entry in enumerate(value):
+            yield from _types(entry, f'{path}[{index}]')

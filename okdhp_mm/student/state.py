@@ -1,0 +1,73 @@
+"""Weights of an exported student: those of trunk and branch, compared with the trained model."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+
+import torch
+from mmengine.config import Config
+from mmpose.registry import (
+    MODELS,
+)
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..io.config import drop_pretrained
+from ..models.heads.adapters import find_adapter
+from ..models.state_names import student_name
+from ..models.weights.load_stock import check_branched
+from ..structures import branch_name
+
+
+def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn.Module:
+    """Return the deployed multi-branch model, or its EMA copy, with a checkpoint's weights.
+
+    Raises:
+        UserError: If the checkpoint is of another model.
+    """
+    check_branched(state_dict, source)
+    model = copy.deepcopy(cfg.model)
+    drop_pretrained(model)
+    trained = MODELS.build(model)
+    trained.load_state_dict(state_dict, strict=True)
+    return trained.deployed
+
+
+def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
+    """Return the weights of trunk and branch under the student's names."""
+    state = OrderedDict()
+    for name, value in state_dict.items():
+        owner = student_name(name)
+        if owner is None or owner[0] not in (None, branch):
+            continue
+        if owner[1] in state:
+            raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
+        state[owner[1]] = value.detach().cpu().clone()
+    return state
+
+
+def check_finite(state: dict[str, Tensor], source: str) -> None:
+    """Look whether the weights are numbers.
+
+    Raises:
+        UserError: If some are not.
+    """
+    wrong = [name for name, value in state.items() if not value.isfinite().all()]
+    if wrong:
+        raise UserError(
+            f'The checkpoint {source} holds NaN or infinity in {len(wrong)} tensors of the '
+            f'student, e.g. {wrong[0]}: the training diverged; take an earlier checkpoint.'
+        )
+
+
+@torch.no_grad()
+def check_equal(trained: nn.Module, student: nn.Module, branch: int) -> None:
+    """Assert that the student's output equals its branch's bit for bit, on noise."""
+    trained.eval(), student.eval()
+    width, height = student.head.decoder.input_size
+    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 4 - 2
+    maps, _ = trained.head.branch_forward(trained.backbone(images, [branch]), branch)
+    output = student(images, None, mode='tensor')
+    if not torch.equal(find_adapter(student.head).to_maps(output)[-1], maps[-1]):
+        raise AssertionError(f'law 3 is broken: the student differs from {branch_name(branch)}')
