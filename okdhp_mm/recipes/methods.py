@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..io.config import imports_of, read_config
 from ..models.branch_configs import ESTIMATOR
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 FOLDER = Path('configs', '_base_', 'methods')
 OWNED = (
     *('aggregator', 'distiller', 'teacher', 'ema'),

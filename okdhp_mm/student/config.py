@@ -38,6 +38,7 @@ from ..models import OKDHPTopdownPoseEstimator
 from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR, config_branches
 from ..structures import ENSEMBLE
 
+PACKAGE = 'okdhp_mm'
 OWN_MODEL_KEYS = (
     inspect.signature(OKDHPTopdownPoseEstimator).parameters.keys()
     - inspect.signature(TopdownPoseEstimator).parameters.keys()
@@ -102,14 +103,23 @@ def student_config(cfg: Config, branch: int) -> Config:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
+    own = config_branches(cfg.model)[branch]
+    model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
+    student.model = ConfigDict({key: value for key, value in model.items() if value is not None})
+    for rule in RULES:
+        rule(student)
+    _keep_imports(student, cfg.model)
+    return student
+
+
+def _predict_like_validation(student: Config) -> None:
+    """Add test data, because stock mmpose takes the pipeline of the test data to predict."""
     if not student.get('test_dataloader') and student.get('val_dataloader'):
-        # Stock mmpose takes the pipeline of the test dataset wherever it predicts.
         student.test_dataloader = student.val_dataloader
         student.test_evaluator, student.test_cfg = student.get('val_evaluator'), dict()
-    own = config_branches(cfg.model)[branch]
-    student.model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
-    for key in [key for key, value in student.model.items() if value is None]:
-        student.model.pop(key)
+
+
+def _drop_own_hooks(student: Config) -> None:
     hooks = student.get('default_hooks', {})
     for name in [name for name, hook in hooks.items() if hook and _is_ours(hook['type'], HOOKS)]:
         hooks.pop(name)
@@ -117,36 +127,69 @@ def student_config(cfg: Config, branch: int) -> Config:
         student.custom_hooks = [
             hook for hook in student.custom_hooks if not _is_ours(hook['type'], HOOKS)
         ]
+
+
+def _use_stock_metrics(student: Config) -> None:
     for key in ('val_evaluator', 'test_evaluator'):
         if student.get(key):
             student[key] = map_metrics(student[key], lambda metric, _: _stock_metric(metric))
+
+
+def _keep_local_backend(student: Config) -> None:
+    """Drop other backends, whose packages may not be installed where the student runs."""
     if student.get('visualizer', {}).get('vis_backends'):
-        # The packages of the others may not be installed where the student runs.
         student.visualizer.vis_backends = [
             backend for backend in student.visualizer.vis_backends if backend['type'] == LOCAL
         ]
+
+
+def _use_stock_layer_decay(student: Config) -> None:
     if student.get('optim_wrapper', {}).get('constructor') == layer_decay.BRANCHED:
         student.optim_wrapper.constructor = layer_decay.STOCK
+
+
+def _forget_the_run(student: Config) -> None:
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         student.pop(key, None)
+
+
+def _drop_own_presets(student: Config) -> None:
+    """Drop entries that only other entries of the config refer to, e.g. a preset."""
     for key in [key for key in student if key not in RUNNER_KEYS]:
-        # An entry that only other entries of the config refer to, e.g. a preset.
-        if __package__ in _packages(student[key]):
+        if PACKAGE in _packages(student[key]):
             student.pop(key)
+
+
+def _check_stock(student: Config) -> None:
     for path, kind in _types(student.to_dict()):
         if _is_ours(kind) and path != OWN_BACKBONE:
             raise UserError(f'{path}={kind!r} is of this package: a stock student cannot have it.')
+
+
+RULES = (
+    _predict_like_validation,
+    _drop_own_hooks,
+    _use_stock_metrics,
+    _keep_local_backend,
+    _use_stock_layer_decay,
+    _forget_the_run,
+    _drop_own_presets,
+    _check_stock,
+)
+"""Changes that turn a training config into a student's, in their order."""
+
+
+def _keep_imports(student: Config, trained: ConfigDict) -> None:
+    """Drop the imports of modules that only the training used, ours or the user's own."""
     names = imports_of(student)
     imports = student.pop('custom_imports', {})
-    # Modules that only the training used, ours or the user's own.
-    training = _packages({key: cfg.model.get(key) for key in OWN_MODEL_KEYS}) | {__package__}
+    training = _packages({key: trained.get(key) for key in OWN_MODEL_KEYS}) | {PACKAGE}
     training -= _packages(student.to_dict())
     names = [name for name in names if name.split('.')[0] not in training]
-    if needs_package(student.model) and __package__ not in names:
-        names.append(__package__)
+    if needs_package(student.model) and PACKAGE not in names:
+        names.append(PACKAGE)
     if names:
         student.custom_imports = imports | dict(imports=names)
-    return student
 
 
 def needs_package(model: ConfigDict) -> bool:
@@ -164,7 +207,7 @@ def dataset_meta(config: Config, meta: dict) -> dict:
 
 
 def _plain(value: Any) -> Any:
-    """Without numpy, so that ``torch.load(weights_only=True)`` reads it."""
+    """Return a value without numpy, so that ``torch.load(weights_only=True)`` reads it."""
     if isinstance(value, dict):
         return {_plain(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set)):
@@ -177,7 +220,7 @@ def _stock_metric(metric: dict) -> dict:
 
 
 def _is_ours(kind: Any, *registries: Registry) -> bool:
-    return __package__ in _packages(dict(type=kind), *registries)
+    return PACKAGE in _packages(dict(type=kind), *registries)
 
 
 def _packages(value: Any, *registries: Registry) -> set[str]:
