@@ -52,7 +52,7 @@ class Diagnosis:
         """Return the other measures by name, without the weights of single keypoints."""
         if self.shares is None:
             return {}
-        named = {f'kd/share_{branch_name(m)}': share for m, share in enumerate(self.shares)}
+        named = {f'kd/grad_ratio_{branch_name(m)}': share for m, share in enumerate(self.shares)}
         return named | {'kd/schedule': self.schedule}
 
 

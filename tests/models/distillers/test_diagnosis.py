@@ -176,7 +176,7 @@ def test_names_are_not_summed_as_losses_nor_averaged_as_times():
         'branches/error_correlation',
         'branches/peak_distance',
         *(f'weights/branch{m}' for m in range(3)),
-        *(f'kd/share_branch{m}' for m in range(3)),
+        *(f'kd/grad_ratio_branch{m}' for m in range(3)),
         'kd/schedule',
     ]
     assert not any(word in name for name in names for word in ('loss', 'time', 'grad_norm'))
