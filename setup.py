@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent
 
 
 class BuildWithMim(build_py):
-    """Builds the package, and `okdhp_mm/.mim` beside it."""
+    """Build the package, and `okdhp_mm/.mim` in it."""
 
     def run(self):
-        """Builds."""
+        """Build."""
         super().run()
         if self.editable_mode:
             # This folder becomes site-packages.
@@ -29,7 +29,7 @@ class BuildWithMim(build_py):
             self.copy(Path(self.build_lib))
 
     def copy(self, root):
-        """Copies configs, tools and model index."""
+        """Copy configs, tools and model index."""
         target = root / 'okdhp_mm' / '.mim'
         # What an earlier build left must not slip into this one.
         shutil.rmtree(target, ignore_errors=True)
@@ -40,7 +40,7 @@ class BuildWithMim(build_py):
         shutil.copy2(ROOT / 'model-index.yml', target)
 
     def forward(self, root):
-        """Writes files that forward to the checkout, for an editable install.
+        """Write files that forward to the checkout, for an editable install.
 
         openmim looks in `<site-packages>/okdhp_mm`, which an editable install leaves out. It has no
         `__init__.py`, so that Python prefers the package itself, further down its path.

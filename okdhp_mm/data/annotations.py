@@ -159,7 +159,7 @@ def check_detections(path: str, content: Any, images: Sequence[dict]) -> None:
     """Check the content of a file of detected boxes.
 
     Args:
-        path: Name of the file, for the sentence.
+        path: Name of the file, to name in errors.
         content: What :func:`read_json` returned.
         images: Images of the annotation file.
 

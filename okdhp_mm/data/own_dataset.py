@@ -43,7 +43,7 @@ class OwnDataset:
 
     @property
     def changed(self) -> bool:
-        """Whether the content differs from the file, so that it needs a file of its own."""
+        """Return whether the content differs from the file and needs a file of its own."""
         return bool(self.notes) or self.part
 
     @property

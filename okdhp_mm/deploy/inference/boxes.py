@@ -22,7 +22,7 @@ EXAMPLE = (
 def read_boxes(file: Path) -> dict[str, Any]:
     """Read boxes around persons by file name from JSON.
 
-    A picture has a list of boxes. A video has the same, for all its frames, or such a list for
+    A picture has a list of boxes. A video has one list that serves all frames, or one list for
     each frame.
 
     Raises:

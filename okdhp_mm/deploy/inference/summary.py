@@ -64,12 +64,12 @@ class Summary:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole input was read."""
+        """Return whether the whole input was read."""
         return not (self.skipped or self.cut)
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know about the results, a sentence each."""
+        """Return notes on the results for the user, a sentence each."""
         notes, whole = [], self.origins['whole image']
         if whole == self.written:
             notes.append(

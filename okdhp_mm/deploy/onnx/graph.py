@@ -37,7 +37,7 @@ CONVOLUTIONS = ('Conv', 'ConvTranspose')
 
 
 class StudentGraph(nn.Module):
-    """What is exported: normalised images to maps, and to keypoints with a decoder.
+    """Exported module: normalized images to maps, and to keypoints with a decoder.
 
     Args:
         student: A stock estimator in evaluation mode.

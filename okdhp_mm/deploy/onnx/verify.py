@@ -54,7 +54,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the differences are those of rounding.
+        """Return whether rounding explains the differences.
 
         Maps that differ by more make ties of their own mistakes.
         """

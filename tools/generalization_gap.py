@@ -1,4 +1,4 @@
-"""Is there room for distillation? Compare a network's loss on persons trained on and on others.
+"""Compare a network's loss on persons trained on and on others: is there room for distillation?
 
     python tools/generalization_gap.py CONFIG CHECKPOINT
 
