@@ -25,7 +25,7 @@ from typing import Any
 import onnx
 import torch
 
-from okdhp_mm.checkpoint import load_checkpoint
+from okdhp_mm.io.checkpoint import load_checkpoint
 
 from .crafted import FIELDS, Command
 from .processes import run_tool

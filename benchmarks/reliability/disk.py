@@ -80,8 +80,8 @@ def written_before(out: Path) -> dict[Path, bytes]:
 
 def broken(out: Path, before: dict[Path, bytes]) -> str | None:
     """Return which file is neither the earlier one nor complete, if one is."""
-    from okdhp_mm.checkpoint import load_checkpoint
     from okdhp_mm.errors import UserError
+    from okdhp_mm.io.checkpoint import load_checkpoint
 
     for file in before:
         if not file.exists():

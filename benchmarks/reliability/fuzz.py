@@ -16,7 +16,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, METRICS
 
 from okdhp_mm.cli import errors_in_one_sentence
-from okdhp_mm.config_file import check_data, data_told
+from okdhp_mm.data.files import as_data_error, check_data
 from okdhp_mm.data.pictures import CheckedLoad, decoding_fault
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.deploy.inference.engines import OnnxEngine
@@ -194,7 +194,7 @@ def use_damaged(folder: Path, number: int, trains: bool) -> None:
         if trains:
             train(cfg, resume=False)
         else:
-            with data_told(cfg, split):
+            with as_data_error(cfg, split):
                 dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
             persons = list(dataset)
             if split == 'val':
