@@ -105,7 +105,7 @@ def training_config(work_dir: Path, data: Path, **changes) -> Config:
         )
     annotations = os.path.join(data, 'annotations', 'person_keypoints_val2017.json')
     metric = dict(type='CocoMetric', ann_file=annotations)
-    cfg.val_evaluator = dict(type='EveryOutputMetric', metric=metric)
+    cfg.val_evaluator = dict(type='MultiOutputMetric', metric=metric)
     cfg.default_hooks.checkpoint = dict(
         type='CheckpointHook', interval=1, save_best='coco/AP', rule='greater'
     )
