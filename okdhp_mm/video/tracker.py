@@ -97,6 +97,59 @@ class Poses:
         return len(self.scores)
 
 
+class Reader:
+    """Check of the poses of each frame against those of earlier frames.
+
+    Args:
+        sigmas: See :class:`TrackerSettings`.
+    """
+
+    def __init__(self, sigmas: Sequence[float] | float):
+        self.time: float | None = None
+        self.num_keypoints: int | None = len(sigmas) if np.ndim(sigmas) else None
+
+    def read(self, time_s, keypoints, scores, boxes=None) -> Poses:
+        """Return the poses of the next frame; see :meth:`PoseTracker.update`.
+
+        Raises:
+            ValueError: If the time does not advance, or shapes do not agree with each other or with
+                earlier frames.
+        """
+        if not np.isfinite(time_s) or (self.time is not None and time_s <= self.time):
+            raise ValueError(
+                f'time_s={time_s} must be later than that of the last frame, {self.time}.'
+            )
+        keypoints = np.array(keypoints, float)
+        if keypoints.size == 0:
+            keypoints = np.zeros((0, self.num_keypoints or 1, 2))
+            scores = np.zeros(keypoints.shape[:2])
+        scores = np.asarray(scores, float)
+        if keypoints.ndim != 3 or keypoints.shape[2] != 2 or scores.shape != keypoints.shape[:2]:
+            raise ValueError(
+                f'keypoints of shape {keypoints.shape} and scores of shape {scores.shape} must be '
+                '(N, K, 2) and (N, K).'
+            )
+        if len(keypoints):
+            self.num_keypoints = self.num_keypoints or keypoints.shape[1]
+            if keypoints.shape[1] != self.num_keypoints:
+                raise ValueError(
+                    f'Poses have {keypoints.shape[1]} keypoints, but earlier frames or the sigmas '
+                    f'have {self.num_keypoints}.'
+                )
+        if boxes is None and keypoints.shape[1:2] == (1,) and len(keypoints):
+            raise ValueError('Poses of one keypoint have no height. Give their boxes as well.')
+        if boxes is not None and np.shape(boxes) != (len(keypoints), 4) and len(keypoints):
+            raise ValueError(
+                f'boxes of shape {np.shape(boxes)} must be ({len(keypoints)}, 4): x1, y1, x2, y2.'
+            )
+        found = np.isfinite(keypoints).all(-1) & np.isfinite(scores) & (scores > 0)
+        keypoints[~found] = np.nan
+        self.time = time_s
+        weights = np.where(found, scores, 0)
+        mean = weights.sum(1) / np.maximum(found.sum(1), 1)
+        return Poses(keypoints, mean, body_heights(keypoints, boxes))
+
+
 class PoseTracker:
     """Online tracker of poses of any skeleton.
 
@@ -122,9 +175,8 @@ class PoseTracker:
         self.history = history
         self._tracks: list[Track] = []
         self._named: list[np.ndarray] = []
-        self._time: float | None = None
+        self._reader = Reader(self.settings.sigmas)
         self._previous: float | None = None
-        self._num_keypoints: int | None = None
         self._next = 0
 
     def update(
@@ -152,8 +204,8 @@ class PoseTracker:
             ValueError: If the time does not advance, or shapes do not agree with each other or with
                 earlier frames.
         """
-        poses = self._read(time_s, keypoints, scores, boxes)
-        self._previous, self._time = self._time, time_s
+        self._previous = self._reader.time
+        poses = self._reader.read(time_s, keypoints, scores, boxes)
         self._forget()
         ids = np.full(len(poses), REJECTED)
         if self.history:
@@ -187,42 +239,6 @@ class PoseTracker:
             raise ValueError('The tracker kept no history. Build it with history=True.')
         return [ids.copy() for ids in self._named]
 
-    def _read(self, time_s, keypoints, scores, boxes) -> Poses:
-        if not np.isfinite(time_s) or (self._time is not None and time_s <= self._time):
-            raise ValueError(
-                f'time_s={time_s} must be later than that of the last frame, {self._time}.'
-            )
-        keypoints = np.array(keypoints, float)
-        if keypoints.size == 0:
-            keypoints = np.zeros((0, self._num_keypoints or 1, 2))
-            scores = np.zeros(keypoints.shape[:2])
-        scores = np.asarray(scores, float)
-        if keypoints.ndim != 3 or keypoints.shape[2] != 2 or scores.shape != keypoints.shape[:2]:
-            raise ValueError(
-                f'keypoints of shape {keypoints.shape} and scores of shape {scores.shape} must be '
-                '(N, K, 2) and (N, K).'
-            )
-        if len(keypoints):
-            expected = self._num_keypoints or keypoints.shape[1]
-            sigmas = np.ndim(self.settings.sigmas) and len(self.settings.sigmas)
-            if keypoints.shape[1] != (sigmas or expected):
-                raise ValueError(
-                    f'Poses have {keypoints.shape[1]} keypoints, but earlier frames or the sigmas '
-                    f'have {sigmas or expected}.'
-                )
-            self._num_keypoints = expected
-        if boxes is None and keypoints.shape[1:2] == (1,) and len(keypoints):
-            raise ValueError('Poses of one keypoint have no height. Give their boxes as well.')
-        if boxes is not None and np.shape(boxes) != (len(keypoints), 4) and len(keypoints):
-            raise ValueError(
-                f'boxes of shape {np.shape(boxes)} must be ({len(keypoints)}, 4): x1, y1, x2, y2.'
-            )
-        found = np.isfinite(keypoints).all(-1) & np.isfinite(scores) & (scores > 0)
-        keypoints[~found] = np.nan
-        weights = np.where(found, scores, 0)
-        mean = weights.sum(1) / np.maximum(found.sum(1), 1)
-        return Poses(keypoints, mean, body_heights(keypoints, boxes))
-
     def _forget(self) -> None:
         """Drop tracks that were lost for too long."""
         memory = {True: self.settings.memory, False: self.settings.tentative_memory}
@@ -231,7 +247,7 @@ class PoseTracker:
             for track in self._tracks
             # However slow the video is, the next frame may confirm a track.
             if track.time == self._previous
-            or self._time - track.time <= memory[track.identity is not None]
+            or self._reader.time - track.time <= memory[track.identity is not None]
         ]
 
     def _clean(self, poses: Poses) -> np.ndarray:
@@ -252,7 +268,7 @@ class PoseTracker:
         """Pair tracks with those poses; return (track, pose) of every pair above the minimum."""
         if not tracks or not len(index):
             return []
-        elapsed = self._time - np.array([track.time for track in tracks])
+        elapsed = self._reader.time - np.array([track.time for track in tracks])
         reach = np.minimum(elapsed, self.settings.max_extrapolation)
         predicted = np.stack(
             [t.keypoints + s * t.velocity for t, s in zip(tracks, reach, strict=True)]
@@ -271,7 +287,7 @@ class PoseTracker:
     def _continue(self, track: Track, poses: Poses, pose: int, ids: np.ndarray) -> None:
         """Add a pose to a track."""
         keypoints = poses.keypoints[pose]
-        elapsed = self._time - track.time
+        elapsed = self._reader.time - track.time
         moved = keypoints - track.keypoints
         common = np.isfinite(moved).all(-1)
         if common.any() and self.settings.velocity_smoothing:
@@ -283,12 +299,12 @@ class PoseTracker:
         found = np.isfinite(keypoints).all(-1)
         track.keypoints = np.where(found[:, None], keypoints, track.keypoints)
         track.size += 0.2 * (poses.sizes[pose] - track.size)
-        track.time = self._time
+        track.time = self._reader.time
         track.sightings += 1
         self._name(track, pose, ids)
 
     def _start(self, poses: Poses, pose: int, ids: np.ndarray) -> None:
-        track = Track(poses.keypoints[pose].copy(), float(poses.sizes[pose]), self._time)
+        track = Track(poses.keypoints[pose].copy(), float(poses.sizes[pose]), self._reader.time)
         self._tracks.append(track)
         self._name(track, pose, ids)
 
