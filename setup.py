@@ -85,6 +85,9 @@ setup(
         'onnx': ['onnx', 'onnxscript', 'onnxruntime'],
         # For ViTPose, whose backbone is mmpretrain's.
         'vit': ['mmpretrain>=1.2'],
+        # For TrackingMetric. On Python 3.11 it asks for numpy>=2.3.2: with constraints.txt, install
+        # it with --no-deps.
+        'track': ['trackeval>=1.3'],
         'test': ['pytest', 'ruff', 'openmim', 'setuptools<82', 'onnx', 'onnxscript', 'onnxruntime'],
     },
     cmdclass={'build_py': BuildWithMim},

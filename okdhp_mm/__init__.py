@@ -33,7 +33,7 @@ compat.apply()
 # `python -m okdhp_mm.doctor` imports this package first, and must run if mmpose does not.
 if 'okdhp_mm.doctor' not in sys.orig_argv:
     versions.check()
-    from . import engine, evaluation, models  # noqa: F401  (imported for registration)
+    from . import engine, evaluation, models, video  # noqa: F401  (imported for registration)
 
 
 def __getattr__(name: str) -> Any:

@@ -54,6 +54,8 @@ install onnx onnxscript onnxruntime
 # openmim's own pins would pull setuptools back to a version that Python 3.12 cannot run.
 install click colorama model-index pandas requests rich tabulate
 install --no-deps openmim
+# On Python 3.11 it asks for numpy>=2.3.2, but runs with 2.2.
+install --no-deps trackeval
 install --no-deps --no-build-isolation --editable .
 
 # Stock tools (`mim test mmpose ...`) start without okdhp_mm, so its patch has to lie on disk for them.
