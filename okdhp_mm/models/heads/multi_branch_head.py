@@ -103,6 +103,8 @@ class MultiBranchHead(BaseHead):
         kind = MODELS.get(aggregator['type'])
         built = MODELS.build(distiller)
         readers = {type(term).__name__: term.requires for term in built.terms.values()}
+        if kind is None:
+            MODELS.build(aggregator)  # raises mmengine's error for an unknown type
         readers[kind.__name__] = kind.requires
         for reader, fields in readers.items():
             if 'head_features' in fields:
