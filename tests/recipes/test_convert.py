@@ -20,7 +20,7 @@ from okdhp_mm.recipes.convert import convert_config, half_way
 from okdhp_mm.student.config import stock_model, student_config
 from okdhp_mm.student.state import check_equal, student_state
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COCO = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
 TINY = """
 codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2)

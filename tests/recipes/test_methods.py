@@ -18,7 +18,7 @@ from okdhp_mm.recipes import methods
 from okdhp_mm.recipes.methods import apply_method, method_file, method_files
 from okdhp_mm.student.config import student_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / 'configs' / '_base_' / 'methods'
 CONFIG = ROOT / 'configs' / 'okdhp' / 'resnet18_mpii.py'
 

@@ -26,7 +26,7 @@ from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student import export
 from okdhp_mm.student.export import export_student
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DEMO = ROOT / 'configs' / 'okdhp' / 'demo.py'
 WIDTH, HEIGHT = 64, 96
 

@@ -16,7 +16,7 @@ from okdhp_mm.student.config import student_config
 from okdhp_mm.student.generalization_gap import generalization_gap
 from okdhp_mm.student.state import student_state
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PERSONS = 8
 
 

@@ -17,7 +17,7 @@ from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student import zoo
 from okdhp_mm.student.zoo import export_all
 
-DEMO = Path(__file__).parents[1] / 'configs' / 'okdhp' / 'demo.py'
+DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3,)))]
 
 

@@ -22,7 +22,7 @@ from okdhp_mm.deploy.onnx import graph  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 from okdhp_mm.student.load import load_student  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOLERANCE = 0.05
 
 
