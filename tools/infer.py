@@ -11,6 +11,7 @@ from okdhp_mm.deploy.inference.detectors import build_detector
 from okdhp_mm.deploy.inference.detectors.build import FORMS
 from okdhp_mm.deploy.inference.engines import BATCH, OnnxEngine, TorchEngine
 from okdhp_mm.deploy.inference.run import THRESHOLD, infer
+from okdhp_mm.video.track import LiveIdentities
 
 INCOMPLETE = 3
 """Exit status if some of the input could not be read."""
@@ -43,6 +44,7 @@ def main() -> None:
     add('--onnx', nargs='?', const='student.onnx', metavar='NAME',
         help='run this graph of the folder (default: student.onnx; student_int8.onnx is the one in '
         '8 bits) by onnxruntime, on the CPU unless --device says cuda')  # fmt: skip
+    add('--track', action='store_true', help='give the persons in a video identities (track_id)')
     args = parse_command_line(parser)
     with errors_in_one_sentence():
         boxes = read_boxes(args.boxes) if args.boxes else None
@@ -53,9 +55,10 @@ def main() -> None:
         detector = args.detector and build_detector(
             args.detector, args.device, args.detector_threshold
         )
+        identities = LiveIdentities(engine.skeleton, args.threshold) if args.track else None
         done = infer(args.source, engine, args.out, boxes, args.threshold, detector=detector,
                      detect_every=args.detect_every, show=args.show, csv=args.csv,
-                     coco=args.coco)  # fmt: skip
+                     coco=args.coco, identities=identities)  # fmt: skip
     print(f'{done}: {args.out}/predictions and {args.out}/visualizations')
     for note in done.notes:
         print(f'note: {note}')

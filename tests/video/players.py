@@ -1,28 +1,23 @@
 """Annotated clips of six players, for tests of trackers."""
 
-import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-RATE = 20.0
-"""Frames per second of the clips."""
+sys.path.insert(0, str(Path(__file__).parents[2] / 'benchmarks'))
+
+from tracking.players import RATE, pose_clips  # noqa: E402, F401
 
 
 def clip(data_root, name):
     """Return the true poses of a clip, (T, 6, 10, 2); the second axis is the identity."""
-    file = data_root / 'players3x3' / f'basket_{name}_post.json'
-    if not file.exists():
-        pytest.skip(f'{file} does not exist')
-    content = json.loads(file.read_text())
-    frames = {image['id']: image['frame_id'] for image in content['images']}
-    first = min(frames.values())
-    poses = np.full((len(frames), 6, 10, 2), np.nan)
-    for person in content['annotations']:
-        keypoints = np.reshape(person['keypoints'], (10, 3))[:, :2]
-        poses[frames[person['image_id']] - first, person['track_id']] = keypoints
-    return poses
+    folder = data_root / 'players3x3'
+    if not folder.is_dir():
+        pytest.skip(f'{folder} does not exist')
+    return pose_clips(folder)[name]
 
 
 def switches(truth, detections, ids):

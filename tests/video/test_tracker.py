@@ -6,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from players import RATE, clip, switches
+from tracking.detection_errors import HEAVY, LIGHT, detect
 
 from okdhp_mm.video.tracker import REJECTED, PoseTracker, corners
-
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
-sys.path.insert(0, str(BENCHMARKS))
-
-from tracking.detection_errors import HEAVY, LIGHT, detect  # noqa: E402
 
 SHAPE = np.random.default_rng(0).uniform(0, 100, (133, 2))
 

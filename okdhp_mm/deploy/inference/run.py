@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.progress import track
@@ -27,6 +27,16 @@ FRAME_SHOWN = 1
 """Milliseconds that a frame of a video stays in the window, at least."""
 
 
+class Identities(Protocol):
+    """Gives the persons of a video identities, and draws them."""
+
+    def name(self, time: float, persons: Sequence[dict]) -> None:
+        """Add ``track_id`` to each person of the next frame."""
+
+    def draw(self, image: np.ndarray, time: float, persons: Sequence[dict]) -> np.ndarray:
+        """Return a copy of the frame with its poses."""
+
+
 def infer(
     source: str | Path,
     engine: Engine,
@@ -39,6 +49,7 @@ def infer(
     show: bool = False,
     csv: bool = False,
     coco: bool = False,
+    identities: Identities | None = None,
 ) -> Summary:
     """Find the poses in pictures or a video.
 
@@ -57,6 +68,7 @@ def infer(
         show: Whether to show the drawings in a window.
         csv: Whether to write all poses to ``poses.csv``.
         coco: Whether to write all poses to ``coco_results.json``.
+        identities: Gives the persons of a video identities, which all files then have.
 
     Raises:
         UserError: If the source is missing or of another kind, nothing in it can be read, a result
@@ -65,19 +77,23 @@ def infer(
     opened = open_source(str(source), ignored=out_dir)
     boxes = boxes or {}
     opened.check_boxes(boxes)
+    if identities and not isinstance(opened, Video):
+        raise UserError(f'{source} is not a video, so persons in it cannot be tracked.')
     results = Results(out_dir, opened.files)
     summary = Summary(opened.unit, threshold)
     with ExitStack() as stack:
         tables: list[Table] = []
         if csv:
-            tables.append(CsvTable(out_dir / 'poses.csv', engine.keypoint_names))
+            tables.append(
+                CsvTable(out_dir / 'poses.csv', engine.keypoint_names, identities is not None)
+            )
         if coco:
             tables.append(CocoResults(out_dir / 'coco_results.json', opened.image_id))
         window = Window(FRAME_SHOWN if isinstance(opened, Video) else 0) if show else None
         for each in (*tables, *([window] if window else [])):
             stack.callback(each.close)
         persons = PersonBoxes(boxes, detector, detect_every, threshold)
-        job = Job(engine, persons, summary, tables, window)
+        job = Job(engine, persons, summary, tables, window, identities)
         if isinstance(opened, Video):
             _infer_video(opened, job, results)
         else:
@@ -95,6 +111,7 @@ class Job:
         summary: Account of what was found.
         tables: Files with all poses.
         window: Shows the drawings, if the user wants to see them.
+        identities: Gives the persons identities, if the user wants them tracked.
     """
 
     engine: Engine
@@ -102,6 +119,7 @@ class Job:
     summary: Summary
     tables: Sequence[Table]
     window: Window | None
+    identities: Identities | None = None
 
     def look(self, frame: Frame) -> tuple[Found, list[dict], np.ndarray]:
         """Find the persons in a frame.
@@ -112,16 +130,11 @@ class Job:
         found = self.boxes.of(frame)
         persons = self._poses(frame, found)
         self.boxes.last = persons
-        picture = frame.image
-        for person in persons:
-            picture = draw_pose(
-                picture,
-                np.asarray(person['keypoints']),
-                person['keypoint_scores'],
-                skeleton=self.engine.skeleton,
-                keypoint_names=self.engine.keypoint_names,
-                threshold=self.summary.threshold,
-            )
+        if self.identities:
+            self.identities.name(frame.time, persons)
+            picture = self.identities.draw(frame.image, frame.time, persons)
+        else:
+            picture = self._draw(frame.image, persons)
         for table in self.tables:
             table.add(frame, persons)
         self.summary.add(persons, found.origin)
@@ -142,6 +155,18 @@ class Job:
     def goes_on(self, picture: np.ndarray) -> bool:
         """Show a drawing; return whether the user wants to see more."""
         return self.window is None or self.window.show(picture)
+
+    def _draw(self, picture: np.ndarray, persons: Sequence[dict]) -> np.ndarray:
+        for person in persons:
+            picture = draw_pose(
+                picture,
+                np.asarray(person['keypoints']),
+                person['keypoint_scores'],
+                skeleton=self.engine.skeleton,
+                keypoint_names=self.engine.keypoint_names,
+                threshold=self.summary.threshold,
+            )
+        return picture
 
     def _poses(self, frame: Frame, found: Found) -> list[dict]:
         persons = self.engine(frame.image, found.boxes)

@@ -32,20 +32,23 @@ class CsvTable:
     Args:
         file: The file to write.
         keypoint_names: The K names.
+        tracked: Whether persons have a ``track_id``, which gets a column.
     """
 
-    def __init__(self, file: Path, keypoint_names: Sequence[str]):
+    def __init__(self, file: Path, keypoint_names: Sequence[str], tracked: bool = False):
+        self.identity = ['track_id'] if tracked else []
         self.file = open(file, 'w', newline='', encoding='utf-8')
         self.writer = csv.writer(self.file)
         columns = [f'{name}_{part}' for name in keypoint_names for part in ('x', 'y', 'score')]
         box = ('x1', 'y1', 'x2', 'y2', 'box_score')
-        self.writer.writerow(['source', 'frame', 'time', 'person', *box, *columns])
+        self.writer.writerow(['source', 'frame', 'time', 'person', *self.identity, *box, *columns])
 
     def add(self, frame: Frame, persons: Sequence[dict]) -> None:
         """Write the persons of one picture or frame."""
         for number, person in enumerate(persons):
             values = [*np.ravel(person['bbox']), person['bbox_score'], *triples(person).ravel()]
-            place = (frame.name, frame.number, frame.time, number)
+            place = [frame.name, frame.number, frame.time, number]
+            place += [person[name] for name in self.identity]
             self.writer.writerow([*place, *(round(float(value), 4) for value in values)])
         self.file.flush()
 
@@ -76,6 +79,7 @@ class CocoResults:
                     keypoints=triples(person).ravel().tolist(),
                     score=score,
                 )
+                | {name: person[name] for name in ('track_id',) if name in person}
             )
 
     def close(self) -> None:

@@ -1,0 +1,78 @@
+"""Draw poses with one color per identity, and the trails of the last seconds."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..visualization.ink import PAPER, Colour, dot, line, write_on_picture
+from .tracker import REJECTED
+
+GREY: Colour = (150, 150, 150)
+TURN = 0.618034
+"""Share of the circle of hues between one identity and the next: neighbors differ clearly."""
+
+
+class TrailDrawer:
+    """Draws the poses of frame after frame, one color per identity.
+
+    Args:
+        skeleton: Pairs of keypoint indices that a line connects.
+        threshold: Least score of a keypoint that is drawn.
+        trail: Seconds that the way of a person stays visible.
+    """
+
+    def __init__(
+        self, skeleton: Sequence[Sequence[int]], threshold: float = 0.3, trail: float = 1.0
+    ):
+        self.skeleton, self.threshold, self.trail = skeleton, threshold, trail
+        self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}
+
+    def draw(
+        self,
+        image: np.ndarray,
+        time: float,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        ids: np.ndarray,
+    ) -> np.ndarray:
+        """Return a copy of the frame with poses (N, K, 2), trails and identities."""
+        canvas = image.copy()
+        thickness = max(2, round(min(image.shape[:2]) / 200))
+        for pose, score, identity in zip(keypoints, scores, ids, strict=True):
+            shown = (np.asarray(score) >= self.threshold) & np.isfinite(pose).all(-1)
+            if identity != REJECTED and shown.any():
+                middle = np.median(pose[shown], axis=0)
+                self._trails.setdefault(int(identity), deque()).append((time, middle))
+            self._pose(canvas, np.asarray(pose), shown, color_of(identity), thickness)
+        for identity, points in list(self._trails.items()):
+            while points and time - points[0][0] > self.trail:
+                points.popleft()
+            if not points:
+                del self._trails[identity]
+                continue
+            places = [point for _, point in points]
+            for one, other in zip(places, places[1:], strict=False):
+                line(canvas, one, other, color_of(identity), thickness)
+            if points[-1][0] == time:
+                write_on_picture(canvas, str(identity), tuple(int(v) for v in places[-1]))
+        return canvas
+
+    def _pose(self, canvas, pose, shown, color, thickness) -> None:
+        for a, b in self.skeleton:
+            if shown[a] and shown[b]:
+                line(canvas, pose[a], pose[b], PAPER, thickness + 2)
+                line(canvas, pose[a], pose[b], color, thickness)
+        for point in pose[shown]:
+            dot(canvas, point, thickness + 0.5, color)
+
+
+def color_of(identity: int) -> Colour:
+    """Return the color of an identity in BGR; gray for none."""
+    if identity == REJECTED:
+        return GREY
+    red, green, blue = colorsys.hsv_to_rgb(identity * TURN % 1, 0.85, 0.95)
+    return round(255 * blue), round(255 * green), round(255 * red)

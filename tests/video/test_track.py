@@ -1,0 +1,151 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from students import write_student
+from test_formats import ours, written
+
+from okdhp_mm.deploy.inference.run import infer
+from okdhp_mm.errors import UserError
+from okdhp_mm.video.draw import color_of
+from okdhp_mm.video.formats import read_poses
+from okdhp_mm.video.track import LiveIdentities, draw_video, track_video
+
+ROOT = Path(__file__).parents[2]
+
+
+class Corners:
+    """Finds the corners of every box."""
+
+    keypoint_names, skeleton = ['low', 'high'], [[0, 1]]
+
+    def __call__(self, image, boxes):
+        return [
+            dict(
+                keypoints=[[x1, y1], [x2, y2]],
+                keypoint_scores=np.float32([0.9, 0.8]),
+                bbox=[[x1, y1, x2, y2]],
+                bbox_score=1.0,
+            )
+            for x1, y1, x2, y2 in boxes
+        ]
+
+
+class Walkers:
+    """Finds two persons, one of whom walks to the right."""
+
+    def __init__(self):
+        self.frame = 0
+
+    def __call__(self, image):
+        x = 3 * self.frame
+        self.frame += 1
+        return np.array([[90, 10, 110, 60, 0.9], [x, 20, x + 20, 70, 0.8]], np.float32)
+
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory):
+    """Eight gray frames."""
+    file = tmp_path_factory.mktemp('film') / 'film.avi'
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (160, 120))
+    for _ in range(8):
+        writer.write(np.full((120, 160, 3), 90, np.uint8))
+    writer.release()
+    return file
+
+
+def run_tool(monkeypatch, name, *arguments):
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+    try:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def frames_of(file):
+    video, frames = cv2.VideoCapture(str(file)), []
+    while (read := video.read())[0]:
+        frames.append(read[1])
+    return frames
+
+
+def test_identities_while_poses_are_found(film, tmp_path):
+    identities = LiveIdentities(Corners.skeleton, 0.3)
+    infer(film, Corners(), tmp_path, detector=Walkers(), csv=True, coco=True, identities=identities)
+    frames = json.loads((tmp_path / 'predictions/film.json').read_text())['instance_info']
+    ids = [[person['track_id'] for person in frame['instances']] for frame in frames]
+    assert ids == [[-1, -1]] + [[1, 0]] * 7
+    rows = (tmp_path / 'poses.csv').read_text().splitlines()
+    assert rows[0].startswith('source,frame,time,person,track_id,x1')
+    assert rows[-1].startswith('film.avi,7,0.7,1,0,21.0,')
+    results = json.loads((tmp_path / 'coco_results.json').read_text())
+    assert [entry['track_id'] for entry in results] == [-1, -1] + [1, 0] * 7
+    # The trail of the walker shows where its middle was.
+    before, after = (frames_of(tmp_path / 'visualizations/film.mp4')[i] for i in (1, 7))
+    distance = np.abs(after[45, 15:25].astype(int) - color_of(0)).sum(-1).min()
+    assert distance < np.abs(before[45, 30:40].astype(int) - color_of(0)).sum(-1).min() / 2
+
+
+def test_pictures_are_not_tracked(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(UserError, match='is not a video, so persons in it cannot be tracked'):
+        infer(tmp_path, Corners(), tmp_path / 'out', identities=LiveIdentities([], 0.3))
+
+
+def test_the_number_of_frames_stays(film, tmp_path):
+    video = read_poses(written(tmp_path, ours()))
+    track_video(video)
+    assert draw_video(film, video, tmp_path / 'out.mp4') == 8
+    drawn = frames_of(tmp_path / 'out.mp4')
+    assert len(drawn) == 8
+    assert drawn[3].std() > drawn[7].std(), 'there are poses for six frames'
+    with pytest.raises(UserError, match='cannot be read'):
+        draw_video(tmp_path / 'absent.mp4', video, tmp_path / 'other.mp4')
+
+
+def test_colors_of_neighbors_differ():
+    colors = np.array([color_of(i) for i in range(8)])
+    distances = np.abs(colors[:, None] - colors).sum(-1)
+    assert distances[~np.eye(8, dtype=bool)].min() > 60
+
+
+def test_the_tool_on_a_file(monkeypatch, capsys, film, tmp_path):
+    file, out = written(tmp_path, ours()), tmp_path / 'out'
+    code = run_tool(monkeypatch, 'track.py', file, '--out', out, '--video', film, '--format',
+                    'json', 'coco', 'posetrack', 'csv', '--smooth', 'savitzky_golay',
+                    '--settings', 'memory=2')  # fmt: skip
+    assert code == 0
+    text = capsys.readouterr().out
+    assert '2 identities for 12 poses in 6 frames' in text
+    assert 'smoothing moved the keypoints by' in text
+    names = ['poses_coco.json', 'poses_csv.csv', 'poses_json.json', 'poses_posetrack.json']
+    assert sorted(f.name for f in out.iterdir()) == [*names, 'poses_tracks.mp4']
+
+
+def test_the_tool_tells_what_is_wrong(monkeypatch, tmp_path, film):
+    file = written(tmp_path, ours())
+    code = run_tool(monkeypatch, 'track.py', film, '--out', tmp_path / 'out')
+    assert 'name a student: --student FOLDER' in code
+    code = run_tool(monkeypatch, 'track.py', file, '--out', tmp_path, '--settings', 'speed=1')
+    assert "error: mode='online' has no setting 'speed'" in code
+
+
+def test_the_tools_on_a_video(monkeypatch, capsys, film, tmp_path):
+    student = write_student(tmp_path / 'student')
+    out = tmp_path / 'out'
+    code = run_tool(monkeypatch, 'track.py', film, '--student', student, '--out', out,
+                    '--format', 'csv', '--device', 'cpu')  # fmt: skip
+    assert code == 0
+    assert 'in 8 frames' in capsys.readouterr().out
+    assert (out / 'film_tracks.mp4').stat().st_size
+    assert (out / 'film_csv.csv').read_text().startswith('frame,time,track_id,x1')
+    code = run_tool(monkeypatch, 'infer.py', film, '--student', student, '--out', out,
+                    '--track', '--device', 'cpu')  # fmt: skip
+    assert code == 0
+    frames = json.loads((out / 'predictions/film.json').read_text())['instance_info']
+    assert all('track_id' in person for frame in frames for person in frame['instances'])
