@@ -86,6 +86,11 @@ def part_of(file):
     return file.relative_to(PACKAGE).parts[0].removesuffix('.py')
 
 
+@pytest.mark.parametrize('folder', sorted({file.parent for file in MODULES}), ids=name_of)
+def test_every_folder_is_a_package(folder):
+    assert (folder / '__init__.py').is_file(), 'a wheel leaves out a folder without __init__.py'
+
+
 def test_every_part_of_the_package_has_a_layer():
     parts = {part_of(file) for file in MODULES}
     assert parts == set(LEVELS) | set(STANDALONE)

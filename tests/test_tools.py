@@ -250,7 +250,7 @@ def test_a_config_without_test_data_is_told_what_to_add(averaged, workplace):
         "_base_ = './averaged.py'\ntest_dataloader = test_evaluator = test_cfg = None\n"
     )
     refused = tool('test', 'untested.py', averaged[0] / 'epoch_2.pth', cwd=workplace)
-    assert 'add test_dataloader=val_dataloader, test_evaluator=' in one_sentence(refused)
+    assert 'Add test_dataloader=val_dataloader, test_evaluator=' in one_sentence(refused)
 
 
 def test_a_killed_training_resumes_as_if_nothing_had_happened(workplace):

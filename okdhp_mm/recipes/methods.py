@@ -46,9 +46,8 @@ def method_file(name: str) -> Path:
         return Path(name)
     files = method_files()
     if name not in files:
-        raise UserError(
-            f'The method {name!r} does not exist. Use one of: {", ".join(files) or "none"}.'
-        )
+        others = f'Use one of: {", ".join(files)}.' if files else 'The package has no methods.'
+        raise UserError(f'The method {name!r} does not exist. {others}')
     return files[name]
 
 

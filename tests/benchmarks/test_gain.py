@@ -782,7 +782,7 @@ def test_a_size_that_a_student_cannot_have_is_told_before_anything_is_done(
 ):
     settings = ['--students', student, '--set', 'input_size=72']
     _, end = benchmark('--data', drawn, '--out', tmp_path / 'out', '--arms', 'alone', *settings)
-    assert 'images of 72x72, the input_size of its codec, which encodes (18, 18)' in end
+    assert 'images of 72x72, the input_size of its codec. The codec encodes (18, 18)' in end
     assert not (tmp_path / 'out').exists()
 
 

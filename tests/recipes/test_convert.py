@@ -199,7 +199,7 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert {'loss_kpt', 'loss_ens', 'loss_kd'} <= losses.keys()
     mean = convert_config(stock(), tmp_path / 'mean.py', method='branches')
     assert done.trained_parameters > mean.trained_parameters, 'the FAU counts, too'
-    with pytest.raises(UserError, match="no method 'none'"):
+    with pytest.raises(UserError, match="method 'none' does not exist"):
         convert_config(stock(), tmp_path / 'none.py', method='none')
     with pytest.raises(UserError, match='--method fpd .* --teacher CONFIG CHECKPOINT'):
         convert_config(stock(), tmp_path / 'none.py', method='fpd')

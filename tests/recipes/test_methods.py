@@ -99,7 +99,9 @@ def test_two_models_share_nothing_of_a_method():
 
 
 def test_an_unknown_method_is_refused_with_those_that_there_are():
-    with pytest.raises(UserError, match="no method 'dlm'; there are .*branches.*okdhp_official"):
+    with pytest.raises(
+        UserError, match="method 'dlm' does not exist. Use one of: .*branches.*okdhp_official"
+    ):
         apply_method(okdhp_model(), 'dlm')
 
 
@@ -113,7 +115,7 @@ def test_a_method_may_be_a_file_of_the_users_own(tmp_path):
     own.write_text('methods = dict()\n')
     with pytest.raises(UserError, match='mine.py defines no method'):
         apply_method(model, str(own))
-    with pytest.raises(UserError, match="no method '.*nowhere.py'"):
+    with pytest.raises(UserError, match="method '.*nowhere.py' does not exist"):
         apply_method(model, str(tmp_path / 'nowhere.py'))
 
 
@@ -121,7 +123,7 @@ def test_an_installed_package_has_its_own_methods(tmp_path, monkeypatch):
     package = tmp_path / 'site-packages' / 'okdhp_mm'
     monkeypatch.setattr(methods, 'PACKAGE', package)
     assert method_files() == {}
-    with pytest.raises(UserError, match='there are none'):
+    with pytest.raises(UserError, match="'okdhp' does not exist. The package has no methods"):
         method_file('okdhp')
     shutil.copytree(PRESETS, package / '.mim' / 'configs' / '_base_' / 'methods')
     # Something else's configs beside the package are not ours.
@@ -176,5 +178,5 @@ def test_the_training_tool_takes_a_method_and_says_which_there_are(tmp_path):
     train = python(ROOT / 'tools' / 'train.py', CONFIG, '--method', 'none_such')
     result = run_command(*train, cwd=tmp_path, PYTHONPATH=ROOT)
     assert result.returncode == 1
-    assert "error: There is no method 'none_such'; there are" in result.stderr
+    assert "error: The method 'none_such' does not exist. Use one of: branches" in result.stderr
     assert os.listdir(tmp_path) == []

@@ -23,7 +23,7 @@ from mmpose.registry import MODELS
 import okdhp_mm
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.methods import apply_method
-from okdhp_mm.student import export
+from okdhp_mm.student import export, state
 from okdhp_mm.student.export import export_student
 
 ROOT = Path(__file__).parents[2]
@@ -547,9 +547,9 @@ def test_a_failed_export_leaves_nothing_behind(trained, tmp_path, monkeypatch):
 
 
 def test_a_broken_name_breaks_law_2(trained, tmp_path, monkeypatch):
-    honest = export.student_name
+    honest = state.student_name
     monkeypatch.setattr(
-        export,
+        state,
         'student_name',
         lambda name: None if name.endswith('final_layer.bias') else honest(name),
     )
@@ -558,9 +558,9 @@ def test_a_broken_name_breaks_law_2(trained, tmp_path, monkeypatch):
 
 
 def test_a_tensor_that_trunk_and_branch_both_have_breaks_law_2():
-    state = {'backbone.trunk.x': torch.zeros(1), 'backbone.branches.0.x': torch.zeros(1)}
+    both = {'backbone.trunk.x': torch.zeros(1), 'backbone.branches.0.x': torch.zeros(1)}
     with pytest.raises(AssertionError, match='law 2 is broken: trunk and branch both have'):
-        export.student_state(state, 0)
+        state.student_state(both, 0)
 
 
 def test_a_student_of_the_wrong_branch_breaks_law_3(trained, exported):

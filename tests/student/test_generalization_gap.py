@@ -101,7 +101,7 @@ def test_a_branch_is_measured_as_the_student_that_it_becomes(cfg, tmp_path):
         generalization_gap(cfg, str(tmp_path / 'student.pth'))
     combined = cfg.copy()
     combined.train_dataloader = dict(dataset=dict(type='CombinedDataset', datasets=[]))
-    with pytest.raises(UserError, match=r'train_dataloader\.dataset needs pipeline, '):
+    with pytest.raises(UserError, match=r'train_dataloader\.dataset requires pipeline, '):
         generalization_gap(combined, branches)
 
 

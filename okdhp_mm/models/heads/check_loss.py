@@ -23,6 +23,8 @@ MISCALLED = (
 """Exceptions that a loss for other outputs can raise."""
 
 
+# A model may be built in inference mode.
+@torch.inference_mode(False)
 def check_loss(adapter: HeadAdapter) -> None:
     """Check that the loss of a head and its gradient are finite for maps of either sign.
 

@@ -1,0 +1,1 @@
+"""Export and check ONNX graphs, and run them in PyTorch or ONNX Runtime."""

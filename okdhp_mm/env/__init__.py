@@ -1,0 +1,1 @@
+"""The environment: versions, optional packages, and patches of stock code."""

@@ -1,0 +1,1 @@
+"""Turn a branch of a trained network into a stock model."""
