@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow reliability check clean
+.PHONY: setup demo test test-slow reliability check docs clean
 
 setup: $(READY)
 
@@ -33,5 +33,11 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -m "not slow"
 
+# In an environment of its own: the site needs none of the package's dependencies.
+docs:
+	$(if $(PYTHON),$(PYTHON),python3) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27"
+	$(VENV)-docs/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache work_dirs demo_out
+	rm -rf $(VENV) $(VENV)-docs site build dist *.egg-info .pytest_cache .ruff_cache work_dirs demo_out

@@ -55,13 +55,39 @@ class BuildWithMim(build_py):
         (target / 'model-index.yml').write_text(f'Import:\n{imports}')
 
 
+def description() -> str:
+    """Return README for a package index, where its relative links would not resolve."""
+    text = (ROOT / 'README.md').read_text() if (ROOT / 'README.md').exists() else ''
+    text = re.sub(r'!\[([^]]*)\]\((?!https?:)[^)]*\)', r'*\1*', text)
+    return re.sub(r'\[([^]]*)\]\((?!https?:)[^)]*\)', r'\1', text)
+
+
 setup(
     name='okdhp-mmpose',
     version=re.search(r"'(.+)'", (ROOT / 'okdhp_mm' / 'version.py').read_text()).group(1),
     description='Online knowledge distillation for human pose estimation (OKDHP) in MMPose 1.x',
-    long_description=(ROOT / 'README.md').read_text() if (ROOT / 'README.md').exists() else '',
+    long_description=description(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    license_files=['LICENSE'],
+    author='The okdhp_mm developers',
+    keywords='pose estimation, keypoint detection, knowledge distillation, OKDHP, MMPose',
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/2108.02092',
+        'MMPose': 'https://github.com/open-mmlab/mmpose',
+    },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     packages=find_packages(include=['okdhp_mm', 'okdhp_mm.*']),
     package_data={'okdhp_mm': ['py.typed']},
     # Spelled out so that an editable install is a plain path entry (see forward).
@@ -88,6 +114,8 @@ setup(
         # For TrackingMetric. On Python 3.11 it asks for numpy>=2.3.2: with constraints.txt, install
         # it with --no-deps.
         'track': ['trackeval>=1.3'],
+        # For `make docs`.
+        'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
         'test': ['pytest', 'ruff', 'openmim', 'setuptools<82', 'onnx', 'onnxscript', 'onnxruntime'],
     },
     cmdclass={'build_py': BuildWithMim},

@@ -108,7 +108,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
         data_preprocessor: ConfigDict | None = None,
-        init_cfg=None,
+        init_cfg: dict | list[dict] | None = None,
         metainfo: dict | None = None,
     ):
         if ema is not None and not isinstance(ema, dict):

@@ -1,0 +1,142 @@
+"""Links in the documentation resolve, and the commands that it shows exist."""
+
+import ast
+import itertools
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')]
+LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
+FENCED = re.compile(r'^ *```(\w*)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r'(?:^ {4}.*\n)+', re.MULTILINE)
+INLINE = re.compile(r'`([^`\n]+)`')
+COMMAND = re.compile(r'(?:^|\s)(?:\S*python[\d.]*\s|make\s|torchrun\s|tools/\w+\.(?:py|sh)\s)')
+SCRIPT = re.compile(r'(?:tools|benchmarks)/[\w/]+(?:\.py|\.sh)?')
+IN_REPOSITORY = re.compile(r'(?:configs|tools|benchmarks|tests)/[\w{},/.]+')
+
+
+def name_of(file):
+    return str(file.relative_to(ROOT))
+
+
+def without_code(page):
+    return FENCED.sub('', page.read_text())
+
+
+@cache
+def anchors(page):
+    """Anchors of the headings, as GitHub and MkDocs make them."""
+    headings = re.findall(r'^#+ (.+)$', without_code(page), re.MULTILINE)
+    plain = [re.sub(r'\[(.*?)\]\(.*?\)', r'\1', heading) for heading in headings]
+    return {re.sub(r'[^\w\- ]', '', heading).strip().lower().replace(' ', '-') for heading in plain}
+
+
+def broken_links(page):
+    for link in filter(None, itertools.chain(*LINK.findall(without_code(page)))):
+        if re.match(r'\w+:', link):
+            continue
+        file, _, anchor = link.partition('#')
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists():
+            yield f'{link}: the file does not exist'
+        elif anchor and anchor not in anchors(target):
+            yield f'{link}: {name_of(target)} does not have this heading'
+
+
+def commands(page):
+    """Command lines in code blocks and in inline code."""
+    prose = without_code(page)
+    blocks = [code for language, code in FENCED.findall(page.read_text()) if language != 'python']
+    code = '\n'.join([*blocks, *INDENTED.findall(prose), *INLINE.findall(prose)])
+    for line in re.sub(r'\\\n', ' ', code).splitlines():
+        line = re.sub(r'\s#\s.*', '', line).strip()
+        if COMMAND.search(f'{line} '):
+            yield line
+
+
+def script_of(words):
+    """Return the script that a command runs, and its arguments."""
+    for place, word in enumerate(words):
+        if word == '-m' and words[place + 1].startswith('okdhp_mm'):
+            module = ROOT / words[place + 1].replace('.', '/')
+            return module / '__main__.py' if module.is_dir() else module.with_suffix('.py'), []
+        if SCRIPT.fullmatch(word):
+            script = ROOT / word
+            return script / '__main__.py' if script.is_dir() else script, words[place + 1 :]
+    return None, []
+
+
+@cache
+def declared(script):
+    """Options of a script, of the files in its folder, and of the shared command line."""
+    files = [script, ROOT / 'okdhp_mm' / 'cli.py', *script.with_suffix('').glob('*.py')]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    values = [arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)]
+    return {value for value in values if isinstance(value, str) and value.startswith('-')}
+
+
+def alternatives(path):
+    """Return the paths that a shell makes of braces."""
+    parts = [part.split(',') for part in re.split(r'[{}]', path)]
+    return [''.join(choice) for choice in itertools.product(*parts)]
+
+
+def mistakes(line):
+    words = line.replace("'", ' ').replace('"', ' ').replace('[', ' ').replace(']', ' ').split()
+    if 'make' in words:
+        targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        words_after = words[words.index('make') + 1 :]
+        named = [word for word in words_after if re.fullmatch(r'[a-z-]+', word)]
+        yield from (f'make {word}' for word in named if word not in targets)
+    for word in filter(IN_REPOSITORY.fullmatch, words):
+        if not re.search('[A-Z]{3}', word):  # a placeholder
+            yield from (path for path in alternatives(word) if not (ROOT / path).exists())
+    script, arguments = script_of(words)
+    if script is None or script.suffix == '.sh':
+        return
+    if not script.exists():
+        yield f'{name_of(script)} does not exist'
+        return
+    for option in arguments:
+        if re.match('--?[a-z]', option) and option.partition('=')[0] not in declared(script):
+            yield f'{name_of(script)} does not have {option}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name_of)
+def test_links_resolve(page):
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name_of)
+def test_commands_exist(page):
+    assert {line: found for line in commands(page) if (found := list(mistakes(line)))} == {}
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        'make everything',
+        'python tools/teleport.py CONFIG',
+        'python tools/train.py configs/okdhp/resnet18_mars.py',
+        'python tools/train.py configs/okdhp/{resnet18,vgg}_mpii.py',
+        'PYTHONPATH=. python tools/train.py CONFIG --methods dml',
+        'python benchmarks/gain.py --dta DIR',
+        'python -m okdhp_mm.docter',
+    ],
+)
+def test_a_wrong_command_is_noticed(line):
+    assert COMMAND.search(line)
+    assert list(mistakes(line))
+
+
+def test_the_first_screen_shows_the_two_commands():
+    """The mission demands `make demo` and `make test` on README's first screen."""
+    lines = (ROOT / 'README.md').read_text().splitlines()
+    assert len(lines) <= 100
+    for command in ('make demo', 'make test'):
+        assert any(line.startswith(command) for line in lines[:40])
