@@ -20,7 +20,7 @@ LAYERS = (
     ('evaluation',),
     ('data',),
     ('student',),
-    ('deploy', 'recipes'),
+    ('deploy', 'recipes', 'report'),
     ('cli', 'demo', 'video'),
 )
 LEVELS = {name: level for level, row in enumerate(LAYERS) for name in row}

@@ -19,6 +19,7 @@ from okdhp_mm.engine.distributed import process_group
 from okdhp_mm.evaluation.summary import branch_table
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import drop_pretrained, require_key
+from okdhp_mm.report import reporting
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
     help = 'scale the learning rate by the actual over the original batch size'
     parser.add_argument('--auto-scale-lr', action='store_true', help=help)
+    parser.add_argument('--no-report', action='store_true', help='write no WORK_DIR/report.html')
     parser.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
     return parse_command_line(parser)
 
@@ -77,7 +79,9 @@ def main() -> None:
         check_data(cfg, 'train', 'val')
         use_safe_loader()
         with process_group(cfg), traceable_amp():
-            (runner := build_runner(cfg, 'train', 'val')).train()
+            runner = build_runner(cfg, 'train', 'val')
+            with reporting(runner, not args.no_report):
+                runner.train()
             if is_main_process():
                 print(branch_table(runner))
 
