@@ -15,6 +15,9 @@ GREY: Colour = (150, 150, 150)
 TURN = 0.618034
 """Share of the circle of hues between one identity and the next: neighbors differ clearly."""
 
+FAR = 2.0**15
+"""Coordinate from which OpenCV cannot draw."""
+
 
 class TrailDrawer:
     """Draws the poses of frame after frame, one color per identity.
@@ -43,7 +46,9 @@ class TrailDrawer:
         canvas = image.copy()
         thickness = max(2, round(min(image.shape[:2]) / 200))
         for pose, score, identity in zip(keypoints, scores, ids, strict=True):
-            shown = (np.asarray(score) >= self.threshold) & np.isfinite(pose).all(-1)
+            # A comparison with NaN is False.
+            near = (np.abs(pose) < FAR).all(-1)
+            shown = (np.asarray(score) >= self.threshold) & near
             if identity != REJECTED and shown.any():
                 middle = np.median(pose[shown], axis=0)
                 self._trails.setdefault(int(identity), deque()).append((time, middle))

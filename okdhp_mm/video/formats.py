@@ -70,18 +70,21 @@ class PoseVideo:
     meta: dict = field(default_factory=dict)
 
 
-def read_poses(file: Path, rate: float | None = None) -> PoseVideo:
+def read_poses(
+    file: Path, rate: float | None = None, fallback_rate: float = FALLBACK_RATE
+) -> PoseVideo:
     """Read the poses of a video.
 
     Args:
         file: In one of the layouts of :data:`LAYOUTS`.
-        rate: Frames per second; by default the times of the file, its rate, or 25.
+        rate: Frames per second; by default the times of the file, or its rate.
+        fallback_rate: Frames per second if the file does not say.
 
     Raises:
-        UserError: If the file cannot be read or has another layout.
+        UserError: If the file cannot be read, has another layout or contradicts itself.
     """
-    if rate is not None and not 0 < rate < float('inf'):
-        raise UserError(f'{rate:g} frames per second: give a positive number.')
+    if rate is not None:
+        check_rate(rate)
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
     except OSError as error:
@@ -89,7 +92,7 @@ def read_poses(file: Path, rate: float | None = None) -> PoseVideo:
     except (ValueError, RecursionError) as error:
         raise UserError(f'{file} is not JSON: {error}.') from None
     try:
-        return _parse(content, rate)
+        return _parse(content, rate, fallback_rate)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, UserError):
             raise
@@ -98,16 +101,22 @@ def read_poses(file: Path, rate: float | None = None) -> PoseVideo:
         ) from error
 
 
-def _parse(content: Any, rate: float | None) -> PoseVideo:
+def check_rate(rate: float) -> None:
+    """Raise UserError if a number of frames per second is not positive."""
+    if not 0 < rate < float('inf'):
+        raise UserError(f'{rate:g} frames per second: give a positive number.')
+
+
+def _parse(content: Any, rate: float | None, fallback_rate: float) -> PoseVideo:
     meta, names, skeleton = {}, (), ()
     if isinstance(content, dict) and 'instance_info' in content:
-        meta = content.get('meta_info', {})
-        names, skeleton = meta.get('keypoint_names', ()), meta.get('skeleton', ())
+        meta = content.get('meta_info') or {}
+        names, skeleton = meta.get('keypoint_names') or (), meta.get('skeleton') or ()
         entries = content['instance_info']
     elif isinstance(content, dict):
         (category, *_) = content.get('categories') or [{}]
-        names = category.get('keypoints', ())
-        skeleton = [[a - 1, b - 1] for a, b in category.get('skeleton', ())]
+        names = category.get('keypoints') or ()
+        skeleton = [[a - 1, b - 1] for a, b in category.get('skeleton') or ()]
         entries = _from_annotations(content['images'], content['annotations'])
     elif content and 'instances' not in content[0]:
         entries = _from_results(content)
@@ -115,12 +124,26 @@ def _parse(content: Any, rate: float | None) -> PoseVideo:
         entries = content
     if rate is not None:
         entries = [dict(entry, time=entry['frame_id'] / rate) for entry in entries]
-    rate = rate or meta.get('frame_rate') or FALLBACK_RATE
+    rate = rate or meta.get('frame_rate') or fallback_rate
+    check_rate(rate)
     frames = [_frame(entry, rate) for entry in sorted(entries, key=lambda e: e['frame_id'])]
-    counts = {pose.shape[0] for frame in frames for pose in frame.keypoints}
+    counts = {frame.keypoints.shape[1] for frame in frames if len(frame.keypoints)}
     if len(counts) > 1:
         raise UserError(f'Poses have {min(counts)} and {max(counts)} keypoints; one number is due.')
+    for count in counts:
+        _check_skeleton(count, names, skeleton)
     return PoseVideo(frames, rate, names, skeleton, meta)
+
+
+def _check_skeleton(count: int, names: Sequence[str], skeleton: Sequence[Sequence[int]]) -> None:
+    if names and len(names) != count:
+        raise UserError(f'The file names {len(names)} keypoints, but its poses have {count}.')
+    for one, other in skeleton:
+        if not (0 <= one < count and 0 <= other < count):
+            raise UserError(
+                f'The skeleton connects keypoints {one} and {other} (counted from 0), but the '
+                f'poses have {count} keypoints.'
+            )
 
 
 def _from_annotations(images: list[dict], annotations: list[dict]) -> list[dict]:
@@ -159,19 +182,26 @@ def _from_triples(person: dict) -> dict:
 
 
 def _frame(entry: dict, rate: float) -> PoseFrame:
-    persons = entry['instances']
+    persons, number = entry['instances'], int(entry['frame_id'])
     keypoints = [np.asarray(person['keypoints'], float)[:, :2] for person in persons]
-    boxes = [np.ravel(person['bbox'])[:4] for person in persons if 'bbox' in person]
+    # A score that is not a number belongs to a keypoint that was not found.
+    scores = [_finite(np.asarray(person['keypoint_scores'], float)) for person in persons]
+    counts = {len(values) for values in (*keypoints, *scores)}
+    if len(counts) > 1:
+        raise UserError(
+            f'Frame {number}: poses and scores have {min(counts)} and {max(counts)} keypoints; one '
+            'number is due.'
+        )
+    boxes = [np.ravel(person['bbox'])[:4] for person in persons if person.get('bbox')]
     count = len(persons)
+    box_scores = np.array([person.get('bbox_score', 1.0) for person in persons], float)
     return PoseFrame(
-        int(entry['frame_id']),
+        number,
         float(entry.get('time', entry['frame_id'] / rate)),
         np.stack(keypoints) if count else np.zeros((0, 1, 2)),
-        np.stack([np.asarray(p['keypoint_scores'], float) for p in persons])
-        if count
-        else np.zeros((0, 1)),
+        np.stack(scores) if count else np.zeros((0, 1)),
         np.array(boxes, float).reshape(-1, 4) if len(boxes) == count else None,
-        np.array([p.get('bbox_score', 1.0) for p in persons], float),
+        np.where(np.isfinite(box_scores), box_scores, 1.0),
     )
 
 
@@ -184,7 +214,7 @@ def write_json(file: Path, video: PoseVideo) -> None:
         persons = [
             dict(
                 track_id=int(frame.ids[n]),
-                keypoints=_finite(frame.keypoints[n]),
+                keypoints=_finite(frame.keypoints[n]).tolist(),
                 keypoint_scores=frame.scores[n].tolist(),
                 bbox=[boxes[n].tolist()],
                 bbox_score=float(frame.box_scores[n]),
@@ -264,7 +294,7 @@ WRITERS = dict(json=write_json, coco=write_coco, posetrack=write_posetrack, csv=
 
 def _boxes(frame: PoseFrame) -> np.ndarray:
     if frame.boxes is not None:
-        return frame.boxes
+        return _finite(frame.boxes)
     found = np.isfinite(frame.keypoints).all(-1)[..., None] & (frame.scores > 0)[..., None]
     low = np.where(found, frame.keypoints, np.inf).min(1)
     high = np.where(found, frame.keypoints, -np.inf).max(1)
@@ -273,12 +303,11 @@ def _boxes(frame: PoseFrame) -> np.ndarray:
 
 
 def _triples(frame: PoseFrame, n: int) -> list[float]:
-    keypoints = np.nan_to_num(frame.keypoints[n], posinf=0, neginf=0)
-    return np.column_stack([keypoints, np.nan_to_num(frame.scores[n])]).ravel().tolist()
+    return np.column_stack([_finite(frame.keypoints[n]), frame.scores[n]]).ravel().tolist()
 
 
-def _finite(keypoints: np.ndarray) -> list:
-    return np.nan_to_num(keypoints, posinf=0, neginf=0).tolist()
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values, posinf=0, neginf=0)
 
 
 def _dump(file: Path, content: Any) -> None:

@@ -47,6 +47,11 @@ def build_tracker(mode: str = 'online', history: bool = True, **settings) -> Tra
     names = [field.name for field in fields(known)]
     if unknown := sorted(settings.keys() - set(names)):
         raise UserError(f'mode={mode!r} has no setting {unknown[0]!r}. It has: {", ".join(names)}.')
+    for name, value in settings.items():
+        if name == 'sigmas' or (name == 'velocity_smoothing' and value is None):
+            continue
+        if not isinstance(value, (int, float)) or not value >= 0:
+            raise UserError(f'{name}={value!r} must be a number that is not negative.')
     try:
         return tracker(history=history, **settings)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,12 +85,16 @@ def smooth_video(video: PoseVideo, smoother: str) -> float:
 def draw_video(source: Path, video: PoseVideo, target: Path, threshold: float = 0.3) -> int:
     """Draw poses with identities over a video; return the number of frames.
 
+    The drawing takes its name when it is complete.
+
     Raises:
         UserError: If a video cannot be read or written.
     """
     film, writer = cv2.VideoCapture(str(source)), None
     frames = {frame.number: frame for frame in video.frames}
     drawer, count = TrailDrawer(video.skeleton, threshold), 0
+    # A video writer looks at the suffix of its file.
+    unfinished = target.with_name(f'.{target.stem}.unfinished.mp4')
     try:
         while True:
             there, image = film.read()
@@ -99,7 +104,7 @@ def draw_video(source: Path, video: PoseVideo, target: Path, threshold: float = 
                 image = drawer.draw(image, frame.time, frame.keypoints, frame.scores, frame.ids)
             if writer is None:
                 code = cv2.VideoWriter_fourcc(*'mp4v')
-                writer = cv2.VideoWriter(str(target), code, video.rate, image.shape[1::-1])
+                writer = cv2.VideoWriter(str(unfinished), code, video.rate, image.shape[1::-1])
                 if not writer.isOpened():
                     raise UserError(f'{target} cannot be written.')
             writer.write(image)
@@ -110,6 +115,7 @@ def draw_video(source: Path, video: PoseVideo, target: Path, threshold: float = 
             writer.release()
     if not count:
         raise UserError(f'{source} cannot be read: it is empty, damaged or not a video.')
+    os.replace(unfinished, target)
     return count
 
 

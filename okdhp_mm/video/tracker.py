@@ -347,7 +347,8 @@ def similarity(
         halves = (slice(0, len(keypoints) // 2), slice(len(keypoints) // 2, None))
         parts = [similarity(keypoints[h], sizes[h], poses, sigmas, growth[h]) for h in halves]
         return np.concatenate(parts)
-    distance = ((keypoints[:, None] - poses.keypoints[None]) ** 2).sum(-1)
+    with np.errstate(over='ignore'):  # infinitely far apart
+        distance = ((keypoints[:, None] - poses.keypoints[None]) ** 2).sum(-1)
     size = np.maximum(sizes[:, None], poses.sizes[None])
     tolerance = 2 * np.asarray(sigmas, float) * (size * np.reshape(growth, (-1, 1)))[..., None]
     common = np.isfinite(distance)

@@ -7,6 +7,7 @@ from test_tracker import person
 from xtcocotools.coco import COCO
 
 from okdhp_mm.errors import UserError
+from okdhp_mm.video.draw import TrailDrawer
 from okdhp_mm.video.formats import WRITERS, read_poses
 from okdhp_mm.video.track import smooth_video, track_video
 
@@ -196,6 +197,58 @@ def test_other_files_are_refused(tmp_path, content, message):
         read_poses(file)
     with pytest.raises(UserError, match='cannot be read'):
         read_poses(tmp_path / 'absent.json')
+
+
+def changed(change):
+    content = ours()
+    change(content, content['instance_info'][2]['instances'][0])
+    return content
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda c, p: p.update(keypoint_scores=[0.8] * 16), 'Frame 2: .* 16 and 17 keypoints'),
+        (lambda c, p: c['meta_info'].update(frame_rate=-3), '-3 frames per second'),
+        (lambda c, p: c['meta_info'].update(frame_rate=float('nan')), 'nan frames per second'),
+        (lambda c, p: c['meta_info'].update(keypoint_names=['a']), 'names 1 keypoints, .* have 17'),
+        (lambda c, p: c['meta_info'].update(keypoint_names=3), 'none of the known layouts'),
+        (lambda c, p: c['meta_info'].update(skeleton=[[0, 99]]), 'keypoints 0 and 99 .* have 17'),
+        (lambda c, p: c['meta_info'].update(skeleton=[[0]]), 'none of the known layouts'),
+        (lambda c, p: p.update(bbox=[[1, 2, 3]]), 'none of the known layouts'),
+        (lambda c, p: c['instance_info'][2].update(instances=None), 'none of the known layouts'),
+    ],
+)
+def test_files_that_contradict_themselves_are_refused(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        read_poses(written(tmp_path, changed(change)))
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda c, p: p.update(keypoint_scores=[float('nan')] * 17),
+        lambda c, p: p.update(keypoints=[[None, None]] * 17),
+        lambda c, p: p.update(keypoints=[[1e300, -1e300]] * 17),
+        lambda c, p: p.update(bbox=[[float('nan')] * 4]),
+        lambda c, p: p.update(bbox=None),
+        lambda c, p: p.update(bbox_score=None),
+        lambda c, p: c.update(meta_info=None),
+        lambda c, p: c['meta_info'].update(keypoint_names=None, skeleton=None),
+    ],
+)
+def test_missing_values_harm_no_other_pose(tmp_path, change):
+    video = read_poses(written(tmp_path, changed(change)))
+    assert track_video(video) == 2
+    assert [frame.ids[1] for frame in video.frames] == [1] * FRAMES
+    drawer = TrailDrawer([[0, 1]])
+    for frame in video.frames:
+        drawer.draw(np.zeros((90, 90, 3), np.uint8), frame.time, frame.keypoints, frame.scores,
+                    frame.ids)  # fmt: skip
+    for layout, write in WRITERS.items():
+        write(tmp_path / layout, video)
+        assert 'nan' not in (tmp_path / layout).read_text().lower()
+    assert len(read_poses(tmp_path / 'json').frames) == FRAMES
 
 
 def test_several_videos_in_a_file_are_refused(tmp_path):

@@ -90,3 +90,18 @@ def test_unknown_names_and_wrong_values_are_refused():
         build_tracker(memory=-1)
     with pytest.raises(UserError, match='history=True'):
         build_tracker('poseflow', history=False)
+
+
+@pytest.mark.parametrize(
+    ('mode', 'setting', 'value'),
+    [
+        ('online', 'memory', 'long'),
+        ('online', 'memory', None),
+        ('poseflow', 'window', -1),
+        ('poseflow', 'min_gain', float('nan')),
+        ('poseflow_released', 'memory_frames', [3]),
+    ],
+)
+def test_settings_must_be_numbers(mode, setting, value):
+    with pytest.raises(UserError, match=f'{setting}=.* must be a number that is not negative'):
+        build_tracker(mode, **{setting: value})

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 from students import write_student
-from test_formats import ours, written
+from test_formats import ours, results, written
 
 from okdhp_mm.deploy.inference.run import infer
 from okdhp_mm.errors import UserError
 from okdhp_mm.video.draw import color_of
 from okdhp_mm.video.formats import read_poses
+from okdhp_mm.video.run import track
 from okdhp_mm.video.track import LiveIdentities, draw_video, track_video
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,75 @@ def test_the_tool_tells_what_is_wrong(monkeypatch, tmp_path, film):
     assert 'name a student: --student FOLDER' in code
     code = run_tool(monkeypatch, 'track.py', file, '--out', tmp_path, '--settings', 'speed=1')
     assert "error: mode='online' has no setting 'speed'" in code
+    assert not (tmp_path / 'out').exists()
+
+
+def test_files_are_overwritten_with_force_only(film, tmp_path):
+    file, out = written(tmp_path, ours()), tmp_path / 'out'
+    track(file, out, film=film, formats=['csv'])
+    before = (out / 'poses_csv.csv').read_text()
+    for formats, existing in ((['csv'], 'poses_csv.csv'), (['json'], 'poses_tracks.mp4')):
+        with pytest.raises(UserError, match=f'{existing} exists.* overwrite it by --force'):
+            track(file, out, film=film, formats=formats)
+    assert {each.name for each in out.iterdir()} == {'poses_csv.csv', 'poses_tracks.mp4'}
+    track(file, out, film=film, formats=['csv'], rate=5, force=True)
+    assert (out / 'poses_csv.csv').read_text() != before
+    with pytest.raises(UserError, match='is read and would be replaced'):
+        track(file, out, film=out / 'poses_tracks.mp4', force=True)
+
+
+def test_poses_before_tracking_are_not_overwritten(film, tmp_path):
+    (tmp_path / 'predictions').mkdir()
+    (tmp_path / 'predictions' / 'film.json').write_text('precious')
+    with pytest.raises(UserError, match='film.json exists'):
+        track(film, tmp_path, Corners())
+
+
+def test_persons_are_found_and_tracked(film, tmp_path):
+    done = track(film, tmp_path, Corners(), detector=Walkers(), formats=['posetrack'])
+    assert (done.identities, done.poses, done.frames) == (2, 16, 8)
+    assert [file.name for file in done.files] == ['film_posetrack.json', 'film_tracks.mp4']
+    assert done.notes == ['16 persons found in 8 frames.']
+    assert done.complete
+
+
+def test_the_video_gives_the_frame_rate_that_the_file_lacks(film, tmp_path):
+    file = written(tmp_path, results())
+    track(file, tmp_path / 'out', film=film)
+    assert read_poses(tmp_path / 'out' / 'poses_json.json').frames[1].time == 0.1
+    drawn = cv2.VideoCapture(str(tmp_path / 'out' / 'poses_tracks.mp4'))
+    assert drawn.get(cv2.CAP_PROP_FPS) == 10
+
+
+@pytest.mark.parametrize(
+    ('name', 'engine', 'message'),
+    [
+        ('absent.mp4', Corners(), 'absent.mp4 is not a file. For a camera or a URL'),
+        ('poses.json', Corners(), 'already has poses'),
+        ('a.png', Corners(), 'neither a .json file with poses nor a video'),
+        ('text.mp4', Corners(), 'text.mp4 cannot be read'),
+        ('empty.mp4', Corners(), 'empty.mp4 cannot be read'),
+        ('text.json', None, 'is not JSON'),
+        ('film.avi', None, '--student FOLDER'),
+    ],
+)
+def test_sources_that_cannot_be_tracked(tmp_path, name, engine, message):
+    for each in ('a.png', 'empty.mp4', 'film.avi'):
+        (tmp_path / each).touch()
+    for each in ('text.mp4', 'text.json'):
+        (tmp_path / each).write_text('words')
+    written(tmp_path, ours())
+    with pytest.raises(UserError, match=message):
+        track(tmp_path / name, tmp_path / 'out', engine)
+
+
+def test_a_drawing_takes_its_name_when_it_is_complete(film, tmp_path, monkeypatch):
+    video = read_poses(written(tmp_path, ours()))
+    track_video(video)
+    video.frames[5].scores = None
+    with pytest.raises(TypeError):
+        draw_video(film, video, tmp_path / 'out.mp4')
+    assert not (tmp_path / 'out.mp4').exists()
 
 
 def test_the_tools_on_a_video(monkeypatch, capsys, film, tmp_path):
