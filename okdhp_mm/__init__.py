@@ -6,7 +6,7 @@ public API, ``__all__``, are imported at their first use.
 """
 
 import importlib
-import sys
+import warnings
 from typing import Any
 
 from .env import compat, versions
@@ -30,9 +30,16 @@ __all__ = ['__version__', *_API]
 
 compat.apply()
 
-# `python -m okdhp_mm.doctor` imports this package first, and must run if mmpose does not.
-if 'okdhp_mm.doctor' not in sys.orig_argv:
-    versions.check()
+# `python -m okdhp_mm.doctor` imports this package first and must run without a working mmpose.
+if problem := versions.mmpose_problem():
+    warnings.warn(
+        f'okdhp_mm registers nothing, because mmpose does not import ({problem}). '
+        '`python -m okdhp_mm.doctor` lists the commands that repair it.',
+        RuntimeWarning,
+        stacklevel=2,
+    )
+else:
+    versions.check_mmpose()
     from . import engine, evaluation, models, video  # noqa: F401  (imported for registration)
 
 

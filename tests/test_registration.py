@@ -41,8 +41,8 @@ ABSENT = '\n'.join(
 )
 
 
-def fresh(code):
-    result = subprocess.run(python('-c', code), capture_output=True, text=True)
+def fresh(code, *arguments):
+    result = subprocess.run(python('-c', code, *arguments), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
 
 
@@ -69,3 +69,7 @@ def test_a_config_registers_by_its_custom_imports():
         "allow_failed_imports=False)\", '.py')\n"
         f'from mmpose import registry\n{LOOK}'
     )
+
+
+def test_the_arguments_of_a_program_do_not_matter():
+    fresh(f'import okdhp_mm\nfrom mmpose import registry\n{LOOK}', 'okdhp_mm.env.doctor', 'doctor')

@@ -11,24 +11,27 @@ MMPOSE_MINIMUM = (1, 2)
 MMPOSE_BELOW = (2, 0)
 
 
-def check() -> None:
-    """Import mmpose and look at its version.
+def mmpose_problem() -> str:
+    """Import mmpose. Return why that fails, or '' if it works."""
+    try:
+        importlib.import_module('mmpose.models')
+    # Broken dependencies of mmpose show here and may raise anything: mmdet raises an
+    # AssertionError, numpy's ABI a ValueError. The caller reports it.
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'
+    return ''
+
+
+def check_mmpose() -> None:
+    """Check the version of mmpose.
 
     Raises:
-        ImportError: If it cannot be imported, or is of another major version.
+        ImportError: If it is not supported.
     """
-    try:
-        mmpose = importlib.import_module('mmpose')
-        # Broken dependencies of mmpose show here: mmcv ops, mmdet, or (a ValueError) numpy's ABI.
-        importlib.import_module('mmpose.models')
-    except (ImportError, AssertionError, ValueError) as error:
+    found = importlib.import_module('mmpose').__version__
+    if not MMPOSE_MINIMUM <= major_minor(found) < MMPOSE_BELOW:
         raise ImportError(
-            f'okdhp_mm needs a working mmpose ({error}); `python -m okdhp_mm.doctor` tells what is '
-            'missing and the command that mends it.'
-        ) from error
-    if not MMPOSE_MINIMUM <= major_minor(mmpose.__version__) < MMPOSE_BELOW:
-        raise ImportError(
-            f'okdhp_mm needs mmpose >=1.2,<2, found {mmpose.__version__}: pip install mmpose==1.3.2'
+            f'okdhp_mm needs mmpose >=1.2,<2, found {found}: pip install mmpose==1.3.2'
         )
 
 
