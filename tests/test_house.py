@@ -24,7 +24,7 @@ LAYERS = (
     ('cli', 'demo', 'video'),
 )
 LEVELS = {name: level for level, row in enumerate(LAYERS) for name in row}
-STANDALONE = ('__init__', 'doctor', 'split_table')
+STANDALONE = ('__init__',)
 WORDS_OF_WIRING = {'setattr', 'vars', 'eval', 'exec'}
 
 

@@ -23,7 +23,7 @@ def bare_python(tmp_path):
 
 
 def doctor(*arguments, python=sys.executable, **environment):
-    return run(python, '-m', 'okdhp_mm.doctor', *arguments, **environment)
+    return run(python, '-m', 'okdhp_mm.env.doctor', *arguments, **environment)
 
 
 def report_of(result):

@@ -12,7 +12,7 @@ with warnings.catch_warnings(record=True) as caught:
 (text,) = [str(w.message) for w in caught if 'registers nothing' in str(w.message)]
 assert 'mmdet' in text and 'doctor' in text, text
 assert 'okdhp_mm.models' not in sys.modules
-from okdhp_mm import doctor
+from okdhp_mm.env import doctor
 """
     result = run_python(code)
     assert result.returncode == 0, result.stderr

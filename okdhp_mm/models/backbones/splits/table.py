@@ -1,4 +1,4 @@
-"""docs/splits.md, from the code: ``python -m okdhp_mm.split_table > docs/splits.md``."""
+"""Print docs/splits.md: run ``python -m okdhp_mm.models.backbones.splits.table``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
-from .models.backbones.splits import find_family, split_points
-from .models.backbones.splits.vision_transformer import step_names
+from . import find_family, split_points
+from .vision_transformer import step_names
 
 STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/{}_coco-256x{}.py'
 EXAMPLES: tuple[dict | str, ...] = (
@@ -39,7 +39,8 @@ EXAMPLES: tuple[dict | str, ...] = (
 PAGE = """\
 # Where backbones can be cut
 
-Made by `python -m okdhp_mm.split_table > docs/splits.md`; a test fails when it is stale.
+Made by `python -m okdhp_mm.models.backbones.splits.table > docs/splits.md`. A test fails when it is
+stale.
 
 `split='layer2'` means: what comes up to and with `layer2` is the trunk, which all branches share;
 what comes after it is every branch's own. What is listed is for the size in the last column; other

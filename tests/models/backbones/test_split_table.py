@@ -8,10 +8,10 @@ import torch
 from common import build, images, shake
 
 from okdhp_mm.models.backbones import BranchedBackbone
+from okdhp_mm.models.backbones.splits.table import split_groups, split_page
 from okdhp_mm.registry import SPLITS
-from okdhp_mm.split_table import split_groups, split_page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +27,7 @@ def test_every_family_is_told_of(groups):
 
 def test_the_page_is_fresh(groups):
     assert (ROOT / 'docs' / 'splits.md').read_text() == split_page(groups), (
-        'stale: python -m okdhp_mm.split_table > docs/splits.md'
+        'stale: python -m okdhp_mm.models.backbones.splits.table > docs/splits.md'
     )
 
 

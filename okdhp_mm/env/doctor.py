@@ -1,6 +1,7 @@
-"""`python -m okdhp_mm.doctor`: what is installed, patched and broken, and what mends it.
+"""Report what is installed, patched and broken, and the commands that repair it.
 
-Works where any of the packages it looks at is missing. Exit code: 1 if mmpose cannot work, else 0.
+`python -m okdhp_mm.env.doctor` works even if any of the packages that it checks is missing. The
+exit code is 1 if mmpose cannot work, else 0.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from .env import compat
-from .env._mmcv_ext import COMPILE_COMMAND
+from . import compat
+from ._mmcv_ext import COMPILE_COMMAND
 
 OK, PATCHED, NOTE, BROKEN = 'ok', 'patched', 'note', 'broken'
 INSTALL_XTCOCOTOOLS = (
@@ -223,7 +224,7 @@ def install_stand_in() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the doctor; return its exit code."""
-    parser = argparse.ArgumentParser(prog='python -m okdhp_mm.doctor', description=__doc__)
+    parser = argparse.ArgumentParser(prog='python -m okdhp_mm.env.doctor', description=__doc__)
     parser.add_argument(
         '--install-mmcv-stand-in',
         action='store_true',
