@@ -30,12 +30,11 @@ __all__ = ['__version__', *_API]
 
 compat.apply()
 
-# `python -m okdhp_mm.env.doctor` imports this package first and must run without a working
-# mmpose.
+# `python -m okdhp_mm doctor` imports this package first and must run without a working mmpose.
 if problem := versions.mmpose_problem():
     warnings.warn(
         f'okdhp_mm registers nothing, because mmpose does not import ({problem}). '
-        '`python -m okdhp_mm.env.doctor` lists the commands that repair it.',
+        '`python -m okdhp_mm doctor` lists the commands that repair it.',
         RuntimeWarning,
         stacklevel=2,
     )

@@ -82,12 +82,12 @@ def end_with(sentence: str, error: BaseException, cause: BaseException | None) -
     sys.exit(f'error: {sentence}' + (f'\n\n{trace}' if trace else ''))
 
 
-def parse_command_line(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line, with ``~`` expanded in every path.
+def parse_command_line(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse the arguments of a command, with ``~`` expanded in every path.
 
     Shells leave it as it is after ``--option=`` and ``key=``, and in quotes.
     """
-    return parser.parse_args([expand_home(text) for text in sys.argv[1:]])
+    return parser.parse_args([expand_home(text) for text in arguments])
 
 
 def expand_home(text: str) -> str:

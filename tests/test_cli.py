@@ -1,10 +1,9 @@
 """What the tools share: what a command line means, and errors that are told."""
 
 import argparse
+import importlib
 import json
 import os
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from okdhp_mm.cli import (
     merge_options,
     traceable_amp,
 )
+from okdhp_mm.commands import COMMANDS
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import read_config
@@ -30,13 +30,12 @@ MPII = str(ROOT / 'configs' / 'okdhp' / 'resnet18_mpii.py')
 
 
 @pytest.fixture
-def config_of(monkeypatch):
-    """The config that a tool makes of its command line."""
+def config_of():
+    """The config that a command makes of its arguments."""
 
     def make(name, *arguments):
-        tool = runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))
-        monkeypatch.setattr(sys, 'argv', [name, *arguments])
-        return tool['config_from'](tool['parse_args']())
+        command = importlib.import_module(COMMANDS[name].module)
+        return command.config_from(command.parse_args(arguments))
 
     return make
 

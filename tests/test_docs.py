@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from okdhp_mm.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')]
 LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
@@ -58,9 +60,21 @@ def commands(page):
             yield line
 
 
+def command_file(name):
+    """Return the file of a command of the package; one that does not exist for a wrong name."""
+    if name not in COMMANDS:
+        return ROOT / 'okdhp_mm' / 'commands' / f'{name}.py'
+    return ROOT / f'{COMMANDS[name].module.replace(".", "/")}.py'
+
+
 def script_of(words):
     """Return the script that a command runs, and its arguments."""
     for place, word in enumerate(words):
+        if word == '-m' and words[place + 1] == 'okdhp_mm':
+            name = ''.join(words[place + 2 : place + 3])
+            if not name or name.isupper():  # a placeholder
+                return ROOT / 'okdhp_mm' / '__main__.py', []
+            return command_file(name), words[place + 3 :]
         if word == '-m' and words[place + 1].startswith('okdhp_mm'):
             module = ROOT / words[place + 1].replace('.', '/')
             return module / '__main__.py' if module.is_dir() else module.with_suffix('.py'), []
@@ -74,6 +88,7 @@ def script_of(words):
 def declared(script):
     """Options of a script, of the files in its folder, and of the shared command line."""
     files = [script, ROOT / 'okdhp_mm' / 'cli.py', *script.with_suffix('').glob('*.py')]
+    files += map(command_file, re.findall(r"run_command\('(\w+)'", script.read_text()))
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     values = [arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)]
@@ -127,6 +142,8 @@ def test_commands_exist(page):
         'PYTHONPATH=. python tools/train.py CONFIG --methods dml',
         'python benchmarks/gain.py --dta DIR',
         'python -m okdhp_mm.docter',
+        'python -m okdhp_mm trian CONFIG',
+        'python -m okdhp_mm train CONFIG --methods dml',
     ],
 )
 def test_a_wrong_command_is_noticed(line):

@@ -8,12 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'okdhp_mm'
 MODULES = sorted(PACKAGE.rglob('*.py'))
+COMMANDS = sorted((PACKAGE / 'commands').glob('*.py'))
 TOOLS = sorted((ROOT / 'tools').glob('*.py'))
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
 ROOMS = ('backbones', 'heads', 'aggregators', 'losses', 'distillers', 'teachers')
 # From the lowest to the highest; the entries of a row do not import each other.
 LAYERS = (
-    ('errors', 'registry', 'structures', 'version'),
+    ('errors', 'parser', 'registry', 'structures', 'version'),
     ('datasets', 'env', 'io', 'visualization'),
     ('models',),
     ('engine',),
@@ -22,6 +23,8 @@ LAYERS = (
     ('student',),
     ('deploy', 'recipes', 'report'),
     ('cli', 'demo', 'video'),
+    ('commands',),
+    ('__main__',),
 )
 LEVELS = {name: level for level, row in enumerate(LAYERS) for name in row}
 STANDALONE = ('__init__',)
@@ -106,22 +109,30 @@ def test_imports_go_down(file):
         assert LEVELS[other] < LEVELS[part], f'{name_of(file)} imports {other}'
 
 
-@pytest.mark.parametrize('file', MODULES, ids=name_of)
-def test_the_package_knows_nothing_of_its_command_line(file):
+@pytest.mark.parametrize('file', [f for f in MODULES if f not in COMMANDS], ids=name_of)
+def test_only_commands_know_the_command_line(file):
     assert 'okdhp_mm.cli' not in set(imported(file))
 
 
-def test_only_tools_know_the_demo():
+def test_only_its_command_knows_the_demo():
     for file in MODULES:
-        if (PACKAGE / 'demo') not in file.parents:
+        if (PACKAGE / 'demo') not in file.parents and file != PACKAGE / 'commands' / 'demo.py':
             assert [n for n in imported(file) if n.startswith('okdhp_mm.demo')] == [], name_of(file)
 
 
-@pytest.mark.parametrize('file', TOOLS, ids=name_of)
-def test_a_tool_parses_and_calls(file):
+@pytest.mark.parametrize('file', COMMANDS, ids=name_of)
+def test_a_command_parses_and_calls(file):
     assert len(file.read_text().splitlines()) <= 90
     modules = {name.split('.')[0] for name in imported(file)}
-    assert not modules & {'torch', 'numpy', 'cv2'}, 'no tensor maths in a tool'
+    assert not modules & {'torch', 'numpy', 'cv2'}, 'no tensor maths in a command'
+
+
+@pytest.mark.parametrize('file', TOOLS, ids=name_of)
+def test_a_tool_runs_a_command(file):
+    assert len(file.read_text().splitlines()) <= 8
+    assert set(imported(file)) == {
+        *('sys', 'okdhp_mm.commands', 'okdhp_mm.commands.run_command'),
+    }
 
 
 @pytest.mark.parametrize(

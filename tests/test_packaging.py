@@ -12,6 +12,7 @@ import pytest
 from sandbox import ROOT, run
 
 from okdhp_mm import __version__
+from okdhp_mm.datasets.synthetic import write_coco
 
 SOURCES = ('configs', 'okdhp_mm', 'tools', 'setup.py', 'pyproject.toml', 'MANIFEST.in')
 SOURCES += ('LICENSE', 'model-index.yml', 'constraints.txt')
@@ -50,6 +51,15 @@ def names(wheel):
         return set(archive.namelist())
 
 
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory):
+    """The folder that the wheel is installed into."""
+    folder = tmp_path_factory.mktemp('installed')
+    result = run(sys.executable, '-m', 'pip', 'install', *NO_NETWORK, '--target', folder, wheel)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
 def files_below(folder):
     return {
         path for path in folder.rglob('*') if path.is_file() and '__pycache__' not in path.parts
@@ -83,15 +93,45 @@ def test_metadata(wheel):
     }, 'mmcv and mmengine, of either distribution name, are the users own'
 
 
-def test_mim_resolves_the_package(wheel, names, tmp_path):
+def test_mim_resolves_the_package(names, installed):
     # onedl-mim takes the first path component in RECORD for the package; a console script would
     # come first there, and openmim reads top_level.txt.
     assert not any(name.endswith('entry_points.txt') for name in names)
-    result = run(sys.executable, '-m', 'pip', 'install', *NO_NETWORK, '--target', tmp_path, wheel)
-    assert result.returncode == 0, result.stderr
-    (distribution,) = metadata.distributions(name='okdhp-mmpose', path=[str(tmp_path)])
+    (distribution,) = metadata.distributions(name='okdhp-mmpose', path=[str(installed)])
     assert distribution.files[0].parts[0] == 'okdhp_mm'
     assert distribution.read_text('top_level.txt').split() == ['okdhp_mm']
+
+
+def command(installed, cwd, *arguments):
+    """Run a command of the installed wheel in another folder."""
+    variables = dict(PYTHONPATH=installed, OKDHP_DEBUG=1)
+    return run(sys.executable, '-m', 'okdhp_mm', *arguments, cwd=cwd, **variables)
+
+
+def test_a_command_of_the_wheel_finds_its_configs_from_another_folder(installed, tmp_path):
+    refused = command(installed, tmp_path, 'train', 'okdhp/demo.py')
+    assert refused.returncode == 1
+    assert 'error: demo_out/data/annotations/person_keypoints_train2017.json' in refused.stderr
+    assert f'{installed}/okdhp_mm/commands/train.py' in refused.stderr, 'not the checkout'
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_and_exports_in_another_folder(installed, tmp_path):
+    for part, figures in (('train', 4), ('val', 2)):
+        write_coco(tmp_path / 'demo_out' / 'data', part, figures, seed=0)
+    options = ('train_cfg.max_epochs=1', 'train_dataloader.batch_size=4')
+    options += ('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False')
+    checkpoint = 'work_dirs/demo/epoch_1.pth'
+    for arguments in (
+        ('train', 'okdhp/demo.py', '--cfg-options', *options),
+        ('test', 'demo.py', checkpoint),
+        ('export', 'configs/okdhp/demo.py', checkpoint, 'student'),
+        ('infer', 'demo_out/data/val2017', '--student', 'student'),
+    ):
+        result = command(installed, tmp_path, *arguments)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / 'student' / 'student.pth').is_file()
+    assert len(list((tmp_path / 'infer_out' / 'predictions').iterdir())) == 2
 
 
 def test_sdist_builds_the_same_wheel(tree, names, tmp_path):

@@ -1,80 +1,8 @@
-"""Evaluate a checkpoint: every branch and the ensemble. mmpose's own command line."""
+"""The same as `python -m okdhp_mm test`."""
 
-import argparse
+import sys
 
-from mmengine.dist import is_main_process
-
-import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import (
-    add_runner_arguments,
-    build_runner,
-    errors_in_one_sentence,
-    load_config,
-    merge_options,
-    parse_command_line,
-)
-from okdhp_mm.data.files import check_data
-from okdhp_mm.engine import SaveMetricsHook, TrainedBranches
-from okdhp_mm.engine.distributed import process_group
-from okdhp_mm.evaluation.evaluator_config import add_metric
-from okdhp_mm.evaluation.summary import branch_table
-from okdhp_mm.io.checkpoint import use_safe_loader
-from okdhp_mm.io.config import require_key
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the arguments of mmpose's test.py."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='training or student config')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    add_runner_arguments(parser)
-    parser.add_argument('--out', help='the file for the metrics, .json, .yaml or .pkl')
-    parser.add_argument('--dump', help='the .pkl file for the predictions')
-    parser.add_argument('--badcase', action='store_true', help='analyse the worst predictions')
-    return parse_command_line(parser)
-
-
-def config_from(args: argparse.Namespace):
-    """Return the config with the arguments merged into it."""
-    cfg = load_config(args)
-    # First: options name the evaluator's keys as the file has them, before others join it.
-    merge_options(cfg, args.cfg_options)
-    cfg.load_from = args.checkpoint
-    cfg.resume = False  # or a resumed training's config would resume it
-    if args.badcase:
-        hook = "dict(type='BadCaseAnalysisHook')"
-        badcase = require_key(cfg, 'default_hooks.badcase', '--badcase', hook)
-        badcase.update(enable=True, show=args.show, interval=args.interval)
-        by_loss = badcase.get('metric_type', 'loss') == 'loss'
-        if 'metric' not in badcase:
-            key = 'model.head.loss' if by_loss else 'test_evaluator'
-            badcase.metric = require_key(cfg, key, '--badcase')
-    if args.dump:
-        dump = dict(type='DurableDumpResults', out_file_path=args.dump)
-        cfg.test_evaluator = add_metric(
-            require_key(cfg, 'test_evaluator', '--dump'), dump, '--dump'
-        )
-    return cfg
-
-
-def main() -> None:
-    """Parse and run."""
-    args = parse_args()
-    with errors_in_one_sentence():
-        cfg = config_from(args)
-        example = 'val_dataloader, test_evaluator=val_evaluator and test_cfg=dict()'
-        require_key(cfg, 'test_dataloader', 'A test', example)
-        check_data(cfg, 'test')
-        use_safe_loader()
-        with process_group(cfg):
-            runner = build_runner(cfg, 'test')
-            runner.register_hook(TrainedBranches(), 'HIGHEST')
-            if args.out and is_main_process():
-                runner.register_hook(SaveMetricsHook(args.out), 'LOWEST')
-            runner.test()
-            if is_main_process():
-                print(branch_table(runner, 'test'))
-
+from okdhp_mm.commands import run_command
 
 if __name__ == '__main__':
-    main()
+    run_command('test', sys.argv[1:])

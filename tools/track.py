@@ -1,67 +1,8 @@
-"""Give the poses of a video identities: of a file with poses, or of a video by a student."""
+"""The same as `python -m okdhp_mm track`."""
 
-import argparse
 import sys
-from pathlib import Path
 
-import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)
-from okdhp_mm.cli import Options, errors_in_one_sentence, parse_command_line, positive
-from okdhp_mm.deploy.inference.detectors import build_detector
-from okdhp_mm.deploy.inference.detectors.build import FORMS
-from okdhp_mm.deploy.inference.engines import TorchEngine
-from okdhp_mm.video.formats import LAYOUTS, WRITERS
-from okdhp_mm.video.modes import MODES
-from okdhp_mm.video.run import track
-from okdhp_mm.video.track import SMOOTHERS
-
-INCOMPLETE = 3
-"""Exit status if some of the video could not be read."""
-
-
-def main() -> None:
-    """Parse, track and say where the results are."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add('source', type=Path, help=f'a video, or a .json file with poses: {LAYOUTS}')
-    add('--out', type=Path, default=Path('track_out'), help='the folder for all that is written')
-    add('--force', action='store_true', help='overwrite files')
-    add('--format', nargs='+', choices=WRITERS, default=['json'], help='(default: json)')
-    add('--mode', choices=MODES, default='online', help='(default: %(default)s)')
-    add('--settings', nargs='+', action=Options, default={}, help='of the tracker, e.g. memory=3')
-    add('--smooth', choices=SMOOTHERS, default='none',
-        help='smooth the poses; harms those of a good student (default: %(default)s)')  # fmt: skip
-    add('--fps', type=float,
-        help='frames per second (default: those of the file, of the video, or 25)')  # fmt: skip
-    add('--video', type=Path, help='draw over this video (default: the source, if it is one)')
-    add('--student', type=Path, help='finds the poses in a video: the folder of the export')
-    add('--detector', help=f'finds the persons in a video: {FORMS}')
-    add('--detect-every', type=positive, default=1, metavar='N', help='detect in each N-th frame')
-    add('--device', help="as in torch, e.g. 'cuda:0' (default: a GPU if there is one)")
-    args = parse_command_line(parser)
-    with errors_in_one_sentence():
-        done = track(
-            args.source,
-            args.out,
-            TorchEngine(args.student, args.device) if args.student else None,
-            detector=args.detector and build_detector(args.detector, args.device),
-            detect_every=args.detect_every,
-            film=args.video,
-            formats=args.format,
-            mode=args.mode,
-            settings=args.settings,
-            smoother=args.smooth,
-            rate=args.fps,
-            force=args.force,
-        )
-    print(*done.files, done, sep='\n')
-    if args.smooth != 'none':
-        moved = 100 * done.moved
-        print(f'smoothing moved the keypoints by {moved:.1f} % of the body height on average')
-    for note in done.notes:
-        print(f'note: {note}')
-    if not done.complete:
-        sys.exit(INCOMPLETE)
-
+from okdhp_mm.commands import run_command
 
 if __name__ == '__main__':
-    main()
+    run_command('track', sys.argv[1:])

@@ -16,7 +16,7 @@ from torch import distributed
 
 from ..errors import UserError
 
-COMMAND = 'torchrun --nproc_per_node=2 tools/train.py CONFIG --launcher pytorch'
+COMMAND = 'torchrun --nproc_per_node=2 -m okdhp_mm train CONFIG --launcher pytorch'
 TORCHRUN = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 """Environment variables that torchrun sets."""
 

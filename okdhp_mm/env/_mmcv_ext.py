@@ -3,7 +3,7 @@
 mmpose imports `mmcv.ops` for a few of its heads, and `mmcv.ops` checks that every operator has a
 name here. So every name exists and only a *call* fails; heatmap models call none of them.
 
-This file imports nothing of okdhp_mm: `python -m okdhp_mm.env.doctor --install-mmcv-stand-in`
+This file imports nothing of okdhp_mm: `python -m okdhp_mm doctor --install-mmcv-stand-in`
 copies it to `mmcv/_ext.py`, where it has to work alone.
 """
 

@@ -1,6 +1,6 @@
 """Make mmpose 1.3.2 importable; applied before okdhp_mm imports mmpose.
 
-Inert where the real thing is present; `python -m okdhp_mm.env.doctor` reports whether it is in use.
+Inert where the real thing is present; `python -m okdhp_mm doctor` reports whether it is in use.
 Importing this module imports nothing heavy.
 """
 

@@ -1,12 +1,11 @@
 """Report what is installed, patched and broken, and the commands that repair it.
 
-`python -m okdhp_mm.env.doctor` works even if any of the packages that it checks is missing. The
+`python -m okdhp_mm doctor` works even if any of the packages that it checks is missing. The
 exit code is 1 if mmpose cannot work, else 0.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import importlib.machinery
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from ..parser import command_parser
 from . import compat
 from ._mmcv_ext import COMPILE_COMMAND
 
@@ -224,7 +224,7 @@ def install_stand_in() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the doctor; return its exit code."""
-    parser = argparse.ArgumentParser(prog='python -m okdhp_mm.env.doctor', description=__doc__)
+    parser = command_parser('doctor', __doc__, '', '--install-mmcv-stand-in')
     parser.add_argument(
         '--install-mmcv-stand-in',
         action='store_true',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,19 @@ from mmengine.config import Config, ConfigDict
 
 from ..errors import UserError, as_user_error, own_line
 from .data_files import DataFileError, safe_handlers
+from .shipped_configs import find_config
 
 
 def read_config(filename: str | Path) -> Config:
-    """Read a config file.
+    """Read a config.
+
+    Args:
+        filename: Its path, or the name of a config of the package, see :func:`find_config`.
 
     Raises:
         UserError: If it does not exist, or cannot be read.
     """
-    if not os.path.isfile(filename):
-        raise UserError(f'The config {filename} does not exist.')
+    filename = find_config(filename)
     # A config is a program, which can raise anything.
     with as_user_error(f'The config {filename} cannot be read', Exception):
         try:

@@ -14,10 +14,9 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..io.config import imports_of, read_config
+from ..io.shipped_configs import config_folder
 from ..models.branch_configs import ESTIMATOR
 
-PACKAGE = Path(__file__).parents[1]
-FOLDER = Path('configs', '_base_', 'methods')
 OWNED = (
     *('aggregator', 'distiller', 'teacher', 'ema'),
     *('trunk_grad', 'views', 'freeze_backbone'),
@@ -27,9 +26,7 @@ OWNED = (
 
 def method_files() -> dict[str, Path]:
     """File of every method by name, sorted."""
-    # An installed package keeps its configs in `.mim`; a checkout has them next to the package.
-    installed = PACKAGE / '.mim' / FOLDER
-    folder = installed if installed.is_dir() else PACKAGE.parent / FOLDER
+    folder = config_folder() / '_base_' / 'methods'
     return {file.stem: file for file in sorted(folder.glob('*.py'))}
 
 
@@ -65,7 +62,7 @@ def apply_method(model: dict, name: str) -> None:
     if model.get('type') != ESTIMATOR:
         raise UserError(
             f'The method {name} cannot train model.type={model.get("type")!r}, which has no '
-            'branches; tools/okdhp_config.py makes a training config of a stock one.'
+            'branches; `python -m okdhp_mm convert` makes a training config of a stock one.'
         )
     method = read_config(method_file(name)).get('method')
     if method is None:

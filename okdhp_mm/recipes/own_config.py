@@ -76,7 +76,7 @@ def config_text(
     )
     return f"""\
 # {train.category['name']}: {len(train.persons)} to train on, {len(train.keypoints)} keypoints.
-# Written by tools/okdhp_config.py; it holds what differs from the stock config below.
+# Written by `python -m okdhp_mm convert`; it holds what differs from the stock config below.
 _base_ = {student.base!r}
 custom_imports = dict(imports={all_imports({}, method)!r}, allow_failed_imports=False)
 

@@ -34,6 +34,6 @@ def student_files(folder: Path, *names: str) -> list[Path]:
         how += ' --int8 PICTURES' if SMALL_GRAPH in missing else ''
         raise UserError(
             f'{folder} has no {" and no ".join(missing)}: name the folder that '
-            f'tools/export_student.py CONFIG CHECKPOINT FOLDER{how} wrote.'
+            f'`python -m okdhp_mm export CONFIG CHECKPOINT FOLDER{how}` wrote.'
         )
     return [folder / name for name in names]

@@ -17,7 +17,7 @@ from ..io.atomic import write_text
 from .tracker import REJECTED
 
 LAYOUTS = (
-    'the predictions of tools/infer.py or of mmpose ({"instance_info": [{"frame_id", "instances"}]}'
+    'the predictions of `infer` or of mmpose ({"instance_info": [{"frame_id", "instances"}]}'
     '), COCO results ([{"image_id", "keypoints", "score"}]), or COCO or PoseTrack annotations '
     '({"images", "annotations"})'
 )
@@ -206,7 +206,7 @@ def _frame(entry: dict, rate: float) -> PoseFrame:
 
 
 def write_json(file: Path, video: PoseVideo) -> None:
-    """Write the layout of ``tools/infer.py`` with ``track_id``."""
+    """Write the layout of the command ``infer`` with ``track_id``."""
     meta = dict(video.meta, frame_rate=video.rate, keypoint_names=list(video.keypoint_names))
     frames = []
     for frame in video.frames:

@@ -119,7 +119,8 @@ def track(
 def _check_source(source: Path, engine: Engine | None, has_poses: bool) -> None:
     if not source.is_file():
         raise UserError(
-            f'{source} is not a file. For a camera or a URL, run tools/infer.py --track.'
+            f'{source} is not a file. For a camera or a URL, run '
+            '`python -m okdhp_mm infer --track`.'
         )
     if has_poses and engine:
         raise UserError(

@@ -14,7 +14,7 @@ from sandbox import run as run_command
 
 from okdhp_mm.cli import add_runner_arguments, load_config
 from okdhp_mm.errors import UserError
-from okdhp_mm.recipes import methods
+from okdhp_mm.io import shipped_configs
 from okdhp_mm.recipes.methods import apply_method, method_file, method_files
 from okdhp_mm.student.config import student_config
 
@@ -121,7 +121,7 @@ def test_a_method_may_be_a_file_of_the_users_own(tmp_path):
 
 def test_an_installed_package_has_its_own_methods(tmp_path, monkeypatch):
     package = tmp_path / 'site-packages' / 'okdhp_mm'
-    monkeypatch.setattr(methods, 'PACKAGE', package)
+    monkeypatch.setattr(shipped_configs, 'PACKAGE', package)
     assert method_files() == {}
     with pytest.raises(UserError, match="'okdhp' does not exist. The package has no methods"):
         method_file('okdhp')
@@ -170,7 +170,7 @@ def test_a_method_for_a_student_alone_is_refused(tmp_path):
     file.write_text("model = dict(type='TopdownPoseEstimator')\n")
     args = parsed()
     args.config = str(file)
-    with pytest.raises(UserError, match="model.type='TopdownPoseEstimator'.*okdhp_config"):
+    with pytest.raises(UserError, match="model.type='TopdownPoseEstimator'.*okdhp_mm convert"):
         load_config(args, 'branches')
 
 

@@ -36,7 +36,7 @@ class DurableCheckpointHook(CheckpointHook):
       checkpoint and the end of the validation that follows it, the resumed training starts with
       that validation, so that no best checkpoint is missed.
 
-    ``tools/train.py`` uses it in place of every ``CheckpointHook``.
+    The command ``train`` uses it in place of every ``CheckpointHook``.
     """
 
     def __init__(self, *args, **kwargs):

@@ -1,0 +1,86 @@
+"""Export the student, one branch of a trained model, as a stock mmpose config and checkpoint."""
+
+from pathlib import Path
+
+from ..cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
+from ..deploy.onnx.export import check_export, export_together, find_graphs, write_graphs
+from ..io.config import read_config
+from ..models.branch_configs import config_branches
+from ..parser import command_parser
+from ..structures import branch_name
+from ..student.export import Export
+from ..student.zoo import export_all
+
+
+def branch(text: str) -> int | str:
+    """Parse a branch's index, or 'all'."""
+    return text if text == 'all' else int(text)
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, export and say what it costs."""
+    parser = command_parser(
+        'export',
+        __doc__,
+        'my_okdhp.py work_dirs/my_okdhp/best.pth student --onnx --decode',
+        'my_okdhp.py work_dirs/my_okdhp/best.pth students --branch all',
+    )
+    parser.add_argument('config', help='training config')
+    parser.add_argument('checkpoint', help='any checkpoint of the training')
+    parser.add_argument('out_dir', help='the folder for student.py and student.pth')
+    parser.add_argument(
+        '--branch',
+        type=branch,
+        help="an index (default: the deployed one, test_cfg.branch), or 'all' for a folder each "
+        'and a menu of what they cost and achieve',
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite a student that is there')
+    parser.add_argument('--onnx', action='store_true', help='write student.onnx too')
+    parser.add_argument(
+        '--decode', action='store_true', help='the graph gives keypoints and scores, not maps'
+    )
+    parser.add_argument(
+        '--check-images',
+        metavar='FOLDER',
+        help='pictures of single persons, to compare the graph with PyTorch (default: '
+        'drawn figures)',
+    )
+    parser.add_argument(
+        '--int8',
+        metavar='FOLDER',
+        help='write student_int8.onnx too, in 8 bits; pictures of single persons show '
+        'how large its numbers get, and tell what is lost',
+    )
+    add_cfg_options(parser)
+    args = parse_command_line(parser, arguments)
+    if (args.decode or args.check_images or args.int8) and not args.onnx:
+        parser.error('--decode, --check-images and --int8 are for --onnx')
+    with errors_in_one_sentence():
+        cfg = read_config(args.config)
+        merge_options(cfg, args.cfg_options)
+        if args.onnx:
+            check_export(cfg, args.decode, args.check_images, args.int8)
+        out_dir = Path(args.out_dir)
+        graphs = args.onnx, args.decode, args.check_images, args.int8
+        if args.branch == 'all':
+            folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
+            old = find_graphs(folders)
+            menu = export_all(cfg, args.checkpoint, out_dir, args.force)
+            print(f'{menu}:\n{menu.read_text()}')
+            lines = [line for folder in folders for line in write_graphs(folder, folder, *graphs)]
+        else:
+            old = find_graphs([out_dir])
+            export, lines = export_together(
+                cfg, args.checkpoint, out_dir, args.branch, args.force, *graphs
+            )
+            tell(export)
+        lines = [f'{graph} was of an earlier export and is removed.' for graph in old] + lines
+        print(*lines, sep='\n', end='\n' if lines else '')
+
+
+def tell(export: Export) -> None:
+    """Print what a student costs and where it runs."""
+    print(f'student (branch {export.branch}): {export.student}')
+    print(f'stock network:      {export.stock}')
+    where = 'mmpose with okdhp_mm installed' if export.needs_package else 'stock mmpose'
+    print(f'{export.config} and {export.checkpoint} run in {where}.')

@@ -1,0 +1,86 @@
+"""Train a model, with or without distillation. Takes the arguments of mmpose's train.py too."""
+
+import argparse
+
+from mmengine.dist import is_main_process
+
+from ..cli import (
+    add_runner_arguments,
+    build_runner,
+    errors_in_one_sentence,
+    load_config,
+    merge_options,
+    parse_command_line,
+    traceable_amp,
+)
+from ..data.files import check_data
+from ..engine.distributed import process_group
+from ..evaluation.summary import branch_table
+from ..io.checkpoint import use_safe_loader
+from ..io.config import drop_pretrained, require_key
+from ..parser import command_parser
+from ..report import reporting
+
+
+def parse_args(arguments: list[str]) -> argparse.Namespace:
+    """Parse the arguments of mmpose's train.py, --method and --from-scratch."""
+    parser = command_parser(
+        'train',
+        __doc__,
+        'my_okdhp.py --work-dir work_dirs/first',
+        'okdhp/resnet18_mpii.py --method dml --cfg-options train_dataloader.batch_size=16',
+    )
+    add = parser.add_argument
+    add('config', help='training config')
+    add('--method', help='distill by this method, a name in configs/_base_/methods or a file like '
+        'those; the complete config is written to WORK_DIR_METHOD: test and export with that '
+        'one')  # fmt: skip
+    add_runner_arguments(parser)
+    add('--resume', nargs='?', const='auto', help='resume from this checkpoint, or from the latest '
+        'in the work directory if none given')  # fmt: skip
+    add('--amp', action='store_true', help='train with automatic mixed precision')
+    add('--no-validate', action='store_true', help='do not evaluate in between')
+    add('--auto-scale-lr', action='store_true',
+        help='scale the learning rate by the actual over the original batch size')  # fmt: skip
+    add('--no-report', action='store_true', help='write no WORK_DIR/report.html')
+    add('--from-scratch', action='store_true', help='drop pretrained weights')
+    return parse_command_line(parser, arguments)
+
+
+def config_from(args: argparse.Namespace):
+    """Return the config with the arguments merged into it."""
+    cfg = load_config(args, args.method)
+    if args.amp:
+        optim_wrapper = require_key(cfg, 'optim_wrapper', '--amp', 'dict(optimizer=...)')
+        optim_wrapper.type = 'AmpOptimWrapper'
+        optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        size = 'dict(base_batch_size=...)'
+        require_key(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
+    if args.from_scratch:
+        drop_pretrained(cfg.model)
+        if not cfg.get('resume'):
+            cfg.load_from = None
+    merge_options(cfg, args.cfg_options)
+    if args.no_validate:
+        # Last: options can name the data of an evaluation that does not take place.
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    return cfg
+
+
+def main(arguments: list[str]) -> None:
+    """Parse and run."""
+    args = parse_args(arguments)
+    with errors_in_one_sentence():
+        cfg = config_from(args)
+        check_data(cfg, 'train', 'val')
+        use_safe_loader()
+        with process_group(cfg), traceable_amp():
+            runner = build_runner(cfg, 'train', 'val')
+            with reporting(runner, not args.no_report):
+                runner.train()
+            if is_main_process():
+                print(branch_table(runner))
