@@ -3,7 +3,8 @@
     python benchmarks/reliability.py                             # everything, takes an hour
     python benchmarks/reliability.py --checks fuzz --runs 20     # a sample of one check
 
-Prints a Markdown table. The exit code is 1 if a run ended in another way than it should.
+Prints each failure and each row when it is there, and a Markdown table at the end. The exit code is
+1 if a run ended in another way than it should.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def main() -> None:
     for name in args.checks:
         module = import_module(f'reliability.{name}')
         with tempfile.TemporaryDirectory(prefix=f'reliability_{name}_') as folder:
-            rows += module.check(args.runs or module.RUNS, Path(folder))
+            for row in module.check(args.runs or module.RUNS, Path(folder)):
+                print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
+                rows.append(row)
     command = shlex.join(['python', 'benchmarks/reliability.py', *sys.argv[1:]])
     print(f'`{command}`, {date.today()}:\n\n{table(rows)}')
     sys.exit(any(row.failures for row in rows))

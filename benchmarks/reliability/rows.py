@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -25,9 +26,13 @@ class Row:
 
 def row(check: str, outcomes: Iterable[str | None]) -> Row:
     """Count the outcomes of a check: None for success, else a description of the failure."""
-    outcomes = list(outcomes)
-    failed = [outcome for outcome in outcomes if outcome is not None]
-    return Row(check, len(outcomes), len(failed), failed[0] if failed else '')
+    runs, failed = 0, []
+    for outcome in outcomes:
+        runs += 1
+        if outcome is not None:
+            failed.append(outcome)
+            print(f'{check}: {outcome}', file=sys.stderr, flush=True)
+    return Row(check, runs, len(failed), failed[0] if failed else '')
 
 
 def table(rows: Sequence[Row]) -> str:

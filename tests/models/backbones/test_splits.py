@@ -138,6 +138,10 @@ NETWORKS = {
         dict(type='StackedHourglass', num_stacks=3, num_keypoints=5, feat_channels=16, depth=2),
         ['stem', 'stack1', 'stack2'],
     ),
+    'CPM': (
+        dict(type='CPM', in_channels=3, out_channels=5, feat_channels=8, num_stages=3),
+        ['stage1', 'stage2'],
+    ),
     'HourglassNet': (hourglass(3), ['stem', 'stack1', 'stack2']),
     'HourglassNet of one stack': (hourglass(1), ['stem']),
     'HRFormer': (hrformer(), ['layer1', 'stage2', 'stage3']),

@@ -2,6 +2,7 @@
 
 from .base import Split, SplitFamily, State, Step, run_steps
 from .chain import ChainSplit, Link
+from .cpm import CPMSplit
 from .cspnext import CSPNeXtSplit
 from .find import find_family, find_split, split_points
 from .hourglass import HourglassSplit
@@ -14,6 +15,7 @@ from .stacked_hourglass import StackedHourglassSplit
 from .vision_transformer import VisionTransformerSplit
 
 __all__ = [
+    'CPMSplit',
     'CSPNeXtSplit',
     'ChainSplit',
     'HRNetSplit',

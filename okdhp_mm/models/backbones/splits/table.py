@@ -31,6 +31,7 @@ EXAMPLES: tuple[dict | str, ...] = (
     dict(type='ShuffleNetV1'),
     dict(type='ShuffleNetV2'),
     dict(type='CSPNeXt'),
+    dict(type='CPM', in_channels=3, out_channels=17),
     dict(type='HourglassNet', num_stacks=2),
     dict(type='StackedHourglass', num_stacks=4),
 )
@@ -46,15 +47,14 @@ stale.
 what comes after it is every branch's own. What is listed is for the size in the last column; other
 sizes may have more or fewer layers, and a wrong name is answered with the right ones.
 `split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
-any backbone, listed or not, except the three named below. Share little: the value of a split is
+any backbone, listed or not, except the two named below. Share little: the value of a split is
 [measured](benchmarks.md#where-to-part).
 
 | backbones | split points | shown for |
 |---|---|---|
 {rows}
 
-CPM, MSPN and RSN make their heatmaps, or targets of several sizes, in ways that no head here
-trains, and are refused.
+MSPN and RSN are refused, because their heads train on targets of several sizes.
 """
 
 
