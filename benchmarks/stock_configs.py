@@ -4,14 +4,15 @@
     python benchmarks/stock_configs.py --only hourglass cpm   # those with a word in their path
     python benchmarks/stock_configs.py --device cpu           # with real tensors, takes longer
 
-Networks are built on torch's meta device, which has shapes but no values. A config that is not
-converted there is tried again on the CPU. ViTPose needs mmpretrain. The exit code is 1 if a
-conversion crashed.
+Networks are built on torch's meta device, which has shapes but no values, and once for all configs
+that have them. A config that is not converted there is tried again on the CPU. ViTPose needs
+mmpretrain. The exit code is 1 if a conversion crashed.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones.branched import WHOLE
 from okdhp_mm.models.heads.adapters import HeadAdapter
 from okdhp_mm.models.heads.check_loss import check_loss
-from okdhp_mm.recipes.convert import convert_config, half_way
+from okdhp_mm.recipes.convert import build, convert_config, half_way
 
 STOCK = Path(mmpose.__file__).parent / '.mim' / 'configs'
 CONVERTED, REFUSED, CRASHED = 'converted', 'refused', 'crashed'
@@ -61,6 +62,23 @@ def stock_configs(words: Sequence[str]) -> list[str]:
     return [path for path in paths if not words or any(word in path for word in words)]
 
 
+class Builder:
+    """Builds networks on the meta device, each once."""
+
+    def __init__(self):
+        self.networks: dict[str, nn.Module] = {}
+
+    def __call__(self, model: dict, stock: str) -> nn.Module:
+        """Build the network of a model config, or return the equal one."""
+        network = {key: value for key, value in model.items() if key != 'data_preprocessor'}
+        backbone = model['backbone'].items()
+        network['backbone'] = {key: value for key, value in backbone if key != 'init_cfg'}
+        key = str(network)
+        if key not in self.networks:
+            self.networks[key] = build(model, stock)
+        return self.networks[key]
+
+
 class HalfWay:
     """The default split, found on the CPU and once per backbone and image size.
 
@@ -68,18 +86,19 @@ class HalfWay:
     """
 
     def __init__(self):
-        self.known: dict[tuple[str, tuple[int, int]], str] = {}
+        self.splits: dict[tuple[str, tuple[int, int]], str] = {}
 
     def __call__(self, network: nn.Module) -> str:
-        """Return the default split of a network, whose values are lost."""
+        """Return the default split of a network."""
         key = repr(network.backbone), tuple(network.head.decoder.input_size)
-        if key not in self.known:
+        if key not in self.splits:
             with torch.device('cpu'):
-                self.known[key] = half_way(network.to_empty(device='cpu'))
-        return self.known[key]
+                on_cpu = copy.deepcopy(network).to_empty(device='cpu')
+                self.splits[key] = half_way(on_cpu)
+        return self.splits[key]
 
 
-HALF_WAY = HalfWay()
+BUILDER, HALF_WAY = Builder(), HalfWay()
 
 
 @contextmanager
@@ -92,6 +111,7 @@ def for_meta() -> Iterator[None]:
 
     head = 'okdhp_mm.models.heads.multi_branch_head'
     with (
+        patch('okdhp_mm.recipes.convert.build', BUILDER),
         patch('okdhp_mm.recipes.convert.half_way', HALF_WAY),
         patch(f'{head}.check_loss', check_loss_on_cpu),
     ):

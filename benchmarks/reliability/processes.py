@@ -10,9 +10,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 TOOLS = Path(__file__).parents[2] / 'tools'
-PATIENCE = 120
-"""Seconds after which a process counts as hanging."""
+PATIENCE = 600
+"""Seconds after which a process counts as hanging. On a busy machine a training takes minutes."""
 
 
 def fork(work: Callable[[], None], log: Path) -> int:
@@ -32,6 +34,7 @@ def fork(work: Callable[[], None], log: Path) -> int:
     status = 1
     try:
         signal.alarm(PATIENCE)
+        torch.set_num_threads(1)  # the threads of OpenMP do not survive the fork
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1), os.dup2(output, 2)
         # Not those of a caller such as pytest, which keep what they get.

@@ -355,12 +355,23 @@ model['head'].update(
 """
 
 
-def test_a_head_without_parameters_leaves_branches_what_the_split_gives_them(stock, tmp_path):
-    done = convert_config(stock(HOURGLASS), tmp_path / 'own.py', branches=2)
-    assert done.split == 'stack1'
+CPM = """
+model['backbone'] = dict(type='CPM', in_channels=3, out_channels=17, feat_channels=8, num_stages=3)
+model['head'].update(
+    type='CPMHead', in_channels=17, num_stages=3, deconv_out_channels=None, final_layer=None)
+codec['heatmap_size'] = (8, 8)
+"""
+
+
+@pytest.mark.parametrize(('changes', 'split'), [(HOURGLASS, 'stack1'), (CPM, 'stage1')])
+def test_a_head_without_parameters_leaves_branches_what_the_split_gives_them(
+    stock, tmp_path, changes, split
+):
+    done = convert_config(stock(changes), tmp_path / 'own.py', branches=2)
+    assert done.split == split
     check_training_and_export(Config.fromfile(done.config))
     with pytest.raises(UserError, match='nothing of its own'):
-        convert_config(stock(HOURGLASS), tmp_path / 'whole.py', split='whole')
+        convert_config(stock(changes), tmp_path / 'whole.py', split='whole')
 
 
 def test_the_split_of_a_method_is_the_one_that_is_told(stock, tmp_path):
@@ -486,6 +497,7 @@ def test_a_config_that_is_there_is_only_overwritten_by_force(stock, tmp_path):
         'mmpose::body_2d_keypoint/simcc/coco/simcc_vipnas-mbv3_8xb64-210e_coco-256x192.py',
         'mmpose::wholebody_2d_keypoint/rtmpose/cocktail14/'
         'rtmw-m_8xb1024-270e_cocktail14-256x192.py',
+        COCO + 'td-hm_cpm_8xb64-210e_coco-256x192.py',
         'mmpose::fashion_2d_keypoint/topdown_heatmap/deepfashion/'
         'td-hm_res50_8xb64-210e_deepfashion_upper-256x192.py',
     ],
@@ -507,7 +519,6 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
         (COCO + 'td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py', 'combined'),
         (COCO + 'td-hm_mspn50_8xb32-210e_coco-256x192.py', 'MSPNHead'),
         (COCO + 'td-hm-vis_res50_8xb64-210e_coco-aic-256x192-merge.py', 'also predicts visibility'),
-        (COCO + 'td-hm_cpm_8xb64-210e_coco-256x192.py', 'nothing of its own'),
         (
             'mmpose::body_2d_keypoint/associative_embedding/coco/'
             'ae_hrnet-w32_8xb24-300e_coco-512x512.py',
