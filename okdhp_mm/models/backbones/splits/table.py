@@ -38,23 +38,25 @@ EXAMPLES: tuple[dict | str, ...] = (
 """One backbone of every kind: its config, or the stock config that has it."""
 
 PAGE = """\
-# Where backbones can be cut
+# Where backbones can be split
 
-Made by `python -m okdhp_mm.models.backbones.splits.table > docs/splits.md`. A test fails when it is
-stale.
+`split='layer2'` shares all layers up to and including `layer2`. They are the trunk. Every branch has
+its own copy of the layers after it. Split early: it [gains more](benchmarks.md#where-to-part).
 
-`split='layer2'` means: what comes up to and with `layer2` is the trunk, which all branches share;
-what comes after it is every branch's own. What is listed is for the size in the last column; other
-sizes may have more or fewer layers, and a wrong name is answered with the right ones.
-`split='whole'` shares the whole backbone, leaves every branch its own neck and head, and works with
-any backbone, listed or not, except the two named below. Share little: the value of a split is
-[measured](benchmarks.md#where-to-part).
+The points in the table are those of the size in the last column. Other sizes may have more or fewer
+layers. A wrong name ends with an error that lists the right ones.
+
+`split='whole'` shares the whole backbone. Every branch then has only its own neck and head. This
+works with any backbone, listed or not, except the two named below.
 
 | backbones | split points | shown for |
 |---|---|---|
 {rows}
 
 MSPN and RSN are refused, because their heads train on targets of several sizes.
+
+`python -m okdhp_mm.models.backbones.splits.table > docs/splits.md` writes this page. A test checks
+that it is current.
 """
 
 
