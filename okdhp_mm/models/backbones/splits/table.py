@@ -40,8 +40,9 @@ EXAMPLES: tuple[dict | str, ...] = (
 PAGE = """\
 # Where backbones can be split
 
-`split='layer2'` shares all layers up to and including `layer2`. They are the trunk. Every branch has
-its own copy of the layers after it. Split early: it [gains more](benchmarks.md#where-to-part).
+`split='layer2'` shares all layers up to and including `layer2`. They are the trunk. Every branch
+has its own copy of the layers after it. Split early: it
+[gains more](benchmarks.md#where-to-part).
 
 The points in the table are those of the size in the last column. Other sizes may have more or fewer
 layers. A wrong name ends with an error that lists the right ones.
