@@ -6,13 +6,16 @@ import shutil
 import sys
 import tarfile
 import zipfile
+from collections import Counter
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from sandbox import ROOT, run
 
 from okdhp_mm import __version__
 from okdhp_mm.datasets.synthetic import write_coco
+from okdhp_mm.io.shipped_configs import config_names
 
 SOURCES = ('configs', 'okdhp_mm', 'tools', 'setup.py', 'pyproject.toml', 'MANIFEST.in')
 SOURCES += ('LICENSE', 'model-index.yml', 'constraints.txt')
@@ -132,6 +135,14 @@ def test_the_wheel_trains_and_exports_in_another_folder(installed, tmp_path):
         assert result.returncode == 0, result.stderr
     assert (tmp_path / 'student' / 'student.pth').is_file()
     assert len(list((tmp_path / 'infer_out' / 'predictions').iterdir())) == 2
+
+
+def test_mim_finds_the_configs_by_their_file_names(names):
+    # It searches the whole package for the name, and refuses one that several files have.
+    files = Counter(name.rpartition('/')[2] for name in names)
+    configs = {Path(name).name for name in config_names()} - {'demo.py'}  # also a command's name
+    assert len(configs) > 20
+    assert {name for name in configs if files[name] != 1} == set()
 
 
 def test_sdist_builds_the_same_wheel(tree, names, tmp_path):
