@@ -240,9 +240,9 @@ def test_a_student_whose_config_refers_to_code_is_refused(student, base, tmp_pat
 
 def test_a_missing_student_ends_in_one_sentence(pictures, tmp_path, monkeypatch):
     cases = {
-        'student.py and no student.pth': ((), 'CHECKPOINT FOLDER wrote'),
-        'student.onnx': (('--onnx',), 'CHECKPOINT FOLDER with --onnx --decode wrote'),
-        'student_int8.onnx': (('--onnx', 'student_int8.onnx'), '--decode --int8 PICTURES wrote'),
+        'student.py and no student.pth': ((), 'CHECKPOINT FOLDER` wrote'),
+        'student.onnx': (('--onnx',), 'CHECKPOINT FOLDER with --onnx --decode` wrote'),
+        'student_int8.onnx': (('--onnx', 'student_int8.onnx'), '--decode --int8 PICTURES` wrote'),
     }
     for missing, (options, how) in cases.items():
         sentence = run_tool(monkeypatch, pictures, '--student', tmp_path, *options)
