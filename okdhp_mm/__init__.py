@@ -9,7 +9,7 @@ import importlib
 import warnings
 from typing import Any
 
-from .env import compat, versions
+from .env import compat, noise, versions
 from .version import __version__
 
 _API = {
@@ -40,6 +40,7 @@ if problem := versions.mmpose_problem():
     )
 else:
     versions.check_mmpose()
+    noise.drop_optional_packages()
     from . import engine, evaluation, models, video  # noqa: F401  (imported for registration)
 
 

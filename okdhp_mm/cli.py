@@ -28,7 +28,7 @@ from .errors import (
     CodeError,
     UserError,
     as_user_error,
-    chain_of,
+    interrupt_of,
     missing_package_as_import_error,
     reason_of,
 )
@@ -41,6 +41,7 @@ from .recipes.methods import train_by
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """Errors of a path that the user named. ENOENT is not among them, because it may be our bug."""
+COMPLETE = 'The files written so far are complete.'
 
 
 @contextmanager
@@ -55,9 +56,8 @@ def errors_in_one_sentence() -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        # Hosts have bare `except` clauses that turn Ctrl-C into another error.
-        if any(isinstance(each, KeyboardInterrupt) for each in chain_of(error)):
-            end_with('Interrupted. The files written so far are complete.', error, None)
+        if interrupt := interrupt_of(error):
+            end_with(str(interrupt) or f'Interrupted. {COMPLETE}', error, None)
         if isinstance(error, UserError):
             cause = error.__cause__ if isinstance(error, CodeError) else None
             # torch puts the traceback of a worker process before the sentence of its error.
@@ -66,7 +66,7 @@ def errors_in_one_sentence() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in FULL:
             file = error.filename or 'A file'
             what = f'{file} cannot be written: {error.strerror}.'
-            end_with(f'{what} The files written so far are complete.', error, None)
+            end_with(f'{what} {COMPLETE}', error, None)
         if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
             end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
         raise
@@ -252,12 +252,13 @@ def merge_options(cfg: Config, options: dict | None) -> None:
             ) from error
 
 
-def build_runner(cfg: Config, *loops: str) -> Runner:
+def build_runner(cfg: Config, *loops: str, kind: type[Runner] = DurableRunner) -> Runner:
     """Build a runner, its loops with their data, and its optimizer.
 
     Args:
         cfg: The complete config.
         loops: 'train', 'val' or 'test', in the order of the runner.
+        kind: Class of the runner.
 
     Raises:
         UserError: If a type or an argument does not exist, mixed precision has no GPU, the data
@@ -279,7 +280,7 @@ def build_runner(cfg: Config, *loops: str) -> Runner:
     what = f'The runner of {cfg.filename} and the options'
     kinds = (ImportError, KeyError, TypeError)
     with as_user_error(f'{what} cannot be built', *kinds), missing_package_as_import_error():
-        runner = DurableRunner.from_cfg(cfg)
+        runner = kind.from_cfg(cfg)
         built = dict(
             train=lambda: runner.train_loop,
             val=lambda: runner.val_loop,

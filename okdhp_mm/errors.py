@@ -129,3 +129,12 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def interrupt_of(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C that led to an exception, if one did.
+
+    Other packages have bare ``except`` clauses that turn it into another error.
+    """
+    links = (link for link in chain_of(error) if isinstance(link, KeyboardInterrupt))
+    return next(links, None)

@@ -43,7 +43,7 @@ def loader(size, batch_size=2):
     )
 
 
-def runner_of(work_dir, model=None, **changes):
+def runner_of(work_dir, model=None, kind=Runner, **changes):
     """A runner of two epochs of three steps, validated after each, that writes everything."""
     settings = dict(
         model=model or okdhp_model(),
@@ -69,4 +69,4 @@ def runner_of(work_dir, model=None, **changes):
         experiment_name=work_dir.name,
     )
     settings |= changes
-    return Runner(**settings, cfg=Config(dict(default_hooks=settings['default_hooks'])))
+    return kind(**settings, cfg=Config(dict(default_hooks=settings['default_hooks'])))

@@ -21,7 +21,7 @@ LAYERS = (
     ('evaluation',),
     ('data',),
     ('student',),
-    ('deploy', 'recipes', 'report'),
+    ('deploy', 'recipes', 'report', 'terminal'),
     ('cli', 'demo', 'video'),
     ('commands',),
     ('__main__',),

@@ -131,7 +131,7 @@ def test_a_training_logs_each_loss_and_the_figures_of_every_output(averaged):
 def test_a_training_ends_with_a_table_of_every_output(averaged):
     folder, log = averaged
     last = [line for line in scalars(folder) if 'coco/AP' in line][-1]
-    table = log[log.index('\ncoco/AP ') :].splitlines()
+    table = log[log.index('\ncoco/AP     last') :].splitlines()
     for row, (name, key) in zip(
         table[2:6],
         {

@@ -2,8 +2,6 @@
 
 import argparse
 
-from mmengine.dist import is_main_process
-
 from ..cli import (
     add_runner_arguments,
     build_runner,
@@ -11,15 +9,18 @@ from ..cli import (
     load_config,
     merge_options,
     parse_command_line,
+    positive,
     traceable_amp,
 )
 from ..data.files import check_data
 from ..engine.distributed import process_group
-from ..evaluation.summary import branch_table
+from ..engine.runner import DurableRunner
 from ..io.checkpoint import use_safe_loader
 from ..io.config import drop_pretrained, require_key
 from ..parser import command_parser
+from ..recipes.schedule import stop_early
 from ..report import reporting
+from ..terminal import TerminalRunner, train_to_end
 
 
 def parse_args(arguments: list[str]) -> argparse.Namespace:
@@ -42,6 +43,9 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     add('--no-validate', action='store_true', help='do not evaluate in between')
     add('--auto-scale-lr', action='store_true',
         help='scale the learning rate by the actual over the original batch size')  # fmt: skip
+    add('--patience', type=positive, metavar='N',
+        help='stop after N validations in a row without a gain of the deployed branch')  # fmt: skip
+    add('--verbose', action='store_true', help='print the complete log instead of the progress')
     add('--no-report', action='store_true', help='write no WORK_DIR/report.html')
     add('--from-scratch', action='store_true', help='drop pretrained weights')
     return parse_command_line(parser, arguments)
@@ -68,19 +72,19 @@ def config_from(args: argparse.Namespace):
     if args.no_validate:
         # Last: options can name the data of an evaluation that does not take place.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.patience:
+        stop_early(cfg, args.patience)
     return cfg
 
 
 def main(arguments: list[str]) -> None:
     """Parse and run."""
     args = parse_args(arguments)
+    kind = DurableRunner if args.verbose else TerminalRunner
     with errors_in_one_sentence():
         cfg = config_from(args)
         check_data(cfg, 'train', 'val')
         use_safe_loader()
         with process_group(cfg), traceable_amp():
-            runner = build_runner(cfg, 'train', 'val')
-            with reporting(runner, not args.no_report):
-                runner.train()
-            if is_main_process():
-                print(branch_table(runner))
+            runner = build_runner(cfg, 'train', 'val', kind=kind)
+            train_to_end(runner, reporting(runner, not args.no_report))

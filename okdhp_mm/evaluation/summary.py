@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -17,6 +18,53 @@ ADVICE = (
 )
 OUTPUT = re.compile(rf'(branch\d+|{ENSEMBLE})/(?P<metric>.+)')
 LESS_IS_BETTER = ('loss', 'epe', 'nme')
+TIMES = ('time', 'data_time')
+"""Names that mmengine logs together with the metrics."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Main metric of the outputs of a model, over all evaluations.
+
+    Attributes:
+        metric: Name of the metric; None without evaluations.
+        rule: 'less' if less is better.
+        deployed: Name of the deployed output; 'model' for a model without branches.
+        by_output: Output name -> figures, the last evaluation's last.
+    """
+
+    metric: str | None
+    rule: str | None
+    deployed: str
+    by_output: dict[str, list[float]]
+
+    def best(self, name: str) -> float:
+        """Return the best figure of an output."""
+        return (min if self.rule == 'less' else max)(self.by_output[name])
+
+
+def figures_of(runner: Runner, mode: str = 'val') -> Figures:
+    """Return the main metric of every output over all evaluations.
+
+    Args:
+        runner: Runner during or after its training or test.
+        mode: 'val' or 'test'.
+    """
+    model = model_of(runner)
+    branches = getattr(getattr(model, 'head', None), 'branches', ())
+    deployed = output_name(model.test_cfg.get('branch', 0)) if branches else 'model'
+    logged = runner.message_hub.log_scalars
+    found = [name.removeprefix(f'{mode}/') for name in logged if name.startswith(f'{mode}/')]
+    metric, rule = main_metric(runner.cfg, found)
+    if metric is None and not branches:
+        metric = next((name for name in found if name not in TIMES), None)
+    figures = {}
+    others = (*map(branch_name, range(len(branches))), ENSEMBLE)
+    for name in others if branches else (deployed,):
+        key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
+        if key in logged:
+            figures[name] = logged[key].data[0].tolist()
+    return Figures(metric, rule, deployed, figures)
 
 
 def branch_table(runner: Runner, mode: str = 'val') -> str:
@@ -29,20 +77,10 @@ def branch_table(runner: Runner, mode: str = 'val') -> str:
     Returns:
         The table; '' without metrics of several outputs.
     """
-    model = model_of(runner)
-    branches = getattr(getattr(model, 'head', None), 'branches', ())
-    if not branches:
+    figures = figures_of(runner, mode)
+    if len(figures.by_output) < 2:
         return ''
-    deployed = output_name(model.test_cfg.get('branch', 0))
-    logged = runner.message_hub.log_scalars
-    found = (name.removeprefix(f'{mode}/') for name in logged if name.startswith(f'{mode}/'))
-    metric, rule = main_metric(runner.cfg, found)
-    figures = {}
-    for name in (*map(branch_name, range(len(branches))), ENSEMBLE):
-        key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
-        if key in logged:
-            figures[name] = logged[key].data[0].tolist()
-    return format_table(figures, metric, deployed, rule) if len(figures) > 1 else ''
+    return format_table(figures.by_output, figures.metric, figures.deployed, figures.rule)
 
 
 def main_metric(cfg: Config, figures: Iterable[str]) -> tuple[str | None, str | None]:

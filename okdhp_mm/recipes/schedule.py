@@ -1,10 +1,15 @@
-"""Schedule that fits the number of labeled persons."""
+"""Length of a training: a schedule that fits the number of labeled persons, early stopping."""
 
 from __future__ import annotations
 
 import math
 import os
 from dataclasses import dataclass
+
+from mmengine.config import Config
+
+from ..errors import UserError
+from ..evaluation.summary import main_metric
 
 STEPS = 1000
 STEPS_AT = 64
@@ -18,6 +23,8 @@ WARM_UP = 0.05
 LONGEST_WARM_UP = 500
 VALIDATIONS = 10
 LOGGED = 50
+LEAST_GAIN = 1e-3
+"""Early stopping does not count a smaller gain of a metric as an improvement."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +84,34 @@ def fit_schedule(
         min(LOGGED, steps_per_epoch),
         min(4, max(1, (os.cpu_count() or 1) // 2)),
     )
+
+
+def stop_early(cfg: Config, patience: int) -> None:
+    """Add mmengine's ``EarlyStoppingHook`` to a config, in place.
+
+    It watches the metric of ``default_hooks.checkpoint.save_best``, which is that of the deployed
+    branch.
+
+    Args:
+        cfg: Training config.
+        patience: Number of validations without a better figure after which to stop.
+
+    Raises:
+        UserError: If the training does not validate, or the config does not name the metric.
+    """
+    if not cfg.get('val_dataloader'):
+        raise UserError('--patience requires a validation. Set val_dataloader and val_evaluator.')
+    metric, rule = main_metric(cfg, ())
+    if metric is None:
+        raise UserError(
+            '--patience requires the name of a metric in default_hooks.checkpoint.save_best. Set '
+            'it, for example by --cfg-options default_hooks.checkpoint.save_best=PCK'
+        )
+    hook = dict(
+        type='EarlyStoppingHook',
+        monitor=metric,
+        rule=rule or 'greater',
+        patience=patience,
+        min_delta=LEAST_GAIN,
+    )
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]

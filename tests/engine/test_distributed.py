@@ -201,7 +201,9 @@ def worker(process, rank):
 def test_the_others_end_when_one_process_is_killed(config_of, tmp_path, rank):
     config = config_of(epochs=1000)
     options = ('--cfg-options', 'default_hooks.logger.interval=1')
-    process = start(tmp_path, 2, 'train', config, '--work-dir', tmp_path / 'run', *options)
+    process = start(
+        tmp_path, 2, 'train', config, '--work-dir', tmp_path / 'run', '--verbose', *options
+    )
     lines = []
     for line in process.stdout:
         lines.append(line)
