@@ -37,7 +37,7 @@ def train_to_end(runner: Runner, surrounding: AbstractContextManager | None = No
             raise KeyboardInterrupt(interrupted(runner)) from error
         raise
     if is_main_process():
-        print('\n'.join(filter(None, [branch_table(runner), *next_steps(runner)])))
+        print('\n'.join(['', *filter(None, [branch_table(runner)]), *next_steps(runner)]))
 
 
 def interrupted(runner: Runner) -> str:

@@ -63,7 +63,7 @@ def test_elsewhere_than_on_a_terminal_an_epoch_is_one_line(tmp_path, capsys, com
         assert line.startswith(f'epoch {epoch + 1}/2  loss ')
         assert f'PCK branch0 {figures["branch0"][epoch]:.4f} (best ' in line
         assert line.endswith(f'ensemble {figures["ensemble"][epoch]:.4f}')
-    assert lines[9].split() == ['PCK', 'last', 'best'], 'the table of all branches follows'
+    assert lines[10].split() == ['PCK', 'last', 'best'], 'the table of all branches follows'
     best, export, infer = lines[-3:]
     checkpoint = runner.message_hub.get_info('best_ckpt')
     assert best == f'best checkpoint: {checkpoint}'
@@ -119,7 +119,7 @@ def test_iterations_between_validations_are_a_round_also_without_validation(tmp_
     lines = printed(capsys)
     assert 'no validation' in lines[0]
     assert [line.split('  ')[0] for line in lines[6:8]] == ['iteration 2/3', 'iteration 3/3']
-    assert lines[8:] == ['No checkpoint was written: the config has no CheckpointHook.']
+    assert lines[8:] == ['', 'No checkpoint was written: the config has no CheckpointHook.']
 
 
 def test_ctrl_c_names_the_last_checkpoint_and_the_command_that_resumes(tmp_path, command):
