@@ -27,7 +27,7 @@ import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: sk
 from mmpose.apis import init_model  # isort: skip
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.deploy.onnx.graph import build_onnx, check_installed, map_names
-from okdhp_mm.deploy.onnx.quantize import quantised
+from okdhp_mm.deploy.onnx.quantize import quantize
 from okdhp_mm.io.config import drop_pretrained
 from okdhp_mm.student.config import student_config
 
@@ -67,7 +67,7 @@ def compare(config: str, decode: bool, rounds: int) -> str:
     width, height = map(int, student.head.decoder.input_size)
     images = torch.randn(1, 3, height, width)
     graph, _ = build_onnx(student, decode)
-    small = quantised(graph, map_names(student), images)
+    small = quantize(graph, map_names(student), images)
     sides = {'eager': partial(student, images, None, mode='tensor')}
     for name, model in (('graph', graph), ('int8', small)):
         sides[name] = partial(session_of(model).run, None, {'input': images.numpy()})

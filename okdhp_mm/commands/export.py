@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         '--branch',
         type=branch,
         help="an index (default: the deployed one, test_cfg.branch), or 'all' for a folder each "
-        'and a menu of what they cost and achieve',
+        'and students.csv with their costs and metrics',
     )
     parser.add_argument('--force', action='store_true', help='overwrite a student that is there')
     parser.add_argument('--onnx', action='store_true', help='write student.onnx too')
@@ -65,8 +65,8 @@ def main(arguments: list[str]) -> None:
         if args.branch == 'all':
             folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
             old = find_graphs(folders)
-            menu = export_all(cfg, args.checkpoint, out_dir, args.force)
-            print(f'{menu}:\n{menu.read_text()}')
+            table = export_all(cfg, args.checkpoint, out_dir, args.force)
+            print(f'{table}:\n{table.read_text()}')
             lines = [line for folder in folders for line in write_graphs(folder, folder, *graphs)]
         else:
             old = find_graphs([out_dir])

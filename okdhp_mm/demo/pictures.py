@@ -10,7 +10,7 @@ import numpy as np
 
 from ..datasets.synthetic import KEYPOINTS, SKELETON
 from ..visualization import draw_pose
-from ..visualization.ink import BLUE, FAINT, GAP, PAPER, TEXT_HEIGHT, text_width, write
+from ..visualization.primitives import BLUE, GAP, GRAY, TEXT_HEIGHT, WHITE, draw_text, text_width
 
 BARS_WIDTH = 480
 """Of their picture, in pixels."""
@@ -49,7 +49,7 @@ def prediction_sheet(
         large = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
         left = draw_pose(large, _zoomed(truth, zoom), flags, threshold=1, **style)
         right = draw_pose(large, _zoomed(points, zoom), confidence, **style)
-        gap = np.full((large.shape[0], 2, 3), PAPER, np.uint8)
+        gap = np.full((large.shape[0], 2, 3), WHITE, np.uint8)
         pairs.append(_captioned(np.hstack((left, gap, right)), ('truth', 'prediction')))
     return _grid(pairs, columns)
 
@@ -65,14 +65,14 @@ def score_bars(scores: Mapping[str, float]) -> np.ndarray:
     """
     gutter = 24 + max(text_width(name) for name in scores)
     room = BARS_WIDTH - gutter - 70
-    sheet = np.full((GAP + 30 * len(scores), BARS_WIDTH, 3), PAPER, np.uint8)
+    sheet = np.full((GAP + 30 * len(scores), BARS_WIDTH, 3), WHITE, np.uint8)
     for row, (name, score) in enumerate(scores.items()):
         y = GAP + 30 * row
         end = gutter + round(room * score)
-        write(sheet, name, (12, y + 16))
+        draw_text(sheet, name, (12, y + 16))
         cv2.rectangle(sheet, (gutter, y), (gutter + room, y + 20), (238, 236, 236), -1)
         cv2.rectangle(sheet, (gutter, y), (end, y + 20), BLUE, -1)
-        write(sheet, f'{score:.3f}', (gutter + room + 8, y + 16))
+        draw_text(sheet, f'{score:.3f}', (gutter + room + 8, y + 16))
     return sheet
 
 
@@ -82,7 +82,7 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
     widths = [max(row[c].shape[1] for row in rows if c < len(row)) for c in range(len(rows[0]))]
     tile_height = tiles[0].shape[0]
     shape = ((tile_height + GAP) * len(rows) + GAP, sum(widths) + GAP * (len(widths) + 1), 3)
-    sheet = np.full(shape, PAPER, np.uint8)
+    sheet = np.full(shape, WHITE, np.uint8)
     for r, row in enumerate(rows):
         for c, tile in enumerate(row):
             y = GAP + r * (tile_height + GAP)
@@ -93,10 +93,10 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 def _captioned(tile: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     """Add a line of evenly spread captions below a tile."""
-    strip = np.full((TEXT_HEIGHT, tile.shape[1], 3), PAPER, np.uint8)
+    strip = np.full((TEXT_HEIGHT, tile.shape[1], 3), WHITE, np.uint8)
     for i, caption in enumerate(captions):
         middle = round((i + 0.5) * tile.shape[1] / len(captions))
-        write(strip, caption, (middle, TEXT_HEIGHT - 7), FAINT, centred=True)
+        draw_text(strip, caption, (middle, TEXT_HEIGHT - 7), GRAY, centered=True)
     return np.vstack((tile, strip))
 
 

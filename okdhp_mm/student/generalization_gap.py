@@ -63,7 +63,7 @@ def generalization_gap(cfg: Config, checkpoint: str, persons: int = 500) -> Gene
     others = ConfigDict(copy.deepcopy(val), pipeline=pipeline, test_mode=False)
     for key in ONLY_IN_TESTS:
         others.pop(key, None)
-    student = load_student(cfg, checkpoint)
+    student = load_branch(cfg, checkpoint)
     return GeneralizationGap(
         mean_loss(student, train, persons), mean_loss(student, others, persons)
     )
@@ -83,7 +83,7 @@ def unwrapped(dataset: ConfigDict) -> ConfigDict:
     return first
 
 
-def load_student(cfg: Config, checkpoint: str) -> nn.Module:
+def load_branch(cfg: Config, checkpoint: str) -> nn.Module:
     """Load the stock network of the config, or the student of branch 0, from a checkpoint.
 
     Raises:

@@ -25,7 +25,7 @@ from .config import branch_to_export
 from .export import Export, export_student
 from .load import load_student
 
-MENU = 'menu.csv'
+TABLE = 'students.csv'
 ROUNDS = 20
 
 
@@ -50,21 +50,21 @@ def export_all(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool = 
     Args:
         cfg: Training config.
         checkpoint: Any checkpoint of it.
-        out_dir: Folder for ``branch0/``, ``branch1/``, ... and ``menu.csv``.
+        out_dir: Folder for ``branch0/``, ``branch1/``, ... and ``students.csv``.
         force: Whether to overwrite students that are already there.
 
     Returns:
-        Path of the menu.
+        Path of the table.
 
     Raises:
-        UserError: If a menu or one of its students is already there, and see
+        UserError: If the table or one of its students is already there, and see
             :func:`~okdhp_mm.student.export.export_student`.
     """
     out_dir = Path(out_dir)
     branch_to_export(cfg, 0)
     count = len(config_branches(cfg.model))
-    # Before the first is written: half a menu would stay behind.
-    patterns = [MENU, *(f'{branch_name(m)}/student.*' for m in range(count))]
+    # Check before writing the first student, so that an error leaves no incomplete table.
+    patterns = [TABLE, *(f'{branch_name(m)}/student.*' for m in range(count))]
     present = [str(file) for pattern in patterns for file in sorted(out_dir.glob(pattern))]
     if present and not force:
         raise UserError(f'{", ".join(present)} already there; --force overwrites.')
@@ -72,8 +72,8 @@ def export_all(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool = 
         export_student(cfg, checkpoint, out_dir / branch_name(m), m, force) for m in range(count)
     ]
     metric, scores = score_branches(cfg, checkpoint, count, out_dir)
-    dishes = [StudentCard(*row) for row in zip(exports, latencies(exports), scores, strict=True)]
-    return write_menu(dishes, metric, out_dir / MENU)
+    cards = [StudentCard(*row) for row in zip(exports, latencies(exports), scores, strict=True)]
+    return write_table(cards, metric, out_dir / TABLE)
 
 
 def score_branches(
@@ -133,15 +133,15 @@ def seconds(model: nn.Module) -> float:
     return time.process_time() - start
 
 
-def write_menu(dishes: Sequence[StudentCard], metric: str, file: Path) -> Path:
-    """Write the menu as CSV, one row per student."""
+def write_table(cards: Sequence[StudentCard], metric: str, file: Path) -> Path:
+    """Write the table as CSV, one row per student."""
     with replacing(file) as temporary, temporary.open('w', newline='') as stream:
         writer = csv.writer(stream)
         writer.writerow(['branch', 'parameters', 'flops', 'cpu_ms', metric, 'config', 'checkpoint'])
-        for dish in dishes:
-            cost = dish.export.student
-            score = '' if dish.score is None else f'{dish.score:.4f}'
-            files = dish.export.config, dish.export.checkpoint
-            row = [dish.export.branch, cost.parameters, cost.flops, f'{dish.latency:.2f}', score]
+        for card in cards:
+            cost = card.export.student
+            score = '' if card.score is None else f'{card.score:.4f}'
+            files = card.export.config, card.export.checkpoint
+            row = [card.export.branch, cost.parameters, cost.flops, f'{card.latency:.2f}', score]
             writer.writerow([*row, *(path.relative_to(file.parent) for path in files)])
     return file

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..visualization.ink import PAPER, Colour, dot, line, write_on_picture
+from ..visualization.primitives import WHITE, Color, draw_disc, draw_line, draw_outlined_text
 from .tracker import REJECTED
 
-GREY: Colour = (150, 150, 150)
+GREY: Color = (150, 150, 150)
 TURN = 0.618034
 """Share of the circle of hues between one identity and the next: neighbors differ clearly."""
 
@@ -61,21 +61,21 @@ class TrailDrawer:
                 continue
             places = [point for _, point in points]
             for one, other in zip(places, places[1:], strict=False):
-                line(canvas, one, other, color_of(identity), thickness)
+                draw_line(canvas, one, other, color_of(identity), thickness)
             if points[-1][0] == time:
-                write_on_picture(canvas, str(identity), tuple(int(v) for v in places[-1]))
+                draw_outlined_text(canvas, str(identity), tuple(int(v) for v in places[-1]))
         return canvas
 
     def _pose(self, canvas, pose, shown, color, thickness) -> None:
         for a, b in self.skeleton:
             if shown[a] and shown[b]:
-                line(canvas, pose[a], pose[b], PAPER, thickness + 2)
-                line(canvas, pose[a], pose[b], color, thickness)
+                draw_line(canvas, pose[a], pose[b], WHITE, thickness + 2)
+                draw_line(canvas, pose[a], pose[b], color, thickness)
         for point in pose[shown]:
-            dot(canvas, point, thickness + 0.5, color)
+            draw_disc(canvas, point, thickness + 0.5, color)
 
 
-def color_of(identity: int) -> Colour:
+def color_of(identity: int) -> Color:
     """Return the color of an identity in BGR; gray for none."""
     if identity == REJECTED:
         return GREY

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .ink import BLUE, GREEN, ORANGE, PAPER, Colour, dot, line
+from .primitives import BLUE, GREEN, ORANGE, WHITE, Color, draw_disc, draw_line
 
 
 def draw_pose(
@@ -23,7 +23,7 @@ def draw_pose(
         keypoints: (K, 2) pixels.
         scores: (K,), keypoints below `threshold` are left out; None shows all.
         skeleton: pairs of keypoint indices joined by a line.
-        keypoint_names: K names; the words 'left' and 'right' choose the colour.
+        keypoint_names: K names; the words 'left' and 'right' choose the color.
         threshold: the least score that is shown.
 
     Returns:
@@ -32,17 +32,17 @@ def draw_pose(
     canvas = image.copy()
     shown = np.ones(len(keypoints), bool) if scores is None else np.asarray(scores) >= threshold
     thickness = max(2, round(min(image.shape[:2]) / 90))
-    colours = [_side_colour(name) for name in keypoint_names]
+    colors = [_side_color(name) for name in keypoint_names]
     for a, b in skeleton:
         if shown[a] and shown[b]:
-            colour = colours[a] if colours[a] == colours[b] else GREEN
-            line(canvas, keypoints[a], keypoints[b], PAPER, thickness + 2)
-            line(canvas, keypoints[a], keypoints[b], colour, thickness)
-    for point, colour in ((keypoints[k], colours[k]) for k in np.flatnonzero(shown)):
-        dot(canvas, point, thickness + 1.5, PAPER)
-        dot(canvas, point, thickness + 0.3, colour)
+            color = colors[a] if colors[a] == colors[b] else GREEN
+            draw_line(canvas, keypoints[a], keypoints[b], WHITE, thickness + 2)
+            draw_line(canvas, keypoints[a], keypoints[b], color, thickness)
+    for point, color in ((keypoints[k], colors[k]) for k in np.flatnonzero(shown)):
+        draw_disc(canvas, point, thickness + 1.5, WHITE)
+        draw_disc(canvas, point, thickness + 0.3, color)
     return canvas
 
 
-def _side_colour(name: str) -> Colour:
+def _side_color(name: str) -> Color:
     return ORANGE if 'left' in name else BLUE if 'right' in name else GREEN

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .ink import GAP, PAPER, TEXT_HEIGHT, ring, text_width, words, write, write_on_picture
+from .primitives import (
+    GAP,
+    TEXT_HEIGHT,
+    WHITE,
+    display_name,
+    draw_outlined_text,
+    draw_ring,
+    draw_text,
+    text_width,
+)
 
 WIDTH = 1000
 """Of the picture, in pixels."""
@@ -44,19 +53,19 @@ def heatmap_strip(
     columns = [*predictions, *targets]
     titles = [f'branch {m}' for m in range(len(branch_heatmaps))]
     titles += [ensemble_title, 'target'][: 1 + len(targets)]
-    gutter = 24 + max(text_width(words(keypoint_names[k])) for k in keypoint_indices)
+    gutter = 24 + max(text_width(display_name(keypoint_names[k])) for k in keypoint_indices)
     cell_width = (WIDTH - gutter - GAP * (len(columns) + 1)) // len(columns)
     cell_height = round(cell_width * image.shape[0] / image.shape[1])
     cell = cv2.resize(image, (cell_width, cell_height), interpolation=cv2.INTER_CUBIC)
 
     sheet_height = TEXT_HEIGHT + GAP + (cell_height + GAP) * len(keypoint_indices)
-    sheet = np.full((sheet_height, WIDTH, 3), PAPER, np.uint8)
+    sheet = np.full((sheet_height, WIDTH, 3), WHITE, np.uint8)
     left_edges = [gutter + GAP + (cell_width + GAP) * c for c in range(len(columns))]
     for x, title in zip(left_edges, titles, strict=True):
-        write(sheet, title, (x + cell_width // 2, TEXT_HEIGHT - 5), centred=True)
+        draw_text(sheet, title, (x + cell_width // 2, TEXT_HEIGHT - 5), centered=True)
     for row, k in enumerate(keypoint_indices):
         y = TEXT_HEIGHT + GAP // 2 + row * (cell_height + GAP)
-        write(sheet, words(keypoint_names[k]), (12, y + cell_height // 2))
+        draw_text(sheet, display_name(keypoint_names[k]), (12, y + cell_height // 2))
         predicted = max(float(heatmaps[k].max()) for heatmaps in predictions)
         scales = [predicted] * len(predictions) + [float(maps[k].max()) for maps in targets]
         for x, heatmaps, scale in zip(left_edges, columns, scales, strict=True):
@@ -70,15 +79,15 @@ def _blend_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: float) -> np.n
     height, width = image.shape[:2]
     share = np.clip(np.asarray(heatmap, np.float32) / max(scale, 1e-6), 0, 1)
     share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
-    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    colors = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
     pale = 0.55 * image + 0.25 * grey + 0.2 * 255
     # Opaque early: turbo's dark blue end would otherwise dirty the whole picture.
     alpha = np.minimum(1.0, 1.6 * share)[..., None] * 0.85
-    blended = np.rint((1 - alpha) * pale + alpha * colours).astype(np.uint8)
+    blended = np.rint((1 - alpha) * pale + alpha * colors).astype(np.uint8)
     row, column = np.unravel_index(np.argmax(heatmap), heatmap.shape)
     step = np.array([width / heatmap.shape[1], height / heatmap.shape[0]])
     peak = (np.array([column, row]) + 0.5) * step
-    ring(blended, peak, max(4.0, width / 30), PAPER)
-    write_on_picture(blended, f'{float(np.max(heatmap)):.2f}', (5, height - 6))
+    draw_ring(blended, peak, max(4.0, width / 30), WHITE)
+    draw_outlined_text(blended, f'{float(np.max(heatmap)):.2f}', (5, height - 6))
     return blended

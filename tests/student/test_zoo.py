@@ -24,7 +24,7 @@ BRANCHES = [dict(), dict(head=dict(conv_out_channels=(32,), conv_kernel_sizes=(3
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """A config of two unequal branches on data that are there, and a checkpoint."""
-    folder = tmp_path_factory.mktemp('menu')
+    folder = tmp_path_factory.mktemp('students')
     annotations = write_coco(folder / 'data', 'val', 6, seed=0)
     cfg = Config.fromfile(DEMO)
     cfg.model.branches = BRANCHES
@@ -39,7 +39,7 @@ def rows(file):
         return list(csv.DictReader(stream))
 
 
-def test_the_menu_names_every_student_its_cost_and_its_score(trained, tmp_path):
+def test_the_table_names_every_student_its_cost_and_its_score(trained, tmp_path):
     plain, wide = rows(export_all(*trained, tmp_path))
     assert [plain['branch'], wide['branch']] == ['0', '1']
     # A 3x3 convolution to 32 channels with bias, its norm, and the wider final layer.
@@ -60,7 +60,7 @@ def test_without_test_data_the_score_is_left_empty(trained, tmp_path, capsys):
     assert 'not evaluated' in capsys.readouterr().out
 
 
-def test_a_training_that_tests_nothing_has_a_menu_without_scores(trained, tmp_path, capsys):
+def test_a_training_that_tests_nothing_has_a_table_without_scores(trained, tmp_path, capsys):
     cfg, checkpoint = trained
     cfg = Config(cfg.to_dict())
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
@@ -118,7 +118,7 @@ def test_the_student_of_a_frozen_teacher_is_scored_without_its_files(trained, tm
     assert CheckpointLoader._schemes == schemes, 'the host loads as it did'
 
 
-@pytest.mark.parametrize('there', ['menu.csv', 'branch1/student.py', 'branch1/student.pth'])
+@pytest.mark.parametrize('there', ['students.csv', 'branch1/student.py', 'branch1/student.pth'])
 def test_what_is_there_is_found_before_anything_is_written(trained, tmp_path, there):
     file = tmp_path / there
     file.parent.mkdir(exist_ok=True)
@@ -131,7 +131,7 @@ def test_what_is_there_is_found_before_anything_is_written(trained, tmp_path, th
 
 def test_force_overwrites_what_is_there(trained, tmp_path):
     (tmp_path / 'branch1').mkdir()
-    for there in ('menu.csv', 'branch1/student.py'):
+    for there in ('students.csv', 'branch1/student.py'):
         (tmp_path / there).write_text('mine')
     plain, wide = rows(export_all(*trained, tmp_path, force=True))
     assert 'mine' != (tmp_path / wide['config']).read_text()

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from ...data.files import check_data
 from ...errors import UserError
 from ...evaluation.evaluator_config import build_evaluator
-from .verify import Graph
+from .verify import GraphSession
 
 
 @dataclass(frozen=True)
-class Loss:
+class AccuracyDrop:
     """Differences between the poses of two graphs.
 
     Attributes:
@@ -44,7 +44,7 @@ class Loss:
         return f'{", ".join(changes)}, without flip test; {moved}'
 
 
-def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
+def measure_drop(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> AccuracyDrop:
     """Compare two graphs, on crops and, where the config's test data are there, by its metric.
 
     Args:
@@ -53,24 +53,24 @@ def loss(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> Loss:
         other: Another one.
         crops: Normalised inputs, (N, 3, H, W).
     """
-    graphs = [Graph(student, each) for each in (model, other)]
+    graphs = [GraphSession(student, each) for each in (model, other)]
     places = [graph.poses(crops)[0] for graph in graphs]
     moved = np.linalg.norm(places[0] - places[1], axis=-1)
     try:
         check_data(student.cfg, 'test')
     except UserError as error:
-        return Loss(moved, why=str(error))
+        return AccuracyDrop(moved, why=str(error))
     before, after = (metric(student, graph) for graph in graphs)
-    return Loss(moved, {name: (before[name], after[name]) for name in before})
+    return AccuracyDrop(moved, {name: (before[name], after[name]) for name in before})
 
 
 @torch.no_grad()
-def metric(student: nn.Module, graph: Graph) -> dict[str, float]:
+def metric(student: nn.Module, graph: GraphSession) -> dict[str, float]:
     """Return the metrics of a graph on the test data of its student's config, without a flip test.
 
     Args:
         student: The stock estimator that was exported.
-        graph: What finds the poses in crops.
+        graph: The session that finds the poses in crops.
     """
     loader = Runner.build_dataloader(student.cfg.test_dataloader)
     evaluator = build_evaluator(student.cfg.test_evaluator)

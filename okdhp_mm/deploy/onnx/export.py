@@ -24,11 +24,11 @@ from ...student.files import (
     student_files,
 )
 from ...student.load import load_student
-from .accuracy_drop import Loss, loss
+from .accuracy_drop import AccuracyDrop, measure_drop
 from .decoders import graph_decoder
 from .graph import build_onnx, check_installed, map_names
-from .quantize import quantised
-from .verify import Agreement, agreement, check_pictures, crops_of
+from .quantize import quantize
+from .verify import ParityReport, check_parity, check_pictures, crops_of
 
 
 def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
@@ -54,7 +54,9 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
         graph_decoder(KEYPOINT_CODECS.build(config_branches(cfg.model)[0].head.decoder))
 
 
-def export_onnx(folder: Path, decode: bool = False, check_images: str | None = None) -> Agreement:
+def export_onnx(
+    folder: Path, decode: bool = False, check_images: str | None = None
+) -> ParityReport:
     """Write ``student.onnx`` next to an exported student, if its outputs equal PyTorch's.
 
     Args:
@@ -69,14 +71,16 @@ def export_onnx(folder: Path, decode: bool = False, check_images: str | None = N
     student = load_student(folder)
     crops = crops_of(student, check_images)
     model, tapped = build_onnx(student, decode)
-    found = agreement(student, tapped.SerializeToString(), crops)
-    if not found.holds:
+    found = check_parity(student, tapped.SerializeToString(), crops)
+    if not found.passed:
         raise AssertionError(f'the ONNX graph is not the student: {found}')
     write_bytes(folder / GRAPH, model.SerializeToString())
     return found
 
 
-def export_int8(folder: Path, calibration_images: str, check_images: str | None = None) -> Loss:
+def export_int8(
+    folder: Path, calibration_images: str, check_images: str | None = None
+) -> AccuracyDrop:
     """Write ``student_int8.onnx`` next to ``student.onnx``, and report the drop in accuracy.
 
     Args:
@@ -95,9 +99,9 @@ def export_int8(folder: Path, calibration_images: str, check_images: str | None 
     (file,) = student_files(folder, GRAPH)
     student = load_student(folder)
     crops = crops_of(student, calibration_images)
-    small = quantised(onnx.load(str(file)), map_names(student), crops).SerializeToString()
+    small = quantize(onnx.load(str(file)), map_names(student), crops).SerializeToString()
     write_bytes(folder / SMALL_GRAPH, small)
-    return loss(student, file.read_bytes(), small, crops_of(student, check_images))
+    return measure_drop(student, file.read_bytes(), small, crops_of(student, check_images))
 
 
 def find_graphs(folders: Iterable[Path]) -> list[Path]:

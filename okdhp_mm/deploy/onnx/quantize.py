@@ -24,7 +24,7 @@ BATCH = 8
 WEIGHTED = ('Conv', 'Gemm', 'MatMul')
 
 
-def quantised(model: onnx.ModelProto, map_names: tuple[str, ...], crops: Tensor) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, map_names: tuple[str, ...], crops: Tensor) -> onnx.ModelProto:
     """Return a copy of a graph that computes in 8 bits, up to the layer that gives the maps.
 
     Args:

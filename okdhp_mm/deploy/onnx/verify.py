@@ -1,4 +1,4 @@
-"""Does an ONNX file give what PyTorch gives? Maps, keypoints and scores, compared on crops."""
+"""Compare maps, keypoints and scores of an ONNX file with those of PyTorch on crops."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
 MAP_TOLERANCE = 1e-3
 """Of the maps' height that they and their peaks may be off; rounding makes 1e-6 to 1e-5 of it."""
-TIES = 0.1
-"""Of the keypoints; where more are contested the rest says little. Of random weights 0.02 are."""
+MAX_AMBIGUOUS = 0.1
+"""Warn if more than this share of keypoints is ambiguous (random weights: 0.02)."""
 BATCH = 8
-DRAWN = 16
-MOST = 200
-NUDGES = 8
+NUM_FIGURES = 16
+MAX_PICTURES = 200
+PERTURBATIONS = 8
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ParityReport:
     """Differences between an ONNX file and PyTorch.
 
     Attributes:
@@ -36,7 +36,7 @@ class Agreement:
         maps: Greatest difference of the maps.
         height: Greatest magnitude of PyTorch's maps, to compare with.
         keypoints: Distances of the keypoints in pixels of the input, (N, K).
-        contested: Which keypoints two places contest so closely that rounding decides, (N, K).
+        ambiguous: Mask of the keypoints with two peaks so similar that rounding decides, (N, K).
         scores: Greatest difference of the keypoints' scores.
     """
 
@@ -44,16 +44,16 @@ class Agreement:
     maps: float
     height: float
     keypoints: np.ndarray
-    contested: np.ndarray
+    ambiguous: np.ndarray
     scores: float
 
     @property
-    def farthest(self) -> float:
-        """Greatest distance of a keypoint that is not contested."""
-        return float(self.keypoints[~self.contested].max(initial=0))
+    def max_distance(self) -> float:
+        """Return the greatest distance of a keypoint that is not ambiguous."""
+        return float(self.keypoints[~self.ambiguous].max(initial=0))
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Return whether rounding explains the differences.
 
         Maps that differ by more make ties of their own mistakes.
@@ -61,7 +61,7 @@ class Agreement:
         return bool(
             self.maps <= self._tolerance
             and self.scores <= self._tolerance
-            and self.farthest <= TOLERANCE
+            and self.max_distance <= TOLERANCE
         )
 
     @property
@@ -69,17 +69,18 @@ class Agreement:
         return MAP_TOLERANCE * self.height
 
     def __str__(self):
-        tied = f', without {self.contested.sum()} ties' if self.contested.any() else ''
-        if self.contested.mean() > TIES:
+        tied = f', without {self.ambiguous.sum()} ties' if self.ambiguous.any() else ''
+        if self.ambiguous.mean() > MAX_AMBIGUOUS:
             tied += (
-                f' of {self.contested.size}, so that this says little of the keypoints: the '
+                f' of {self.ambiguous.size}, so that this says little of the keypoints: the '
                 'student is hardly trained, or the pictures show no persons (--check-images)'
             )
         # Otherwise they say no more than the maps, because they are the peaks of the maps.
         wrong = f', scores by {self.scores:.2g}' if self.scores > self._tolerance else ''
         return (
             f'{self.crops} crops: maps differ by at most {self.maps:.2g} (peak {self.height:.3g}), '
-            f'{(~self.contested).sum()} keypoints by at most {self.farthest:.2g} px{tied}{wrong}'
+            f'{(~self.ambiguous).sum()} keypoints by at most {self.max_distance:.2g} px'
+            f'{tied}{wrong}'
         )
 
 
@@ -109,11 +110,11 @@ def check_pictures(folder: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: If there are none.
     """
-    for picture in read_pictures(image_files(folder)[:MOST]):
+    for picture in read_pictures(image_files(folder)[:MAX_PICTURES]):
         yield picture.image
 
 
-class Graph:
+class GraphSession:
     """A student's graph in onnxruntime.
 
     Args:
@@ -146,7 +147,7 @@ class Graph:
 
 
 @torch.no_grad()
-def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
+def check_parity(student: nn.Module, model: bytes, crops: Tensor) -> ParityReport:
     """Compare a student and its ONNX graph.
 
     Args:
@@ -154,7 +155,7 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
         model: The serialised graph, with the maps among its outputs.
         crops: Normalised inputs, (N, 3, H, W).
     """
-    stock, graph = StudentGraph(student, decode=False), Graph(student, model)
+    stock, graph = StudentGraph(student, decode=False), GraphSession(student, model)
     parts = zip(*(stock.maps(batch) for batch in crops.split(BATCH)), strict=True)
     expected = [torch.cat(part).numpy() for part in parts]
     outputs = graph.outputs(crops)
@@ -162,12 +163,12 @@ def agreement(student: nn.Module, model: bytes, crops: Tensor) -> Agreement:
     keypoints, scores = graph.decoded(outputs)
     reference, peaks = stock_poses(student, expected)
     difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
-    return Agreement(
+    return ParityReport(
         crops=len(crops),
         maps=difference,
         height=max(float(abs(each).max()) for each in expected),
         keypoints=np.linalg.norm(keypoints - reference, axis=-1),
-        contested=_contested(student, expected, reference, difference),
+        ambiguous=_ambiguous_keypoints(student, expected, reference, difference),
         scores=float(abs(scores - peaks).max()),
     )
 
@@ -180,21 +181,21 @@ def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndar
     return keypoints, np.concatenate([instance.keypoint_scores for instance in instances])
 
 
-def _contested(
+def _ambiguous_keypoints(
     student: nn.Module, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
 ) -> np.ndarray:
-    """Keypoints that PyTorch itself would put elsewhere if it rounded otherwise, (N, K)."""
+    """Return the mask of keypoints that differences like rounding would move, (N, K)."""
     rng = np.random.default_rng(0)
-    contested = np.zeros(keypoints.shape[:2], bool)
-    for _ in range(NUDGES):
-        nudged = [
+    ambiguous = np.zeros(keypoints.shape[:2], bool)
+    for _ in range(PERTURBATIONS):
+        perturbed = [
             each + rng.uniform(-2, 2, each.shape).astype(np.float32) * difference for each in maps
         ]
-        moved = np.linalg.norm(stock_poses(student, nudged)[0] - keypoints, axis=-1)
-        contested |= moved > TOLERANCE
-    return contested
+        moved = np.linalg.norm(stock_poses(student, perturbed)[0] - keypoints, axis=-1)
+        ambiguous |= moved > TOLERANCE
+    return ambiguous
 
 
 def _drawn() -> Iterator[np.ndarray]:
-    for seed in range(DRAWN):
+    for seed in range(NUM_FIGURES):
         yield draw_figure(np.random.default_rng(seed)).image

@@ -77,7 +77,7 @@ class DistillReportHook(Hook):
         self.keypoints_every = keypoints_every
         self.min_grad_ratio = min_grad_ratio
         self.max_error_correlation = max_error_correlation
-        self._idle, self._alike = Alarm(patience), Alarm(patience)
+        self._idle, self._alike = Patience(patience), Patience(patience)
         self._warm_up = 0
         self._report: Diagnosis | None = None
 
@@ -131,16 +131,18 @@ class DistillReportHook(Hook):
         idle = values.get('kd/grad_ratio', 1) < self.min_grad_ratio
         alike = values.get('branches/error_correlation', 0) > self.max_error_correlation
         # Copies have nothing to teach each other: then a larger weight is the wrong advice.
-        if self._idle.rings(idle and not alike and not self._alike.rang):
+        if self._idle.update(idle and not alike and not self._alike.triggered):
             terms = model_of(runner).head.distiller.terms
             names = ', '.join(name for name, term in terms.items() if term.is_distillation)
             runner.logger.warning(
                 f'Distillation has almost no effect: its share of the gradient of the branches is '
                 f'{values["kd/grad_ratio"]:.2%}. Raise the loss_weight of {names}.'
             )
-        if self._alike.rings(alike):
+        if self._alike.update(alike):
             # Not after the advice to raise the weight.
-            lower = '' if idle or self._idle.rang else ' Or lower the weight of the distillation.'
+            lower = (
+                '' if idle or self._idle.triggered else ' Or lower the weight of the distillation.'
+            )
             runner.logger.warning(
                 'The branches have become copies of each other, which have nothing to teach: the '
                 'correlation of their errors is '
@@ -149,19 +151,19 @@ class DistillReportHook(Hook):
             )
 
 
-class Alarm:
-    """Alarm that rings once, when something has held so many times in a row."""
+class Patience:
+    """Counter that triggers once, when a condition was true several times in a row."""
 
     def __init__(self, patience: int):
         self._left = self._patience = patience
-        self.rang = False
+        self.triggered = False
 
-    def rings(self, holds: bool) -> bool:
-        """Return whether this is the moment."""
-        self._left = self._left - 1 if holds else self._patience
-        rings = self._left <= 0 and not self.rang
-        self.rang |= rings
-        return rings
+    def update(self, condition: bool) -> bool:
+        """Count the condition. Return whether it triggers now."""
+        self._left = self._left - 1 if condition else self._patience
+        now = self._left <= 0 and not self.triggered
+        self.triggered |= now
+        return now
 
 
 def warm_up_of(runner) -> int:

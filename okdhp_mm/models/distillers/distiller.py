@@ -68,6 +68,8 @@ class Distiller(nn.Module):
         self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
         self.register_buffer('progress', ones(()), persistent=False)
         self.observer: Observer | None = None
+        # A buffer of 1 does not tell a finished training from one without the hook. The flag does,
+        # without a host sync, and limits the warning to the first step.
         self._progress_known = False
 
     def setup(self, spec: NetworkSpec, provided: frozenset[str]) -> None:

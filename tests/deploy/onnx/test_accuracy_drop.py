@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from students import SIZE, write_student
 
 from okdhp_mm.datasets.synthetic import write_coco
-from okdhp_mm.deploy.onnx.accuracy_drop import Loss, loss, metric
+from okdhp_mm.deploy.onnx.accuracy_drop import AccuracyDrop, measure_drop, metric
 from okdhp_mm.student.load import load_student
 
 
@@ -48,14 +48,14 @@ def test_the_truth_gets_full_marks_and_what_is_far_away_none(student):
 
 def test_two_graphs_are_compared_by_the_metric(student, decoded):
     graph = (decoded[0] / 'student.onnx').read_bytes()
-    found = loss(student, graph, graph, torch.randn(2, 3, *SIZE[::-1]))
+    found = measure_drop(student, graph, graph, torch.randn(2, 3, *SIZE[::-1]))
     assert not found.moved.any()
     assert found.scores['coco/AP'][0] == found.scores['coco/AP'][1]
 
 
 def test_a_loss_in_words():
     moved = np.array([[0.0, 1.0, 2.0]])
-    assert str(Loss(moved, {'PCK': (33.981, 33.9943)})) == (
+    assert str(AccuracyDrop(moved, {'PCK': (33.981, 33.9943)})) == (
         'PCK 33.98 -> 33.99, without flip test; on 1 crops half of the keypoints move by at most '
         '1 px, 95 % by at most 1.9 px'
     )

@@ -11,7 +11,7 @@ pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy.inference.engines import OnnxEngine  # noqa: E402
 from okdhp_mm.deploy.onnx.export import export_int8  # noqa: E402
-from okdhp_mm.deploy.onnx.quantize import BATCH, before_last_layer, quantised  # noqa: E402
+from okdhp_mm.deploy.onnx.quantize import BATCH, before_last_layer, quantize  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
 
 
@@ -69,7 +69,7 @@ def test_ranges_are_those_of_all_crops(simcc):
     outlier[-1] *= 10
     scales = []
     for each in (crops, outlier):
-        after = quantised(model, ('simcc_x', 'simcc_y'), each)
+        after = quantize(model, ('simcc_x', 'simcc_y'), each)
         (node,) = (node for node in after.graph.node if node.input[0] == 'input')
         scales.append(constants(after)[node.input[1]])
     assert scales[1] > 5 * scales[0]
@@ -95,7 +95,7 @@ def test_the_maps_are_nearly_the_same_and_the_original_stays(simcc):
     model = onnx.load(str(simcc[0] / 'student.onnx'))
     before = model.SerializeToString()
     crops = torch.randn(8, 3, *SIZE[::-1])
-    after = quantised(model, ('simcc_x', 'simcc_y'), crops)
+    after = quantize(model, ('simcc_x', 'simcc_y'), crops)
     assert model.SerializeToString() == before
     x, y = (
         onnxruntime.InferenceSession(each).run(['simcc_x'], {'input': crops.numpy()})[0]

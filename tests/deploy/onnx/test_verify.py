@@ -24,8 +24,8 @@ TOLERANCE = 0.05
 def test_the_check_tells_the_differences(decoded, simcc):
     for _, found in (decoded, simcc):
         assert 0 < found.maps < 1e-4 * found.height
-        assert found.farthest < TOLERANCE
-        assert found.contested.mean() < 0.1
+        assert found.max_distance < TOLERANCE
+        assert found.ambiguous.mean() < 0.1
         assert found.scores <= found.maps
     assert str(decoded[1]).startswith('5 crops: maps differ by at most')
     assert decoded[1].keypoints.shape == (5, 17)
@@ -36,23 +36,23 @@ def test_the_check_finds_a_graph_of_other_weights(simcc, pictures):
     student = load_student(folder)
     student.head.final_layer.weight.data += 0.1
     crops = verify.crops_of(student, str(pictures))
-    found = verify.agreement(student, (folder / 'student.onnx').read_bytes(), crops)
+    found = verify.check_parity(student, (folder / 'student.onnx').read_bytes(), crops)
     assert found.maps > 1e-3
     assert found.keypoints.max() > 1
-    assert not found.holds
+    assert not found.passed
 
 
 def test_a_graph_whose_mistakes_look_like_ties_is_found(decoded, pictures):
     student = load_student(decoded[0])
     model, _ = build_onnx(student)
     crops = verify.crops_of(student, str(pictures))
-    assert verify.agreement(student, model.SerializeToString(), crops).holds
+    assert verify.check_parity(student, model.SerializeToString(), crops).passed
     weight = student.head.final_layer.weight.data
     weight *= 1 + 0.02 * torch.randn(weight.shape)
-    found = verify.agreement(student, model.SerializeToString(), crops)
-    assert found.contested.mean() > 0.5
-    assert found.farthest < TOLERANCE, 'nothing is left to compare'
-    assert not found.holds
+    found = verify.check_parity(student, model.SerializeToString(), crops)
+    assert found.ambiguous.mean() > 0.5
+    assert found.max_distance < TOLERANCE, 'nothing is left to compare'
+    assert not found.passed
 
 
 def test_a_decoder_with_other_scores_is_found(decoded, pictures, monkeypatch):
@@ -66,14 +66,14 @@ def test_a_decoder_with_other_scores_is_found(decoded, pictures, monkeypatch):
     student = load_student(decoded[0])
     _, model = build_onnx(student, decode=True)
     crops = verify.crops_of(student, str(pictures))
-    found = verify.agreement(student, model.SerializeToString(), crops)
-    assert found.farthest < TOLERANCE
-    assert not found.holds
+    found = verify.check_parity(student, model.SerializeToString(), crops)
+    assert found.max_distance < TOLERANCE
+    assert not found.passed
     assert f', scores by {found.scores:.2g}' in str(found)
 
 
 @pytest.mark.parametrize(
-    ('change', 'holds'),
+    ('change', 'passed'),
     [
         (dict(), True),
         (dict(maps=0.003), False),
@@ -82,14 +82,14 @@ def test_a_decoder_with_other_scores_is_found(decoded, pictures, monkeypatch):
         (dict(scores=np.nan), False),
         (dict(keypoints=np.array([[0.06] + 9 * [0]])), False),
         (dict(keypoints=np.array([9 * [0] + [5]])), True),
-        (dict(contested=np.array([8 * [False] + 2 * [True]])), True),
+        (dict(ambiguous=np.array([8 * [False] + 2 * [True]])), True),
     ],
     ids=str,
 )
-def test_an_agreement_holds_within_rounding_whatever_the_ties(change, holds):
+def test_a_report_passes_within_rounding_whatever_the_ties(change, passed):
     last = np.array([9 * [False] + [True]])
-    exact = dict(crops=1, maps=1e-5, height=2.0, keypoints=np.zeros((1, 10)), contested=last)
-    assert verify.Agreement(**dict(exact, scores=1e-5) | change).holds == holds
+    exact = dict(crops=1, maps=1e-5, height=2.0, keypoints=np.zeros((1, 10)), ambiguous=last)
+    assert verify.ParityReport(**dict(exact, scores=1e-5) | change).passed == passed
 
 
 def test_the_graph_of_a_student_that_is_not_trained_is_written_and_its_ties_are_told(tmp_path):
@@ -116,7 +116,7 @@ def test_a_graph_that_differs_is_not_written(simcc, tmp_path, monkeypatch):
     assert not (folder / 'student.onnx').exists()
 
 
-def test_keypoints_that_rounding_moves_are_contested(decoded):
+def test_keypoints_that_rounding_moves_are_ambiguous(decoded):
     student = load_student(decoded[0])
     maps = np.zeros((1, 17, 24, 16), np.float32)
     maps[:, :, 5, 5] = 1
@@ -124,8 +124,8 @@ def test_keypoints_that_rounding_moves_are_contested(decoded):
     maps[:, :, 4, 5] = maps[:, :, 5, 6] = 0.4
     maps[:, 3, 20, 10] = 1 - 1e-6
     keypoints, _ = verify.stock_poses(student, [maps])
-    contested = verify._contested(student, [maps], keypoints, 1e-5)
-    assert contested[0].nonzero()[0].tolist() == [3]
+    ambiguous = verify._ambiguous_keypoints(student, [maps], keypoints, 1e-5)
+    assert ambiguous[0].nonzero()[0].tolist() == [3]
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path):
