@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-from step_time import packed_batch, step
+from step_time import packed_batch, start_training, step
 from timing import report, take_turns
 from torch import Tensor, nn
 
@@ -51,12 +51,7 @@ def ready(side: str, model: ConfigDict, folder: Path) -> nn.Module:
     """The network of one side, on the device, at the end of its training."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     network = MODELS.build(config_of(side, model, folder)).to(device).train()
-    if side != ALONE:
-        network.load_teacher()
-        network.head.distiller.set_progress(1.0)
-        if network.ema is not None:
-            network.ema.start(network)
-    return network
+    return network if side == ALONE else start_training(network)
 
 
 def whole_step(side: str, network: nn.Module, batch: dict) -> None:

@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import init_default_scope
-from step_time import packed_batch, step
+from step_time import packed_batch, start_training, step
 from timing import report, take_turns
 from torch import nn
 
@@ -50,8 +50,7 @@ def main() -> None:
 
     cfg = Config.fromfile(args.config)
     drop_pretrained(cfg.model)
-    model = MODELS.build(cfg.model).to(device).train()
-    model.head.distiller.set_progress(1.0)
+    model = start_training(MODELS.build(cfg.model).to(device).train())
     batch = packed_batch(model, args.batch_size)
     runner = SimpleNamespace(
         model=model,

@@ -60,6 +60,15 @@ def packed_batch(model: nn.Module, batch_size: int) -> dict:
     return model.data_preprocessor(data, training=True)
 
 
+def start_training(model: nn.Module) -> nn.Module:
+    """Prepare a model as the hooks of a training do, at the final value of its schedules."""
+    model.head.distiller.set_progress(1.0)
+    model.load_teacher()
+    if model.ema is not None:
+        model.ema.start(model)
+    return model
+
+
 def step(model: nn.Module, batch: dict, dtype: torch.dtype | None = None) -> None:
     """The step of ``BaseModel.train_step`` up to the optimiser, autocast to a dtype if given."""
     with torch.autocast(batch['inputs'].device.type, dtype, enabled=dtype is not None):
@@ -100,9 +109,7 @@ def sides_of(
 ) -> dict[str, Callable[[], None]]:
     """The sides that are wanted, of networks of their own; with options, the step with them."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    model = MODELS.build(config).to(device).train()
-    # The end of the ramp-up; and no warning that nobody reports the progress.
-    model.head.distiller.set_progress(1.0)
+    model = start_training(MODELS.build(config).to(device).train())
     batch = packed_batch(model, batch_size)
     if options:
         return {

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
-from step_time import packed_batch
+from step_time import packed_batch, start_training
 from timing import take_turns
 from torch import nn
 
@@ -52,8 +52,7 @@ def training_step(cfg: Config) -> Callable[[], None]:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = MODELS.build(copy.deepcopy(cfg.model)).to(device, memory_format=LAYOUT).train()
     if 'branches' in cfg.model:
-        # The end of the ramp-up; and no warning that nobody reports the progress.
-        model.head.distiller.set_progress(1.0)
+        start_training(model)
     batch = packed_batch(model, cfg.train_dataloader.batch_size)
     return partial(step, model, batch, build_optim_wrapper(model, cfg.optim_wrapper))
 

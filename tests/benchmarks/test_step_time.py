@@ -11,6 +11,8 @@ from common import okdhp_model
 from step_time import FLOOR, STEP, STUDENTS, sides_of
 from students import HEADS, SIMCC
 
+from okdhp_mm.recipes.methods import apply_method
+
 ROOT = Path(__file__).parents[2]
 ALL = [STEP, FLOOR, STUDENTS]
 
@@ -83,3 +85,11 @@ def test_the_script_prints_every_number_of_branches(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     firsts = [line.split()[0] for line in lines if line.strip()]
     assert firsts[1:] == ['2', 'min', STEP, FLOOR, '3', 'min', STEP, FLOOR]
+
+
+def test_a_method_with_an_ema_teacher_is_measured():
+    model = okdhp_model('resnet')
+    apply_method(model, 'pcl')
+    step = sides_of(model, 2, [STEP], [])[STEP]
+    step()
+    assert model_of(step).ema.started
