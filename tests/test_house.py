@@ -22,7 +22,7 @@ LAYERS = (
     ('data',),
     ('student',),
     ('deploy', 'recipes', 'report', 'terminal'),
-    ('cli', 'demo', 'video'),
+    ('cli', 'compare', 'demo', 'video'),
     ('commands',),
     ('__main__',),
 )

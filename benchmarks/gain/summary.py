@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
+from okdhp_mm.evaluation.gains import paired_gain, spread
 from okdhp_mm.structures import ENSEMBLE, branch_name
 
 from .arms import ALONE
@@ -77,10 +78,8 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
         return summary
     base = {seed: scores(alone[seed], metric)['deployed'] for seed in pairs}
     for name in next(iter(found.values())):
-        gains = [found[seed][name] - base[seed] for seed in pairs]
-        summary[f'gain_{name}'] = statistics.mean(gains)
-        deviation = spread(gains)
-        summary[f'error_{name}'] = None if deviation is None else deviation / len(gains) ** 0.5
+        gain = paired_gain({seed: found[seed][name] for seed in pairs}, base)
+        summary[f'gain_{name}'], summary[f'error_{name}'] = gain.mean, gain.error
     # A share of nothing is no share.
     if summary.get('gain_ensemble', 0) > 0:
         for name in ('deployed', 'branches'):
@@ -94,8 +93,3 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
 def seconds(result: dict) -> float:
     """What the steps of a training took, without the data."""
     return result['step_seconds'] * result['iterations']
-
-
-def spread(values: list[float]) -> float | None:
-    """Standard deviation; of one value there is none."""
-    return statistics.stdev(values) if len(values) > 1 else None

@@ -32,6 +32,7 @@ COMMANDS = {
     'convert': Command(
         'okdhp_mm.commands.convert', 'write a training config for own data or a stock config'
     ),
+    'compare': Command('okdhp_mm.commands.compare', 'compare methods over seeds'),
     'gap': Command('okdhp_mm.commands.gap', 'measure whether distillation can help'),
     'demo': Command('okdhp_mm.commands.demo', 'see everything work in minutes, without data'),
     'doctor': Command('okdhp_mm.env.doctor', 'check the installation'),

@@ -65,7 +65,7 @@ def line_chart(
             axes.yaxis.set_major_formatter(FormatStrFormatter('%g'))
             axes.yaxis.set_minor_formatter(NullFormatter())
         else:
-            axes.ticklabel_format(axis='y', scilimits=(-2, 4))
+            axes.ticklabel_format(axis='y', scilimits=(-3, 4))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(x_label)
         if len(curves) > 1:

@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 
+import mmcv
+import mmengine
+import mmpose
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -26,6 +28,7 @@ from ..evaluation.summary import main_metric
 from ..io.atomic import write_text
 from ..models.branch_configs import ESTIMATOR
 from ..structures import ENSEMBLE, output_name
+from ..version import __version__
 from . import page
 from .charts import line_chart
 from .costs import training_costs
@@ -33,7 +36,7 @@ from .examples import example_pictures
 
 NAME = 'report.html'
 EXAMPLES = 6
-PACKAGES = ('okdhp-mmpose', 'mmpose', 'mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'torch')
+PACKAGES = (mmpose, mmcv, mmengine, torch)
 HEALTH = {
     'kd/grad_ratio': (
         'Share of distillation in the gradient',
@@ -249,12 +252,8 @@ def examples_section(runner: Runner, count: int) -> str:
 
 def run_section(cfg: Config) -> str:
     """Return the command, the versions and the config."""
-    rows = [['Python', platform.python_version()]]
-    for name in PACKAGES:
-        try:
-            rows.append([name, metadata.version(name)])
-        except metadata.PackageNotFoundError:  # mmcv or mmcv-lite, a checkout of this package
-            continue
+    rows = [['Python', platform.python_version()], ['okdhp_mm', __version__]]
+    rows += [[module.__name__, module.__version__] for module in PACKAGES]
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
     rows.append(['device', device])
     rows.append(['seed', str(cfg.get('randomness', {}).get('seed', 'random'))])

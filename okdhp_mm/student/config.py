@@ -81,30 +81,41 @@ def branch_to_export(cfg: Config, branch: int | None) -> int:
     return branch
 
 
-def stock_model(model: ConfigDict) -> ConfigDict:
-    """Return the stock model that a training config was made from."""
+def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
+    """Return the stock model that a training config was made from.
+
+    Args:
+        model: Model of the training config.
+        keep_pretrained: Keep the pretrained weights that the training starts from.
+    """
     stock = copy.deepcopy(model)
     for key in OWN_MODEL_KEYS:
         stock.pop(key, None)
     stock['type'] = STOCK_ESTIMATOR
     for key in OWN_TEST_KEYS:
         (stock.get('test_cfg') or {}).pop(key, None)
-    # The student brings its weights; it must not download others.
-    drop_pretrained(stock)
+    if not keep_pretrained:
+        # The student brings its weights; it must not download others.
+        drop_pretrained(stock)
     return stock
 
 
-def student_config(cfg: Config, branch: int) -> Config:
+def student_config(cfg: Config, branch: int, keep_pretrained: bool = False) -> Config:
     """Return the stock config of one branch: the training config without this package.
 
     A backbone of this package, and the import that it needs, stay.
+
+    Args:
+        cfg: Training config.
+        branch: Index of the branch.
+        keep_pretrained: Keep the pretrained weights, to train the student alone.
 
     Raises:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
     own = config_branches(cfg.model)[branch]
-    model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()))
+    model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()), keep_pretrained)
     student.model = ConfigDict({key: value for key, value in model.items() if value is not None})
     for rule in RULES:
         rule(student)

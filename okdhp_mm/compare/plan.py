@@ -1,0 +1,132 @@
+"""Configs of the runs to train: every method with every seed, and the student alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from ..data.files import check_data
+from ..errors import UserError, as_user_error
+from ..io.checkpoint import load_checkpoint
+from ..io.config import drop_pretrained, read_config
+from ..models.branch_configs import ESTIMATOR
+from ..models.weights.load_stock import is_branched
+from ..recipes.methods import method_file, train_by
+from ..student.config import student_config
+from .runs import ALONE
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run to train.
+
+    Attributes:
+        method: Name of the method, or ``alone``.
+        seed: Seed of the training.
+        folder: Work directory.
+        config: Config of the training; its file does not exist yet.
+    """
+
+    method: str
+    seed: int
+    folder: Path
+    config: Config
+
+    @property
+    def file(self) -> Path:
+        """Return the file that the config is written to."""
+        return self.folder.with_name(f'{self.folder.name}.py')
+
+
+def plan(config: str, methods: Sequence[str], seeds: Sequence[int], out: Path) -> list[Planned]:
+    """Return all runs, seed by seed, so that complete pairs exist early.
+
+    Args:
+        config: File of a training config with branches.
+        methods: Names or files of methods.
+        seeds: Seeds of the trainings.
+        out: Folder of all runs.
+
+    Raises:
+        UserError: If a method does not exist, does not fit the config or needs a teacher, or the
+            config has no branches, validation or data.
+    """
+    for kind, values in (('--methods', methods), ('--seeds', seeds)):
+        if len(set(values)) < len(values):
+            raise UserError(f'{kind} {" ".join(map(str, values))} names one twice.')
+    for method in methods:
+        if method != ALONE:
+            method_file(method)
+    cfg = read_config(config)
+    if not cfg.get('val_dataloader'):
+        raise UserError(f'{config} has no val_dataloader, so its runs cannot be compared.')
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    configs = {ALONE: alone_config(cfg, config)}
+    for method in methods:
+        if method != ALONE:
+            configs[Path(method).stem] = method_config(cfg, method)
+    check_data(cfg, 'train', 'val')
+    return [
+        Planned(name, seed, out / name / f'seed{seed}', with_seed(each, seed))
+        for seed in seeds
+        for name, each in configs.items()
+    ]
+
+
+def method_config(cfg: Config, method: str) -> Config:
+    """Return the config of a method, whose model has been built once.
+
+    Raises:
+        UserError: If the method needs a teacher, or does not fit the model.
+    """
+    own = copy.deepcopy(cfg)
+    train_by(own, method)
+    teacher = own.model.get('teacher')
+    if teacher and not teacher.get('checkpoint'):
+        raise UserError(
+            f'The method {method} needs a trained teacher. Write a method file that names '
+            'teacher.config and teacher.checkpoint, and give its path.'
+        )
+    model = copy.deepcopy(own.model)
+    drop_pretrained(model)
+    with as_user_error(f'The method {method} cannot train this model', KeyError, TypeError):
+        MODELS.build(model)
+    return own
+
+
+def alone_config(cfg: Config, config: str) -> Config:
+    """Return the config of the student without distillation.
+
+    Raises:
+        UserError: If the config has no branches, or starts from a multi-branch checkpoint.
+    """
+    if (cfg.get('model') or {}).get('type') != ESTIMATOR:
+        raise UserError(
+            f'{config} has no branches to compare. Make a training config of it with '
+            'tools/okdhp_config.py.'
+        )
+    start = cfg.get('load_from')
+    alone = student_config(cfg, 0, keep_pretrained=True)
+    if start:
+        if '://' not in start and is_branched(load_checkpoint(start)['state_dict']):
+            raise UserError(
+                f'load_from={start} is of a multi-branch training, from which the student alone '
+                'cannot start. Export the student, or start from a stock checkpoint.'
+            )
+        alone.load_from = start
+    return alone
+
+
+def with_seed(cfg: Config, seed: int) -> Config:
+    """Return a config with another seed, to be written without reformatting."""
+    content = cfg.to_dict()
+    content['randomness'] = {**(content.get('randomness') or {}), 'seed': seed}
+    for key in ('work_dir', 'resume'):
+        content.pop(key, None)
+    return Config(content, format_python_code=False)
