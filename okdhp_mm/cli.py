@@ -164,7 +164,7 @@ class _Literals(ast.NodeTransformer):
         simple = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
         if not simple or any(keyword.arg is None for keyword in node.keywords):
             return node
-        keys = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        keys: list[ast.expr | None] = [ast.Constant(keyword.arg) for keyword in node.keywords]
         return ast.Dict(keys, [self.visit(keyword.value) for keyword in node.keywords])
 
     def visit_Name(self, node: ast.Name) -> ast.AST:

@@ -119,6 +119,7 @@ def is_refusal(error: Exception) -> bool:
     if not isinstance(error, SLIPS) or SIGNATURE.search(str(error)):
         return True
     last = error.__traceback__
+    assert last is not None  # `error` was raised
     while last.tb_next:
         last = last.tb_next
     return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == 'RAISE_VARARGS'
@@ -126,9 +127,10 @@ def is_refusal(error: Exception) -> bool:
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception and those that led to it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def interrupt_of(error: BaseException) -> KeyboardInterrupt | None:

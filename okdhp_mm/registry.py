@@ -3,6 +3,8 @@
 Register a class in your own file and import the file with ``custom_imports`` in the config.
 """
 
+from typing import Any
+
 from mmengine.registry import Registry
 
 SPLITS = Registry('split family', scope='okdhp_mm', locations=['okdhp_mm.models.backbones.splits'])
@@ -19,7 +21,7 @@ GRAPH_DECODERS = Registry(
 """Graph decoders: how a codec decodes inside an exported graph."""
 
 
-def find_match(registry: Registry, part: object) -> type | None:
+def find_match(registry: Registry, part: object) -> type[Any] | None:
     """Return the registered class whose ``matches`` accepts a part of the student, or None.
 
     A class that was registered later is asked first, so that yours can replace one of ours.

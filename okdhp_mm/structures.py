@@ -24,7 +24,7 @@ distribution must split it first, see :func:`distributions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
@@ -45,7 +45,14 @@ def branch_name(index: int) -> str:
 
 def output_name(output: int | str) -> str:
     """Return the name of an output, an index or 'ensemble', in reports."""
-    return output if output == ENSEMBLE else branch_name(output)
+    return output if isinstance(output, str) else branch_name(output)
+
+
+def sum_of(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the sum of at least one tensor."""
+    # `sum` is typed to return 0 for no tensors.
+    total: Any = sum(tensors)
+    return total
 
 
 def distributions(maps: Tensor, bins: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -149,8 +156,13 @@ class BranchOutputs:
         self, ensemble: Tensor, weights: Tensor | None = None, peer_targets: Tensor | None = None
     ) -> BranchOutputs:
         """Return a copy of these outputs that has the ensemble."""
-        new = dict(ensemble=ensemble, weights=weights, peer_targets=peer_targets)
-        return replace(self, **new, stacked=self.final_heatmaps)
+        return replace(  # type: ignore[call-arg]  # mypy does not know the InitVar `stacked`
+            self,
+            ensemble=ensemble,
+            weights=weights,
+            peer_targets=peer_targets,
+            stacked=self.final_heatmaps,
+        )
 
 
 @dataclass(frozen=True)
@@ -184,9 +196,14 @@ class NetworkSpec:
     branches: int
     keypoints: int
     shared_channels: int
-    head_features: tuple[tuple[int, int, int] | None, ...] = ()
+    head_features: tuple[tuple[int, ...] | None, ...] = ()
     teacher: str | None = None
     kl_defaults: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def head_channels(self) -> list[int]:
+        """Return the channels C of all head features."""
+        return [shape[0] for shape in self.head_features if shape is not None]
 
 
 @dataclass(frozen=True)

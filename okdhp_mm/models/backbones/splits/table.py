@@ -68,6 +68,7 @@ def split_groups() -> dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]]:
     for example in EXAMPLES:
         backbone, size = build(example)
         family = find_family(backbone)
+        assert family is not None  # the examples are backbones with split points
         points = tuple(split_points(backbone))
         groups[family.name, points].append((type(backbone).__name__, size))
     return groups
