@@ -125,7 +125,7 @@ def check_persons(path: str, annotations: Sequence[dict], layout: CocoLayout) ->
     if layout.plain and persons and layout.keypoints:
         values = np.array(list(chain.from_iterable(entry['keypoints'] for entry in persons)))
         visible = values.reshape(len(persons), -1, 3)[..., 2]
-        rows = ((visible < 0) | (visible > 2)).any(axis=1).nonzero()[0]
+        rows = np.flatnonzero(((visible < 0) | (visible > 2)).any(axis=1))
         if len(rows):
             fail(
                 path,
@@ -291,7 +291,7 @@ def require(path: str, kind: str, entries: Iterable[dict], name: str, *types: ty
     """
     names = ' or '.join(TYPE_NAMES[type_] for type_ in types)
     for index, entry in enumerate(entries):
-        value = entry.get(name)
+        value: Any = entry.get(name)
         good = isinstance(value, types) and value != ''
         if good and types == (int,):
             good = value is not True and value is not False and abs(value) < LARGEST_ID

@@ -109,7 +109,7 @@ def check_dataset(
         check_pictures(pictures, len(set(pictures)) <= SMALL if decode is None else decode)
 
 
-def class_of(dataset: ConfigDict) -> type | None:
+def class_of(dataset: ConfigDict) -> type[Any] | None:
     """Return the class of a dataset if mmpose's readers of annotations are its base."""
     kind = dataset.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
@@ -122,7 +122,11 @@ def metainfo_of(dataset: ConfigDict, key: str) -> dict:
     Raises:
         UserError: If it cannot be parsed, or its parts have different numbers of keypoints.
     """
-    given = dataset.get('metainfo') or class_of(dataset).METAINFO
+    given = dataset.get('metainfo')
+    if not given:
+        kind = class_of(dataset)
+        assert kind is not None  # callers pass datasets of mmpose's readers
+        given = kind.METAINFO
     kinds = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
     with as_user_error(f'{key}.metainfo cannot be used', *kinds):
         meta = parse_pose_metainfo(given)

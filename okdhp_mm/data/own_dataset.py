@@ -139,9 +139,9 @@ def check_category(path: Path, content: object) -> int:
         )
     categories = entries_of(str(path), content, 'categories')
     if len(categories) != 1:
-        names = ', '.join(str(entry.get('name')) for entry in categories) or 'none'
+        found = ', '.join(str(entry.get('name')) for entry in categories) or 'none'
         raise UserError(
-            f'{path} has {len(categories)} categories ({names}), but one network learns the '
+            f'{path} has {len(categories)} categories ({found}), but one network learns the '
             'keypoints of one category. Write one file per category.'
         )
     names = categories[0].get('keypoints')
@@ -237,10 +237,11 @@ def split_by_image(dataset: OwnDataset) -> tuple[OwnDataset, OwnDataset]:
         )
     random.Random(SEED).shuffle(labeled)
     count = max(1, round(VALIDATION_SHARE * len(labeled)))
-    parts = set(labeled[count:]), set(labeled[:count])
-    return tuple(
-        replace(dataset, content=part_of(dataset.content, ids), part=True) for ids in parts
+    training, validation = (
+        replace(dataset, content=part_of(dataset.content, ids), part=True)
+        for ids in (set(labeled[count:]), set(labeled[:count]))
     )
+    return training, validation
 
 
 def part_of(content: dict, ids: set[int]) -> dict:

@@ -38,7 +38,7 @@ def check_pictures(paths: Iterable[str], decode: bool = False, progress: bool = 
     paths = list(dict.fromkeys(paths))
     check = decoding_fault if decode else file_fault
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        faults = pool.map(check, paths)
+        faults: Iterable[str | None] = pool.map(check, paths)
         if progress:
             faults = track(faults, 'Checking the pictures', len(paths))
         wrong = [f'{path} {fault}' for path, fault in zip(paths, faults, strict=True) if fault]
@@ -103,7 +103,7 @@ class CheckedLoad:
         Raises:
             UserError: If too many pictures cannot be read.
         """
-        path = results.get('img_path')
+        path = results.get('img_path', '')
         try:
             loaded = self.load(results)
             fault = loaded and size_fault(loaded['img'].shape)

@@ -74,7 +74,7 @@ def load_plain_arrays(file, mmap_mode=None, allow_pickle=False, **options) -> An
 def use_safe_handlers() -> None:
     """Make ``mmengine.load`` and ``np.load`` refuse pickles and tags in YAML, in this process."""
     file_handlers.update(SAFE_HANDLERS)
-    np.load = load_plain_arrays
+    np.load = load_plain_arrays  # type: ignore[assignment]  # takes only the common arguments
 
 
 @contextmanager

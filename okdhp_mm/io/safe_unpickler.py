@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ _STAND_INS = {
 """Functions in place of those that could allocate memory or run code."""
 
 
-def _checked_state(owner: object, state: object) -> object:
+def _checked_state(owner: object, state: Any) -> Any:
     """Return the state that a pickle gives to an object.
 
     Raises:
@@ -122,10 +123,13 @@ def _pickle_module(allowed: dict[str, object]) -> SimpleNamespace:
     """Return a stand-in for ``pickle`` that finds nothing but ``allowed``."""
     functions = {id(entry) for entry in allowed.values()}
 
+    stock: dict[int, Callable[..., None]] = dict(pickle._Unpickler.dispatch)
+
     class Unpickler(pickle._Unpickler):
         """Unpickler in Python, because the one in C sets states without asking."""
 
-        dispatch = dict(pickle._Unpickler.dispatch)
+        stack: list[Any]
+        dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(stock)
 
         def load(self) -> object:
             try:
@@ -139,14 +143,14 @@ def _pickle_module(allowed: dict[str, object]) -> SimpleNamespace:
                 raise pickle.UnpicklingError(f'Unsupported global: GLOBAL {full_name}')
             return allowed[full_name]
 
-        def load_build(self):
+        def load_build(self) -> None:
             self.stack[-1] = _checked_state(self.stack[-2], self.stack[-1])
-            super().load_build()
+            stock[pickle.BUILD[0]](self)
 
-        def load_reduce(self):
+        def load_reduce(self) -> None:
             if id(self.stack[-2]) not in functions:
                 raise pickle.UnpicklingError(f'Calling {self.stack[-2]!r}')
-            super().load_reduce()
+            stock[pickle.REDUCE[0]](self)
 
         dispatch[pickle.BUILD[0]] = load_build
         dispatch[pickle.REDUCE[0]] = load_reduce

@@ -44,8 +44,8 @@ class Canvas:
 
     def line(self, start: np.ndarray, end: np.ndarray, color: Color, thickness: float) -> None:
         """Draw a line between two points (2,) onto the background."""
-        ends = np.rint((start, end)).astype(int).tolist()
-        cv2.line(self.image, *ends, color, max(1, round(thickness)), cv2.LINE_AA)
+        first, last = np.rint((start, end)).astype(int).tolist()
+        cv2.line(self.image, first, last, color, max(1, round(thickness)), cv2.LINE_AA)
 
 
 def disc(center: np.ndarray, radius: float) -> np.ndarray:
@@ -67,7 +67,8 @@ def capsule(
 
 def shade(color: Color, factor: float) -> Color:
     """Return a darker (factor below 1) or lighter color."""
-    return tuple(min(255.0, channel * factor) for channel in color)
+    blue, green, red = (min(255.0, channel * factor) for channel in color)
+    return blue, green, red
 
 
 def sample_color(
@@ -75,7 +76,9 @@ def sample_color(
 ) -> Color:
     """Draw a color of any hue within (low, high) of saturation and value, from 0 to 1."""
     hsv = rng.uniform(0, 180), 255 * rng.uniform(*saturation), 255 * rng.uniform(*value)
-    return tuple(cv2.cvtColor(np.uint8([[hsv]]), cv2.COLOR_HSV2BGR)[0, 0].tolist())
+    pixel = cv2.cvtColor(np.array([[hsv]]).astype(np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
+    blue, green, red = pixel.tolist()
+    return blue, green, red
 
 
 def _fixed_point(polygon: np.ndarray) -> np.ndarray:

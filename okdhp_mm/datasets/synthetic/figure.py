@@ -104,9 +104,9 @@ def _paint_background(canvas: Canvas, rng: np.random.Generator) -> None:
         center = rng.uniform((0, 0), (width, height))
         _paint_shape(canvas, rng, center, 0.22 * height, Part.BACKGROUND)
     for _ in range(rng.integers(0, 4)):
-        ends = rng.uniform((0, 0), (width, height), size=(2, 2))
+        start, end = rng.uniform((0, 0), (width, height), size=(2, 2))
         color = sample_color(rng, (0, 0.7), (0.2, 1.0))
-        canvas.line(*ends, color, rng.uniform(1.5, 0.05 * width))
+        canvas.line(start, end, color, rng.uniform(1.5, 0.05 * width))
 
 
 def _paint_occluders(

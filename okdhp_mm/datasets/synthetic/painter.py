@@ -74,8 +74,8 @@ class Painter:
             draw()
 
     def _limb(self, start: str, end: str, radii: tuple[float, float], color: Color, part: Part):
-        radii = [self._scale * radius for radius in radii]
-        return capsule(self.joints[start], self.joints[end], *radii), color, part
+        first, last = (self._scale * radius for radius in radii)
+        return capsule(self.joints[start], self.joints[end], first, last), color, part
 
     def _trunk(self) -> None:
         body, look, girth = self._body, self._look, self._body.girth * self._scale
@@ -94,16 +94,18 @@ class Painter:
 
     def _arm(self, side: str) -> None:
         look, girth = self._look, self._body.girth
-        names = [f'{side}_{name}' for name in ('shoulder', 'elbow', 'wrist', 'hand')]
+        shoulder, elbow, wrist, hand = (
+            f'{side}_{name}' for name in ('shoulder', 'elbow', 'wrist', 'hand')
+        )
         upper_arm, forearm = Part.of(side, 'upper_arm'), Part.of(side, 'forearm')
         sleeve = look.shirt if look.long_sleeves else look.skin
-        upper = [self._limb(*names[:2], (0.033 * girth, 0.027 * girth), look.shirt, upper_arm)]
+        upper = [self._limb(shoulder, elbow, (0.033 * girth, 0.027 * girth), look.shirt, upper_arm)]
         lower = [
-            self._limb(*names[2:], (0.021, 0.024), look.skin, forearm),
-            self._limb(*names[1:3], (0.027 * girth, 0.021), sleeve, forearm),
+            self._limb(wrist, hand, (0.021, 0.024), look.skin, forearm),
+            self._limb(elbow, wrist, (0.027 * girth, 0.021), sleeve, forearm),
         ]
         # The nearer half goes last, so that a bent arm reads correctly.
-        in_front = self.joints[names[2]][2] >= self.joints[names[0]][2]
+        in_front = self.joints[wrist][2] >= self.joints[shoulder][2]
         self._canvas.solid(upper + lower if in_front else lower + upper)
 
     def _leg(self, side: str) -> None:
@@ -146,8 +148,8 @@ class Painter:
             face = np.stack([self._spot(point)[:2] for point in surface[near]])
             self._canvas.fill(hull(face), look.skin)
         if self._body.frames['head'][2, 2] > 0.2:
-            mouth = [self._spot((0.25, -0.58, 0.75), side) for side in SIDES.values()]
-            self._canvas.fill(capsule(*mouth, 0.07 * radius, 0.07 * radius), _LIPS)
+            left, right = (self._spot((0.25, -0.58, 0.75), side) for side in SIDES.values())
+            self._canvas.fill(capsule(left, right, 0.07 * radius, 0.07 * radius), _LIPS)
         for side in SIDES.values():
             eye = self._spot(EYE, side)
             if eye[2] > self.joints['head'][2] + 0.1 * radius:
