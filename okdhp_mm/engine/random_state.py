@@ -12,7 +12,9 @@ from ..errors import as_user_error
 
 def random_state() -> dict:
     """Return the state of the generators of Python, numpy and torch, in plain types and tensors."""
-    kind, keys, *rest = np.random.get_state()
+    state = np.random.get_state()
+    assert isinstance(state, tuple)  # the default, although numpy's stubs promise a dict
+    kind, keys, *rest = state
     return dict(
         python=random.getstate(),
         numpy=(kind, keys.tolist(), *rest),

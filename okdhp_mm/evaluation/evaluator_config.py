@@ -7,7 +7,7 @@ mmengine and mmpose accept one metric, a list of metrics, or an evaluator with `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard
 
 from mmengine.config import ConfigDict
 from mmengine.evaluator import Evaluator
@@ -15,7 +15,7 @@ from mmengine.registry import EVALUATOR
 
 from ..errors import UserError
 
-EvaluatorConfig = ConfigDict | dict | list | tuple
+EvaluatorConfig: TypeAlias = ConfigDict | dict | list | tuple
 
 
 def map_metrics(
@@ -45,7 +45,7 @@ def walk_metrics(evaluator: EvaluatorConfig, key: str = '') -> Iterator[tuple[st
         evaluator: Config of an evaluator.
         key: Key of the evaluator, e.g. 'val_evaluator'.
     """
-    found = []
+    found: list[tuple[str, Any]] = []
     map_metrics(evaluator, lambda metric, key: found.append((key, metric)), key)
     for key, metric in found:
         while isinstance(metric, dict):
@@ -72,7 +72,7 @@ def add_metric(evaluator: EvaluatorConfig, metric: dict, option: str) -> list:
     return [*(evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]), metric]
 
 
-def has_metrics(evaluator: Any) -> bool:
+def has_metrics(evaluator: Any) -> TypeGuard[dict]:
     """Return True for the config of an evaluator that holds metrics, False for a metric's."""
     return isinstance(evaluator, dict) and 'metrics' in evaluator
 

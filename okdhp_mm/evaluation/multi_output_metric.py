@@ -116,9 +116,9 @@ class MultiOutputMetric(BaseMetric):
             self._metrics[name].dataset_meta = copy.deepcopy(self._dataset_meta)
         return self._metrics[name]
 
-    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[dict[tuple[str, str], Any]]) -> dict[str, float]:
         """Yield the stock metric of every output, the deployed one first."""
-        figures = {}
+        figures: dict[str, float] = {}
         for name, key in results[0] if results else ():
             metric = parts_of(self._metric(name))[key]
             computed = metric.compute_metrics([result[name, key] for result in results])

@@ -120,8 +120,8 @@ def format_table(
     better = min if rule == 'less' else max
     last = {name: values[-1] for name, values in figures.items()}
     branches = [name for name in figures if name != ENSEMBLE]
-    leader = better(branches, key=last.get)
-    marks = {name: [] for name in figures}
+    leader = better(branches, key=last.__getitem__)
+    marks: dict[str, list[str]] = {name: [] for name in figures}
     marks[leader].append('<- best branch')
     if deployed in marks:
         marks[deployed].append('deployed (model.test_cfg.branch)')

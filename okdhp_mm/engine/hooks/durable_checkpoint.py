@@ -39,6 +39,8 @@ class DurableCheckpointHook(CheckpointHook):
     The command ``train`` uses it in place of every ``CheckpointHook``.
     """
 
+    backend_args: dict | None
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         remote = '://' in str(self.out_dir or '')

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import UserError
 from ...models.heads.adapters import HeadAdapter
@@ -92,7 +93,7 @@ def choose(wanted: Sequence[str] | None, names: Sequence[str]) -> list[int]:
 
 @torch.no_grad()
 def draw_strips(
-    model: nn.Module, batch: dict, keypoints: Sequence[int], names: Sequence[str]
+    model: BasePoseEstimator, batch: dict, keypoints: Sequence[int], names: Sequence[str]
 ) -> list[np.ndarray]:
     """One picture per sample of a batch as the data loader gave it, BGR."""
     inputs = model.data_preprocessor(batch, training=False)['inputs']

@@ -102,7 +102,7 @@ class DistillReportHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Hand the report to the message hub, where the LoggerHook takes it."""
-        if not self.every_n_train_iters(runner, self.interval):
+        if self.interval is None or not self.every_n_train_iters(runner, self.interval):
             return
         set_stance(runner, 'default')
         model_of(runner).head.distiller.observer = None
