@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from mmpose.models.heads import BaseHead
 from torch import nn
 
 from ..errors import UserError, as_user_error
 from ..structures import BranchOutputs, NetworkSpec
 
+if TYPE_CHECKING:
+    from .backbones.branched import BranchedBackbone
+    from .heads.multi_branch_head import MultiBranchHead
 
-def infer_shapes(backbone: nn.Module, head: nn.Module) -> tuple[BranchOutputs, NetworkSpec]:
+
+def infer_shapes(
+    backbone: BranchedBackbone, head: MultiBranchHead
+) -> tuple[BranchOutputs, NetworkSpec]:
     """Run the backbone and the branches of the head once on an empty image.
 
     Args:
@@ -56,13 +64,13 @@ def infer_shapes(backbone: nn.Module, head: nn.Module) -> tuple[BranchOutputs, N
     return head.collect(features, results), spec
 
 
-def size_as_user_error(head: nn.Module) -> AbstractContextManager:
+def size_as_user_error(head: BaseHead) -> AbstractContextManager:
     """Raise a :class:`UserError` if the network cannot process images of its codec's size."""
     # Convolutions round odd sizes up. Then feature maps that are added or flattened do not fit.
     return as_user_error(f'The network cannot take {images_of(head)}', RuntimeError)
 
 
-def images_of(head: nn.Module) -> str:
+def images_of(head: BaseHead) -> str:
     """Describe the input images of a head's codec."""
     width, height = head.decoder.input_size
     return f'images of {width}x{height}, the input_size of its codec'

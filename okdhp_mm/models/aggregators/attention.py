@@ -70,8 +70,9 @@ class PeerAttention(Aggregator):
                 'PeerAttention compares the features of the peers, but they have '
                 f'{[branch_channels[m] for m in self.peers]} channels. Set equal channels.'
             )
-        self.query = nn.Linear(*channels, key_channels, bias=False)
-        self.key = nn.Linear(*channels, key_channels, bias=False)
+        (in_features,) = channels
+        self.query = nn.Linear(in_features, key_channels, bias=False)
+        self.key = nn.Linear(in_features, key_channels, bias=False)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Compute the attention of peer i to peer j, P x (B, C, H, W) -> (B, P, P)."""

@@ -107,15 +107,15 @@ class FAU(WeightedAggregator):
 
 def shrink(x: Tensor) -> Tensor:
     """Average-pool a feature map to 16x16. An axis of at most 16 pixels keeps its size."""
-    shape = [*x.shape[-2:]]
-    size = [min(length, POOL_SIZE) for length in shape]
+    height, width = x.shape[-2:]
+    size = (min(height, POOL_SIZE), min(width, POOL_SIZE))
     # Pooling to the same size changes nothing but would take a fifth of the unit's time.
-    if size == shape:
+    if size == (height, width):
         return x
-    if any(length % pooled for length, pooled in zip(shape, size, strict=True)):
+    if height % size[0] or width % size[1]:
         return F.adaptive_avg_pool2d(x, size)
     # The result is the same, but on a GPU the gradient of adaptive pooling is not deterministic.
-    return F.avg_pool2d(x, [length // pooled for length, pooled in zip(shape, size, strict=True)])
+    return F.avg_pool2d(x, (height // size[0], width // size[1]))
 
 
 def convolution(channels: int, size: int, groups: int = 1) -> list[nn.Module]:

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 from ...errors import UserError, as_user_error
 from ...io.config import init_entries
 from ...structures import BranchFeatures, BranchViews
-from .splits import find_split, run_steps
+from .splits import SplitFamily, find_split, run_steps
 
 WHOLE = 'whole'
 TRUNK_GRADS = ('sum', 'mean')
@@ -83,7 +83,7 @@ class BranchedBackbone(BaseModule):
         # A whole backbone loads its weights itself, because it may convert or resize them.
         self._pretrained = [None if split == WHOLE else take_pretrained(part) for part in parts]
 
-    def _cut_top(self, index: int, top: nn.Module) -> nn.Module:
+    def _cut_top(self, index: int, top: BaseModule) -> BaseModule:
         split = self.splits[index]
         for child in (child for step in split.lower for child in step.children):
             check_same(self.trunk, top, child, index)
@@ -112,7 +112,7 @@ class BranchedBackbone(BaseModule):
             return BranchFeatures(mean_view(shared, views), tops)
         family = self.split.family
         state = run_steps(self.split.lower, self.trunk, state)
-        tops = {m: self._top(view_of(state, m, views), m) for m in indices}
+        tops = {m: self._top(view_of(state, m, views), m, family) for m in indices}
         return BranchFeatures(
             mean_view(family.shared(state), views),
             {m: features for m, (features, _) in tops.items()},
@@ -138,10 +138,11 @@ class BranchedBackbone(BaseModule):
             )
         return images.images.flatten(0, 1), shape[0]
 
-    def _top(self, state: Any, index: int) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    def _top(
+        self, state: Any, index: int, family: SplitFamily
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
         """Return the stock backbone's output, and the feature map below its last heatmaps."""
-        split, family = self.splits[index], self.split.family
-        top = run_steps(split.upper, self.branches[index], self._scaled(state))
+        top = run_steps(self.splits[index].upper, self.branches[index], self._scaled(state))
         features = family.features(top)
         if done := family.trunk_stages(state):
             # Use the trunk's own heatmaps, because their gradients must not be scaled.
@@ -242,13 +243,13 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
         )
 
 
-def pretrained_entries(part: nn.Module) -> list[ConfigDict]:
+def pretrained_entries(part: BaseModule) -> list[ConfigDict]:
     """Return the 'Pretrained' entries of a part's ``init_cfg``."""
     entries = init_entries(getattr(part, 'init_cfg', None))
     return [cfg for cfg in entries if cfg['type'] == 'Pretrained']
 
 
-def take_pretrained(part: nn.Module) -> ConfigDict | None:
+def take_pretrained(part: BaseModule) -> ConfigDict | None:
     """Remove the 'Pretrained' entry from a part's ``init_cfg`` and return it."""
     pretrained = pretrained_entries(part)
     if not pretrained:

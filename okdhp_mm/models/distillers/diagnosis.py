@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...structures import BranchOutputs, Targets, branch_name, distributions
+from ...structures import BranchOutputs, Targets, branch_name, distributions, sum_of
 from .terms import Term
 
 
@@ -40,7 +40,7 @@ class Diagnosis:
         named = {}
         if self.shares is not None:
             named['kd/grad_ratio'] = self.shares.mean()
-        if self.agreement is not None:
+        if self.agreement is not None and self.peak_distance is not None:
             named['branches/error_correlation'] = self.agreement
             named['branches/peak_distance'] = self.peak_distance
         if self.weights is not None:
@@ -68,7 +68,7 @@ def diagnose(
     shares = schedule = agreement = distance = None
     if distilling:
         norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
-        shares = sum(norms[name] for name in distilling) / sum(norms.values())
+        shares = sum_of(norms[name] for name in distilling) / sum_of(norms.values())
         schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
     # Full precision is needed: half precision rounds similar errors to equal ones.
     device = outputs.final_heatmaps.device.type
@@ -110,7 +110,7 @@ def correlations(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
         pixels = pixels - pixels.mean(-1, keepdim=True)
         pixels = torch.nn.functional.normalize(pixels, dim=-1)
         found.append(torch.einsum('mbkp,nbkp->mnbk', pixels, pixels))
-    return sum(found) / len(found)
+    return sum_of(found) / len(found)
 
 
 def peak_distances(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
@@ -118,12 +118,12 @@ def peak_distances(maps: Tensor, bins: tuple[int, ...] = ()) -> Tensor:
 
     If a map consists of several distributions, each gives one coordinate of the peak.
     """
-    places = []
+    coordinates = []
     for part in distributions(maps, bins):
         width = part.shape[-1]
         peaks = part.flatten(-2).argmax(-1)
-        places += [peaks % width, peaks // width]
-    places = torch.stack(places, -1).float()
+        coordinates += [peaks % width, peaks // width]
+    places = torch.stack(coordinates, -1).float()
     return (places[:, None] - places[None]).norm(dim=-1)
 
 
@@ -132,6 +132,7 @@ def mean_of_pairs(values: Tensor, weights: Tensor) -> Tensor:
 
     The result is NaN if all keypoints are unlabeled.
     """
-    first, second = torch.triu_indices(*values.shape[:2], offset=1, device=values.device)
+    rows, columns = values.shape[:2]
+    first, second = torch.triu_indices(rows, columns, offset=1, device=values.device)
     labelled = (weights > 0).float()
     return (values[first, second] * labelled).mean(0).sum() / labelled.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from mmengine.logging import print_log
 from mmpose.registry import MODELS
@@ -46,6 +47,8 @@ class Distiller(nn.Module):
             ``loss_``.
     """
 
+    progress: Tensor
+
     def __init__(self, terms: dict):
         super().__init__()
         terms = {name: term for name, term in terms.items() if term is not None}
@@ -65,7 +68,8 @@ class Distiller(nn.Module):
                 'Distiller: terms is empty. Set at least one, e.g. '
                 "loss_kpt=dict(type='SupervisedTerm', of='branches')."
             )
-        self.terms = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
+        built = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
+        self.terms = cast('Mapping[str, Term]', built)
         self.register_buffer('progress', ones(()), persistent=False)
         self.observer: Observer | None = None
         # A buffer of 1 does not tell a finished training from one without the hook. The flag does,

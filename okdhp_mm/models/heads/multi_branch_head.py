@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.model import ModuleList
+from mmengine.model import BaseModule, ModuleList
 from mmengine.structures import PixelData
 from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
@@ -59,7 +59,7 @@ class MultiBranchHead(BaseHead):
         necks: Sequence[ConfigDict | None],
         aggregator: ConfigDict,
         distiller: ConfigDict,
-        backbone: nn.Module,
+        backbone: BaseModule,
         ema: bool = False,
         teacher: str | None = None,
         init_cfg=None,
@@ -93,9 +93,9 @@ class MultiBranchHead(BaseHead):
 
     def _build_training(
         self, aggregator: ConfigDict, distiller: ConfigDict, spec: NetworkSpec, ema: bool
-    ) -> tuple[nn.Module, nn.Module]:
+    ) -> tuple[BaseModule, nn.Module]:
         """Build the parts that depend on the shapes of the network and exist only in training."""
-        given = dict(
+        given: dict[str, Any] = dict(
             in_channels=spec.shared_channels,
             num_branches=spec.branches,
             num_keypoints=spec.keypoints,
@@ -111,7 +111,7 @@ class MultiBranchHead(BaseHead):
                 check_head_features(spec, reader)
         self._keeps_features = any('head_features' in fields for fields in readers.values())
         if 'head_features' in kind.requires:
-            given['branch_channels'] = [channels for channels, _, _ in spec.head_features]
+            given['branch_channels'] = spec.head_channels
         aggregator = MODELS.build(given | dict(aggregator))
         provided = {'head_features', *aggregator.provides}
         provided |= {'ema'} if ema else set()
@@ -177,7 +177,9 @@ class MultiBranchHead(BaseHead):
             heatmaps=tuple(stages[shared:] for stages, _ in results),
             features=feats,
             trunk=results[0][0][:shared],
-            head_features=tuple(x for _, x in results) if self._keeps_features else (),
+            head_features=tuple(x for _, x in results if x is not None)
+            if self._keeps_features
+            else (),
             ema=ema,
             teacher=teacher,
             bins=self.adapter.bins,
@@ -201,8 +203,10 @@ class MultiBranchHead(BaseHead):
 
     def _final_heatmaps(self, feats: BranchFeatures, output: int | str) -> Tensor:
         """Compute the final heatmaps of one branch or of the ensemble, (B, K, H, W)."""
-        if output == ENSEMBLE:
-            return self.outputs(feats).ensemble
+        if isinstance(output, str):
+            ensemble = self.outputs(feats).ensemble
+            assert ensemble is not None  # the aggregator computed it
+            return ensemble
         maps, _ = self.branch_forward(feats, output)
         return maps[-1]
 
@@ -310,11 +314,12 @@ class MultiBranchHead(BaseHead):
         deployed = self.test_cfg.get('branch', 0)
         heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
         labelled = to_numpy(targets.weights) > 0
+        assert heatmaps is not None  # the aggregator computed the ensemble
         accuracy = self.adapter.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
 
 
-def check_branches(backbone: nn.Module, head: nn.Module) -> None:
+def check_branches(backbone: BaseModule, head: MultiBranchHead) -> None:
     """Check that every branch has parameters of its own.
 
     Raises:
@@ -329,12 +334,13 @@ def check_branches(backbone: nn.Module, head: nn.Module) -> None:
             )
 
 
-def check_ensemble(aggregator: nn.Module, outputs: BranchOutputs) -> None:
+def check_ensemble(aggregator: BaseModule, outputs: BranchOutputs) -> None:
     """Check that the ensemble and the branches have heatmaps of the same shape.
 
     Raises:
         UserError: If the shapes differ.
     """
+    assert outputs.ensemble is not None  # the aggregator computed it
     ours, theirs = outputs.ensemble.shape[1:], outputs.heatmaps[0][-1].shape[1:]
     if ours != theirs:
         raise UserError(
@@ -360,7 +366,7 @@ def check_head_features(spec: NetworkSpec, reader: str) -> None:
                 'but the head adapter of its head does not return one. Choose a student that ends '
                 'in a convolution, such as one with a HeatmapHead.'
             )
-    if len({shape[1:] for shape in spec.head_features}) > 1:
+    if len({shape[1:] for shape in spec.head_features if shape}) > 1:
         raise UserError(
             f'{reader} needs feature maps of one size, but those of the branches are '
             f'{list(spec.head_features)} (C, H, W). Change the branches so that H and W are equal.'

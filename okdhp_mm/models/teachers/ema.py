@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ...errors import UserError
@@ -37,12 +39,14 @@ class EMA(nn.Module):
         UserError: If the momentum is not in (0, 1).
     """
 
-    def __init__(self, model: nn.Module, momentum: float = 0.001):
+    steps: Tensor
+
+    def __init__(self, model: BaseModel, momentum: float = 0.001):
         super().__init__()
         if not 0 < momentum < 1:
             raise UserError(f'ema: momentum={momentum} must be a share in (0, 1), e.g. 0.001.')
         self.momentum = momentum
-        self.module = copy.deepcopy(model).requires_grad_(False).eval()
+        self.module: BaseModel = copy.deepcopy(model).requires_grad_(False).eval()
         self.register_buffer('steps', torch.zeros(()))
         self.started = False
 
@@ -61,7 +65,8 @@ class EMA(nn.Module):
         """Move the average toward the current weights of the model."""
         pairs = list(tensor_pairs(self.module, model))
         if counters := [pair for pair in pairs if not pair[0].is_floating_point()]:
-            torch._foreach_copy_(*zip(*counters, strict=True))
+            copies, originals = zip(*counters, strict=True)
+            torch._foreach_copy_(copies, originals)
         averages, present = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
         # This stays a tensor on the device, so that no step waits for the host.
         share = (WARM_UP / (self.steps + WARM_UP)).clamp(min=self.momentum)
@@ -80,12 +85,15 @@ def tensor_pairs(average: nn.Module, model: nn.Module) -> Iterator[tuple[Tensor,
     if average is model:
         return
     # State dicts would be slower, because they build the full name of every tensor.
+    # Typed loosely: an entry of `model` is None only where that of its copy is.
+    entries: tuple[dict[str, Any], ...] = (model._parameters, model._buffers, model._modules)
+    parameters, buffers, modules = entries
     for name, parameter in average._parameters.items():
         if parameter is not None:
-            yield parameter, model._parameters[name]
+            yield parameter, parameters[name]
     for name, buffer in average._buffers.items():
         if buffer is not None and name not in average._non_persistent_buffers_set:
-            yield buffer, model._buffers[name]
+            yield buffer, buffers[name]
     for name, child in average._modules.items():
         if child is not None:
-            yield from tensor_pairs(child, model._modules[name])
+            yield from tensor_pairs(child, modules[name])

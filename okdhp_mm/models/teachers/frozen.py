@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import UserError
 from ...io.checkpoint import load_checkpoint, load_weights
@@ -38,6 +39,7 @@ class FrozenTeacher(Teacher):
     """
 
     name = 'frozen'
+    is_init: bool
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class FrozenTeacher(Teacher):
         self.config = config
         self.checkpoint = checkpoint
         self.output = output
-        self.network: nn.Module | None = None
+        self.network: BasePoseEstimator | None = None
 
     def init_weights(self) -> None:
         """Build the network and load its weights."""
@@ -76,7 +78,7 @@ class FrozenTeacher(Teacher):
         return self._adapter.to_maps(self.network(images, None, mode='tensor'))[-1]
 
 
-def read_teacher(config: str, checkpoint: str, output: int | str | None) -> nn.Module:
+def read_teacher(config: str, checkpoint: str, output: int | str | None) -> BasePoseEstimator:
     """Return the frozen network of a config and a checkpoint.
 
     Raises:

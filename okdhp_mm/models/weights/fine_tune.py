@@ -85,7 +85,8 @@ def find_source(name: str, places: Places) -> str | None:
         return None
     first = found.get(branch) or found.get(None)
     # Branches that the checkpoint lacks take turns with those that it has.
-    return first or found[sorted(found)[(branch or 0) % len(found)]]
+    indices = sorted(index for index in found if index is not None)
+    return first or found[indices[(branch or 0) % len(indices)]]
 
 
 def places_of(state_dict: dict[str, Tensor]) -> Places:

@@ -84,7 +84,7 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
     state = {name.removeprefix(prefix): value for name, value in fitting.items()}
     noisy = noisy_copies(model.state_dict() | state, noise)
     state_dict.update(fitting | {prefix + name: value for name, value in noisy.items()})
-    used = {owners[name][1] for name in fitting}
+    used = {owner[1] for name in fitting if (owner := owners[name])}
     unused = sorted(stock.keys() - used)
     new = sorted({owner[1] for owner in owners.values() if owner} - used)
     branches = {owner[0] for owner in owners.values() if owner} - {None}

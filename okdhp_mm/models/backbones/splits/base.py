@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 Part = tuple[str, nn.Module, str]
@@ -33,7 +34,7 @@ class Step:
 
     name: str
     children: tuple[str, ...]
-    run: Callable[[nn.Module, Any], Any]
+    run: Callable[[BaseModule, Any], Any]
     freezable: int = -1
 
 
@@ -62,7 +63,7 @@ class SplitFamily(ABC):
     """Classes with this forward. Subclasses that inherit the forward match too."""
 
     @classmethod
-    def matches(cls, backbone: nn.Module) -> bool:
+    def matches(cls, backbone: BaseModule) -> bool:
         """Return whether the steps below are this backbone's forward."""
         return any(
             isinstance(backbone, kind) and type(backbone).forward is kind.forward
@@ -70,7 +71,7 @@ class SplitFamily(ABC):
         )
 
     @abstractmethod
-    def steps(self, backbone: nn.Module) -> tuple[Step, ...]:
+    def steps(self, backbone: BaseModule) -> tuple[Step, ...]:
         """Return the steps in the order of the stock forward."""
 
     def features(self, state: Any) -> tuple[Tensor, ...]:
@@ -98,18 +99,18 @@ class Split:
     lower: tuple[Step, ...]
     upper: tuple[Step, ...]
 
-    def cut_trunk(self, backbone: nn.Module) -> nn.Module:
+    def cut_trunk(self, backbone: BaseModule) -> BaseModule:
         """Delete the submodules that the trunk does not own."""
         return keep_children(backbone, self.lower)
 
-    def cut_top(self, backbone: nn.Module) -> nn.Module:
+    def cut_top(self, backbone: BaseModule) -> BaseModule:
         """Delete the submodules that the trunk owns."""
         if hasattr(backbone, 'frozen_stages'):
             backbone.frozen_stages = -1  # Only the trunk has frozen stages, see find_split.
         return keep_children(backbone, self.upper)
 
 
-def run_steps(steps: Iterable[Step], part: nn.Module, state: Any) -> Any:
+def run_steps(steps: Iterable[Step], part: BaseModule, state: Any) -> Any:
     """Run the steps one after the other."""
     for step in steps:
         state = step.run(part, state)
@@ -133,7 +134,7 @@ def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part
             yield path, module, name
 
 
-def keep_children(backbone: nn.Module, steps: Iterable[Step]) -> nn.Module:
+def keep_children(backbone: BaseModule, steps: Iterable[Step]) -> BaseModule:
     """Delete, in place, everything that no step owns. The rest keeps its names."""
     owned = owned_paths(steps)
     for path, parent, name in list(parts(backbone, owned)):

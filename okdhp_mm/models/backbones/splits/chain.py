@@ -6,7 +6,8 @@ from abc import abstractmethod
 from functools import partial
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from mmengine.model import BaseModule
+from torch import Tensor
 
 from .base import SplitFamily, State, Step
 
@@ -29,10 +30,10 @@ class ChainSplit(SplitFamily):
     """Family of backbones that are chains. ``frozen_stages`` counts the steps after the first."""
 
     @abstractmethod
-    def links(self, backbone: nn.Module) -> list[Link]:
+    def links(self, backbone: BaseModule) -> list[Link]:
         """Return the links of the chain, starting at the images."""
 
-    def steps(self, backbone: nn.Module) -> tuple[Step, ...]:  # noqa: D102
+    def steps(self, backbone: BaseModule) -> tuple[Step, ...]:  # noqa: D102
         first, *rest = self.links(backbone)
         return (
             Step(_name(first), first.modules, partial(_enter, link=first), freezable=0),
@@ -47,11 +48,11 @@ def _name(link: Link) -> str:
     return link.name or link.modules[-1]
 
 
-def _enter(part: nn.Module, images: Tensor, link: Link) -> State:
+def _enter(part: BaseModule, images: Tensor, link: Link) -> State:
     return _pass(part, State(images), link)
 
 
-def _pass(part: nn.Module, state: State, link: Link) -> State:
+def _pass(part: BaseModule, state: State, link: Link) -> State:
     x = state.x
     for path in link.modules:
         x = part.get_submodule(path)(x)

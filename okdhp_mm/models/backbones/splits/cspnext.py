@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mmengine.model import BaseModule
 from mmpose.models.backbones import CSPNeXt
-from torch import nn
 
 from ....registry import SPLITS
 from .chain import ChainSplit, Link
@@ -17,7 +17,7 @@ class CSPNeXtSplit(ChainSplit):
     backbones = (CSPNeXt,)
 
     @classmethod
-    def matches(cls, backbone: nn.Module) -> bool:  # noqa: D102
+    def matches(cls, backbone: BaseModule) -> bool:  # noqa: D102
         # Stock configs use mmdet's CSPNeXt. That of mmpose is a copy of it.
         return super().matches(backbone) or (
             type(backbone).__module__ == 'mmdet.models.backbones.cspnext'

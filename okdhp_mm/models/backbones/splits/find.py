@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from torch import nn
+from mmengine.model import BaseModule
 
 from ....errors import UserError
 from ....registry import SPLITS, find_match
 from .base import Split, SplitFamily, owned_paths, parts
 
 
-def find_family(backbone: nn.Module) -> SplitFamily | None:
+def find_family(backbone: BaseModule) -> SplitFamily | None:
     """Return the split family of a backbone, or None."""
     family = find_match(SPLITS, backbone)
-    return family and family()
+    return None if family is None else family()
 
 
-def split_points(backbone: nn.Module) -> list[str]:
+def split_points(backbone: BaseModule) -> list[str]:
     """Return the split points of a backbone, without 'whole' and without the last step."""
     family = find_family(backbone)
     return [step.name for step in family.steps(backbone)[:-1]] if family else []
 
 
-def find_split(backbone: nn.Module, point: str) -> Split:
+def find_split(backbone: BaseModule, point: str) -> Split:
     """Cut the steps of a backbone at a split point.
 
     Raises:

@@ -16,6 +16,7 @@ class ResNetSplit(ChainSplit):
     backbones = (ResNet, ViPNAS_ResNet)
 
     def links(self, backbone: ResNet | ViPNAS_ResNet) -> list[Link]:  # noqa: D102
+        stem: tuple[str, ...]
         if backbone.deep_stem:
             stem = ('stem', 'maxpool')
         else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from torch import Tensor, cat, nn
+from mmengine.model import BaseModule
+from torch import Tensor, cat
 
 from ....registry import SPLITS
 from .base import SplitFamily, Step
@@ -38,14 +39,14 @@ class VisionTransformerSplit(SplitFamily):
     backbones = ()
 
     @classmethod
-    def matches(cls, backbone: nn.Module) -> bool:  # noqa: D102
+    def matches(cls, backbone: BaseModule) -> bool:  # noqa: D102
         forward = type(backbone).forward
         if (forward.__module__, forward.__qualname__) != FORWARD:
             return False
         # Each averaged output goes through `ln2`, which only one step can own.
         return backbone.out_type != 'avg_featmap' or len(backbone.out_indices) == 1
 
-    def steps(self, backbone: nn.Module) -> tuple[Step, ...]:  # noqa: D102
+    def steps(self, backbone: BaseModule) -> tuple[Step, ...]:  # noqa: D102
         stem, *names = step_names(backbone.num_layers)
         own = ('patch_embed', 'pos_embed', 'drop_after_pos', 'pre_norm')
         token = ('cls_token',) if backbone.cls_token is not None else ()
@@ -68,7 +69,7 @@ def step_names(num_layers: int) -> list[str]:
     return ['stem', *(f'layer{i + 1}' for i in range(num_layers))]
 
 
-def _embed(part: nn.Module, images: Tensor) -> State:
+def _embed(part: BaseModule, images: Tensor) -> State:
     x, size = part.patch_embed(images)
     if part.cls_token is not None:
         x = cat((part.cls_token.expand(len(x), -1, -1), x), dim=1)
@@ -83,7 +84,7 @@ def _embed(part: nn.Module, images: Tensor) -> State:
     return State(part.pre_norm(part.drop_after_pos(x)), size, extra)
 
 
-def _run_layer(part: nn.Module, state: State, index: int) -> State:
+def _run_layer(part: BaseModule, state: State, index: int) -> State:
     x = part.layers.get_submodule(str(index))(state.tokens)
     if index == part.num_layers - 1 and part.final_norm:
         x = part.ln1(x)

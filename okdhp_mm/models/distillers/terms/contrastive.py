@@ -70,6 +70,7 @@ class ContrastiveTerm(Term):
     """
 
     requires = frozenset({'head_features'})
+    bank: Tensor
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class ContrastiveTerm(Term):
                 'branches=2 or more.'
             )
         self.projections = nn.ModuleList(
-            nn.Linear(channels, self.embed_dims) for channels, _, _ in spec.head_features
+            nn.Linear(channels, self.embed_dims) for channels in spec.head_channels
         )
         # Entries of zeros are empty. Without a pointer or flags, hooks that average the buffers of
         # all processes, such as mmengine's, do not change the bank.
@@ -150,7 +151,8 @@ class ContrastiveTerm(Term):
         features = outputs.head_features
         by_target = self.pool_by == TARGET
         heatmaps = targets.heatmaps[None] if by_target else outputs.final_heatmaps.detach()
-        shares = pixel_shares(heatmaps, features[0].shape[-2:])
+        height, width = features[0].shape[-2:]
+        shares = pixel_shares(heatmaps, (height, width))
         pooled = (
             torch.einsum('bkp,bcp->kbc', share, feature.float().flatten(-2))
             for share, feature in zip(

@@ -106,17 +106,24 @@ class DistillTerm(TeacherStudentTerm):
         elif self.students == BRANCHES:
             students = stages_of(outputs, range(len(outputs.heatmaps)))
         elif self.students == ENSEMBLE:
+            assert outputs.ensemble is not None  # see `requires`
             students = outputs.ensemble[None]
         else:
+            assert not isinstance(self.students, str)
             students = stages_of(outputs, self.students)
         yield TeacherStudentPair(teacher, students)
 
     def _teacher_of(self, outputs: BranchOutputs) -> Tensor:
-        if self.teacher == ENSEMBLE:
-            return outputs.ensemble
         if self.teacher == MEAN:
             return outputs.final_heatmaps.mean(0)
-        return outputs.ema.mean(0) if self.teacher == EMA else outputs.teacher
+        if self.teacher == ENSEMBLE:
+            teacher = outputs.ensemble
+        elif self.teacher == EMA:
+            teacher = None if outputs.ema is None else outputs.ema.mean(0)
+        else:
+            teacher = outputs.teacher
+        assert teacher is not None  # see `requires`
+        return teacher
 
 
 @MODELS.register_module()
@@ -135,5 +142,6 @@ class PeerDistillTerm(TeacherStudentTerm):
         return self.trains_teacher
 
     def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
+        assert outputs.peer_targets is not None  # see `requires`
         for m, teacher in enumerate(outputs.peer_targets):
             yield TeacherStudentPair(teacher, stages_of(outputs, [m]))

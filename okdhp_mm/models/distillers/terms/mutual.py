@@ -60,6 +60,7 @@ class MutualTerm(TeacherStudentTerm):
     def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
         branches = range(len(outputs.heatmaps))
         teachers = outputs.ema if self.by == EMA else outputs.final_heatmaps
+        assert teachers is not None  # see `requires`
         for m, teacher in enumerate(teachers):
             others = stages_of(outputs, [other for other in branches if other != m])
             yield TeacherStudentPair(teacher, others, 1 / (len(branches) - 1))

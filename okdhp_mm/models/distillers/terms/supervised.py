@@ -6,7 +6,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ....errors import UserError
-from ....structures import ENSEMBLE, BranchOutputs, Targets
+from ....structures import ENSEMBLE, BranchOutputs, Targets, sum_of
 from .base import BRANCHES, Term
 
 
@@ -48,6 +48,7 @@ class SupervisedTerm(Term):
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         if self.of == ENSEMBLE:
+            assert outputs.ensemble is not None  # see `requires`
             pairs = [(outputs.ensemble, targets.criteria[0][-1])]
         else:
             grid = (outputs.trunk, *outputs.heatmaps)
@@ -57,6 +58,6 @@ class SupervisedTerm(Term):
                 for row, row_criteria in zip(grid, criteria, strict=True)
                 for pair in zip(row, row_criteria, strict=True)
             ]
-        return self.loss_weight * sum(
+        return self.loss_weight * sum_of(
             criterion(heatmaps, targets.heatmaps, targets.weights) for heatmaps, criterion in pairs
         )

@@ -11,7 +11,7 @@ from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ....structures import BranchOutputs, NetworkSpec, Targets, distributions
+from ....structures import BranchOutputs, NetworkSpec, Targets, distributions, sum_of
 from .base import Term
 
 
@@ -68,7 +68,7 @@ class TeacherStudentTerm(Term):
         return not getattr(self.loss, 'detach_target', False)
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
-        return self.loss_weight * sum(
+        return self.loss_weight * sum_of(
             pair.factor * self._distance(students, teacher, targets.weights)
             for pair in self.pairs(outputs)
             for students, teacher in zip(
@@ -81,7 +81,7 @@ class TeacherStudentTerm(Term):
     def _distance(self, students: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
         if getattr(self.loss, 'batched', False):
             return self.loss(students, teacher, weights)
-        return sum(self.loss(student, teacher, weights) for student in students)
+        return sum_of(self.loss(student, teacher, weights) for student in students)
 
 
 def stages_of(outputs: BranchOutputs, branches: Sequence[int]) -> Tensor:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from mmengine.structures import InstanceData, PixelData
+from mmpose.models.heads import BaseHead
 from mmpose.structures import PoseDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....structures import Criterion
 
@@ -45,11 +46,11 @@ class HeadAdapter(ABC):
     bins: tuple[int, ...] = ()
     passed_stages: tuple[bool, ...] = (False,)
 
-    def __init__(self, head: nn.Module):
+    def __init__(self, head: BaseHead):
         self.head = head
 
     @classmethod
-    def matches(cls, head: nn.Module) -> bool:
+    def matches(cls, head: BaseHead) -> bool:
         """Return whether this adapter handles a head."""
         return getattr(type(head), 'loss', None) in cls.losses
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from mmpose.models.heads import VisPredictHead
-from torch import nn
+from mmpose.models.heads import BaseHead, VisPredictHead
 
 from ....errors import UserError
 from ....registry import HEAD_ADAPTERS, find_match
 from .base import HeadAdapter
 
 
-def find_adapter(head: nn.Module) -> HeadAdapter:
+def find_adapter(head: BaseHead) -> HeadAdapter:
     """Return the adapter of a built stock head.
 
     Raises:

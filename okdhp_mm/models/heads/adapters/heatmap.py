@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmengine.utils import is_seq_of
 from mmpose.evaluation.functional import pose_pck_accuracy
-from mmpose.models.heads import CPMHead, HeatmapHead
+from mmpose.models.heads import BaseHead, CPMHead, HeatmapHead
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
@@ -29,7 +29,7 @@ class HeatmapAdapter(HeadAdapter):
     encoded = 'heatmaps'
     signature = 'heatmaps'
 
-    def __init__(self, head: nn.Module):
+    def __init__(self, head: BaseHead):
         super().__init__(head)
         if getattr(head.decoder, 'heatmap_type', 'gaussian') == 'combined':
             raise UserError(

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData, PixelData
 from mmpose.codecs.utils import get_simcc_normalized
 from mmpose.evaluation.functional import simcc_pck_accuracy
-from mmpose.models.heads import RTMCCHead, RTMWHead, SimCCHead
+from mmpose.models.heads import BaseHead, RTMCCHead, RTMWHead, SimCCHead
 from mmpose.models.utils.tta import flip_vectors
 from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....registry import HEAD_ADAPTERS
 from ....structures import Criterion, distributions
@@ -36,7 +36,7 @@ class SimCCAdapter(HeadAdapter):
     map_names = ('simcc_x', 'simcc_y')
     map_doc = '(batch, {keypoints}, bins) per axis, {codec}'
 
-    def __init__(self, head: nn.Module):
+    def __init__(self, head: BaseHead):
         super().__init__(head)
         # The heads compute the widths of their last layers in the same way.
         self.bins = tuple(int(length * head.simcc_split_ratio) for length in head.input_size)
