@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
-from torch import nn
 
 from ..engine.optim import layer_decay
 from ..errors import UserError, as_user_error
@@ -132,7 +132,7 @@ def read_stock(stock: str) -> Config:
     return cfg
 
 
-def build(model: dict, stock: str) -> nn.Module:
+def build(model: dict, stock: str) -> BasePoseEstimator:
     """Build a model.
 
     Raises:
@@ -143,7 +143,7 @@ def build(model: dict, stock: str) -> nn.Module:
         return MODELS.build(copy.deepcopy(model))
 
 
-def half_way(network: nn.Module) -> str:
+def half_way(network: BasePoseEstimator) -> str:
     """Return the split point with about half of the backbone's multiply-adds below it.
 
     It is 'whole' for a backbone without split points. The head does not count, because every branch

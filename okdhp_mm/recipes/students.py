@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from ..errors import UserError
 
@@ -71,7 +71,7 @@ def find_student(name: str) -> Student:
     return STUDENTS[name]
 
 
-def stock_backbone(student: Student) -> dict:
+def stock_backbone(student: Student) -> ConfigDict:
     """Return the config of a student's backbone."""
     cfg = Config.fromstring(
         f'_base_ = {student.base!r}\nmodel = dict(backbone={student.backbone!r})\n', '.py'

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from mmengine.analysis import FlopAnalyzer
-from torch import nn
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Complexity:
         return f'{self.parameters / 1e6:.3f} M parameters, {self.flops / 1e9:.3f} GFLOPs'
 
 
-def complexity(model: nn.Module) -> Complexity:
+def complexity(model: BasePoseEstimator) -> Complexity:
     """Parameters and multiply-adds at the codec's input size."""
     parameters = sum(p.numel() for p in model.parameters())
     return Complexity(parameters=parameters, flops=flop_analyzer(model).total())
 
 
-def flop_analyzer(model: nn.Module) -> FlopAnalyzer:
+def flop_analyzer(model: BasePoseEstimator) -> FlopAnalyzer:
     """Return the analyzer of a stock network's multiply-adds, at the codec's input size.
 
     The network is put in evaluation mode, and does not decode any more.

@@ -11,8 +11,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import DATASETS, MODELS
-from torch import nn
 
 from ..errors import UserError
 from ..io.checkpoint import load_checkpoint, load_weights
@@ -83,7 +83,7 @@ def unwrapped(dataset: ConfigDict) -> ConfigDict:
     return first
 
 
-def load_branch(cfg: Config, checkpoint: str) -> nn.Module:
+def load_branch(cfg: Config, checkpoint: str) -> BasePoseEstimator:
     """Load the stock network of the config, or the student of branch 0, from a checkpoint.
 
     Raises:
@@ -101,7 +101,7 @@ def load_branch(cfg: Config, checkpoint: str) -> nn.Module:
 
 
 @torch.no_grad()
-def mean_loss(student: nn.Module, dataset: ConfigDict, persons: int) -> float:
+def mean_loss(student: BasePoseEstimator, dataset: ConfigDict, persons: int) -> float:
     """Return the student's own loss on some persons, always the same, equally augmented."""
     set_random_seed(0)
     data = DATASETS.build(copy.deepcopy(dataset))
@@ -110,7 +110,7 @@ def mean_loss(student: nn.Module, dataset: ConfigDict, persons: int) -> float:
     return sum(own_loss(student, data[index]) for index in chosen) / len(chosen)
 
 
-def own_loss(student: nn.Module, person: dict) -> float:
+def own_loss(student: BasePoseEstimator, person: dict) -> float:
     """Return the student's own loss of one packed sample."""
     batch = student.data_preprocessor(pseudo_collate([person]), training=False)
     loss, _ = student.parse_losses(student.loss(batch['inputs'], batch['data_samples']))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmpose.apis import init_model
-from torch import nn
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..io.checkpoint import safe_loader
 from .files import CHECKPOINT, CONFIG, student_files
 
 
-def load_student(folder: Path) -> nn.Module:
+def load_student(folder: Path) -> BasePoseEstimator:
     """Load the stock estimator in a folder, on the CPU.
 
     Raises:

@@ -7,10 +7,11 @@ from collections import OrderedDict
 
 import torch
 from mmengine.config import Config
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import (
     MODELS,
 )
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..io.config import drop_pretrained
@@ -20,7 +21,7 @@ from ..models.weights.load_stock import check_branched
 from ..structures import branch_name
 
 
-def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> nn.Module:
+def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> BasePoseEstimator:
     """Return the deployed multi-branch model, or its EMA copy, with a checkpoint's weights.
 
     Raises:
@@ -62,7 +63,7 @@ def check_finite(state: dict[str, Tensor], source: str) -> None:
 
 
 @torch.no_grad()
-def check_equal(trained: nn.Module, student: nn.Module, branch: int) -> None:
+def check_equal(trained: BasePoseEstimator, student: BasePoseEstimator, branch: int) -> None:
     """Assert that the student's output equals its branch's bit for bit, on noise."""
     trained.eval(), student.eval()
     width, height = student.head.decoder.input_size

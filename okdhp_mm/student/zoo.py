@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from torch import nn
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..data.files import check_data
 from ..errors import UserError
@@ -100,7 +100,7 @@ def score_branches(
     metric, _ = main_metric(cfg, figures)
     # A single branch may have no other outputs: then as the CheckpointHook's 'auto'.
     metric = metric or next(iter(figures), None)
-    if metric not in figures:
+    if metric is None or metric not in figures:
         print(f'not scored: save_best={metric!r} is none of {", ".join(figures)}.')
         return metric or 'score', [None] * count
     names = [metric, *(f'{branch_name(m)}/{metric}' for m in range(1, count))]
@@ -124,7 +124,7 @@ def latencies(exports: Sequence[Export]) -> list[float]:
 
 
 @torch.no_grad()
-def seconds(model: nn.Module) -> float:
+def seconds(model: BasePoseEstimator) -> float:
     """Return the CPU time for the heatmaps of one image, in seconds."""
     width, height = model.head.decoder.input_size
     image = torch.zeros(1, 3, height, width)
