@@ -4,6 +4,7 @@ Pure functions from arrays to BGR images; nothing here knows about networks.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -40,15 +41,15 @@ def prediction_sheet(
     Returns:
         The sheet, uint8, BGR.
     """
-    style = {'skeleton': SKELETON, 'keypoint_names': KEYPOINTS}
+    draw = partial(draw_pose, skeleton=SKELETON, keypoint_names=KEYPOINTS)
     pairs = []
     for image, truth, flags, points, confidence in zip(
         images, ground_truth, visibility, keypoints, scores, strict=True
     ):
         zoom = height / image.shape[0]
         large = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-        left = draw_pose(large, _zoomed(truth, zoom), flags, threshold=1, **style)
-        right = draw_pose(large, _zoomed(points, zoom), confidence, **style)
+        left = draw(large, _zoomed(truth, zoom), flags, threshold=1)
+        right = draw(large, _zoomed(points, zoom), confidence)
         gap = np.full((large.shape[0], 2, 3), WHITE, np.uint8)
         pairs.append(_captioned(np.hstack((left, gap, right)), ('truth', 'prediction')))
     return _grid(pairs, columns)

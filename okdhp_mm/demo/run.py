@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmcv.image import imread
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
@@ -143,7 +144,7 @@ def draw_predictions(cfg: Config, export: Export, file: Path) -> None:
     )
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(PREDICTIONS_SHOWN)]
-    images = [cv2.imread(info['img_path']) for info in infos]
+    images = [imread(info['img_path']) for info in infos]
     results = list(inferencer([info['img_path'] for info in infos], batch_size=len(infos)))
     found = [result['predictions'][0][0] for result in results]
     sheet = prediction_sheet(

@@ -12,7 +12,7 @@ def draw_pose(
     keypoints: np.ndarray,
     scores: np.ndarray | None = None,
     *,
-    skeleton: Sequence[tuple[int, int]],
+    skeleton: Sequence[Sequence[int]],
     keypoint_names: Sequence[str],
     threshold: float = 0.3,
 ) -> np.ndarray:

@@ -90,7 +90,7 @@ class TorchEngine:
         parts = (self._found(image, bboxes=[part]) for part in _parts(boxes, self.batch))
         return list(chain.from_iterable(parts))
 
-    def _found(self, image: np.ndarray, **boxes: Boxes) -> list[dict]:
+    def _found(self, image: np.ndarray, **boxes: list[Boxes]) -> list[dict]:
         (result,) = self.inferencer([image], **boxes)
         return result['predictions'][0]
 

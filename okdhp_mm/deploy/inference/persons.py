@@ -60,8 +60,9 @@ class PersonBoxes:
         Raises:
             UserError: If there are lists for each frame of a video, but not for this one.
         """
-        given = self.given.get(frame.name)
+        given: Any = self.given.get(frame.name)
         if per_frame(given):
+            assert frame.number is not None  # only videos have lists per frame
             if frame.number >= len(given):
                 raise UserError(
                     f'{frame.source} has more frames than the {len(given)} lists of boxes.'

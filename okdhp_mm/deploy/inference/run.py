@@ -90,8 +90,10 @@ def infer(
         if coco:
             tables.append(CocoResults(out_dir / 'coco_results.json', opened.image_id))
         window = Window(FRAME_SHOWN if isinstance(opened, Video) else 0) if show else None
-        for each in (*tables, *([window] if window else [])):
-            stack.callback(each.close)
+        for table in tables:
+            stack.callback(table.close)
+        if window:
+            stack.callback(window.close)
         persons = PersonBoxes(boxes, detector, detect_every, threshold)
         job = Job(engine, persons, summary, tables, window, identities)
         if isinstance(opened, Video):
@@ -131,6 +133,7 @@ class Job:
         persons = self._poses(frame, found)
         self.boxes.last = persons
         if self.identities:
+            assert frame.time is not None  # only the persons of videos have identities
             self.identities.name(frame.time, persons)
             picture = self.identities.draw(frame.image, frame.time, persons)
         else:

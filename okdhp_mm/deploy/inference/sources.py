@@ -112,7 +112,9 @@ class OnePicture(Pictures):
     def __init__(self, content: bytes, url: str):
         name = _name(url, '.jpg')
         super().__init__([Path(name)], Path())
-        self.frame = Frame(name, without_password(url), decode(content, url))
+        image = decode(content, url)
+        assert image is not None  # only with allow_cut
+        self.frame = Frame(name, without_password(url), image)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the picture."""
@@ -173,6 +175,7 @@ class Video:
 
     def image_id(self, frame: Frame) -> int:
         """Return the number of a frame in COCO's files."""
+        assert frame.number is not None  # see `frames`
         return frame.number
 
     def check_boxes(self, boxes: Mapping[str, Any]) -> None:
@@ -184,7 +187,7 @@ class Video:
         (file,) = self.files.values()
         near = [] if file is None or not boxes else [each.name for each in file.parent.iterdir()]
         check_names(boxes, [self.name, *near], str(file.parent if file else self.source))
-        given = boxes.get(self.name)
+        given: Any = boxes.get(self.name)
         if per_frame(given) and len(given) < len(self):
             raise UserError(
                 f'There are lists of boxes for {len(given)} frames, but {self.source} has '

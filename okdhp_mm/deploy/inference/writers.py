@@ -159,7 +159,7 @@ class VideoResults:
         """
         self.json.add(frame)
         if self.film is None:
-            code = cv2.VideoWriter_fourcc(*'mp4v')
+            code = cv2.VideoWriter.fourcc(*'mp4v')
             self.film = cv2.VideoWriter(str(self.unfinished), code, rate, picture.shape[1::-1])
             if not self.film.isOpened():
                 raise UserError(f'{self.drawing} cannot be written.')

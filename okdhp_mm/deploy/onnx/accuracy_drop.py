@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...data.files import check_data
 from ...errors import UserError
@@ -44,7 +45,9 @@ class AccuracyDrop:
         return f'{", ".join(changes)}, without flip test; {moved}'
 
 
-def measure_drop(student: nn.Module, model: bytes, other: bytes, crops: Tensor) -> AccuracyDrop:
+def measure_drop(
+    student: BasePoseEstimator, model: bytes, other: bytes, crops: Tensor
+) -> AccuracyDrop:
     """Compare two graphs, on crops and, where the config's test data are there, by its metric.
 
     Args:
@@ -65,7 +68,7 @@ def measure_drop(student: nn.Module, model: bytes, other: bytes, crops: Tensor) 
 
 
 @torch.no_grad()
-def metric(student: nn.Module, graph: GraphSession) -> dict[str, float]:
+def metric(student: BasePoseEstimator, graph: GraphSession) -> dict[str, float]:
     """Return the metrics of a graph on the test data of its student's config, without a flip test.
 
     Args:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ...registry import GRAPH_DECODERS, find_match
 
-EPSILON = np.finfo(np.float32).eps
+EPSILON = float(np.finfo(np.float32).eps)
 
 
 class HeatmapDecoder(nn.Module):
@@ -30,6 +30,8 @@ class HeatmapDecoder(nn.Module):
         scale: Pixels of the input image per cell of the heatmaps, for x and y.
         refinement: Heatmaps and the peak's x and y, (B, K) -> how far to move each, (B, K, 2).
     """
+
+    scale: Tensor
 
     def __init__(
         self,
@@ -184,6 +186,9 @@ class _Neighbours:
 
 class _Blur(nn.Module):
     """OpenCV's Gaussian blur with zeros beyond the border, and each map as high as before."""
+
+    column: Tensor
+    row: Tensor
 
     def __init__(self, kernel: int):
         super().__init__()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
 from mmpose.models.heads import HeatmapHead
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -51,7 +53,7 @@ class FourConvolutions(nn.Module):
         return F.pixel_shuffle(torch.stack(outputs, 2).flatten(1, 2), 2)
 
 
-def without_deconvolutions(student: nn.Module) -> nn.Module:
+def without_deconvolutions(student: BasePoseEstimator) -> BasePoseEstimator:
     """Return a copy in evaluation mode without the usual deconvolutions of heads."""
     student = copy.deepcopy(student).eval()
     for module in list(student.modules()):
@@ -73,10 +75,11 @@ def _join(head: HeatmapHead) -> None:
 
 
 def _rewritten(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    rewritten = []
+    rewritten: list[nn.Module] = []
     for layer in layers:
-        if rewritten and isinstance(rewritten[-1], FourConvolutions) and _is_pointwise(layer):
-            rewritten[-1].pointwise.append(layer)
+        last = rewritten[-1] if rewritten else None
+        if isinstance(last, FourConvolutions) and _is_pointwise(layer):
+            last.pointwise.append(layer)
         else:
             rewritten.append(FourConvolutions(layer) if _is_usual(layer) else layer)
     return rewritten
@@ -92,7 +95,7 @@ def _is_pointwise(layer: nn.Module) -> bool:
     return one_by_one or isinstance(layer, (nn.Identity, nn.ReLU, _BatchNorm))
 
 
-def _is_usual(layer: nn.Module) -> bool:
+def _is_usual(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     return (
         isinstance(layer, nn.ConvTranspose2d)
         and layer.kernel_size == (4, 4)

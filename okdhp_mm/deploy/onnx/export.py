@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -145,7 +146,7 @@ def export_together(
     out_dir: Path,
     branch: int | None,
     force: bool,
-    *graphs: bool | str | None,
+    *graphs: Any,
 ) -> tuple[Export, list[str]]:
     """Export a student with its graphs, and replace an old one only if all of them succeed.
 

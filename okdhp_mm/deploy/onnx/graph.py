@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from mmengine.logging import print_log
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor, nn
 
 from ...env.versions import check_torch
@@ -50,9 +51,9 @@ class StudentGraph(nn.Module):
         UserError: If the student's codec cannot be decoded in a graph.
     """
 
-    def __init__(self, student: nn.Module, decode: bool):
+    def __init__(self, student: BasePoseEstimator, decode: bool):
         super().__init__()
-        self.student = student
+        self.student: BasePoseEstimator = student
         self.adapter = find_adapter(student.head)
         self.map_names = self.adapter.map_names
         self.decoder = graph_decoder(student.head.decoder) if decode else None
@@ -68,7 +69,7 @@ class StudentGraph(nn.Module):
         return maps if self.decoder is None else (*self.decoder(*maps), *maps)
 
 
-def map_names(student: nn.Module) -> tuple[str, ...]:
+def map_names(student: BasePoseEstimator) -> tuple[str, ...]:
     """Return the names of the maps of a student."""
     return find_adapter(student.head).map_names
 
@@ -86,7 +87,9 @@ def check_installed() -> None:
     check_torch('ONNX', (2, 6))
 
 
-def build_onnx(student: nn.Module, decode: bool = False) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+def build_onnx(
+    student: BasePoseEstimator, decode: bool = False
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Turn a student into a graph.
 
     Args:
@@ -167,6 +170,7 @@ def _exported(graph: StudentGraph) -> onnx.ModelProto:
         opset_version=OPSET,
         verbose=False,
     )
+    assert program is not None  # from this exporter
     # Once more: only at its end the exporter merges layers that a network applies twice to the same
     # features (LiteHRNet), and a batch norm is folded only into weights that are used once.
     program.optimize()

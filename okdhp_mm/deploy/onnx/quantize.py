@@ -71,7 +71,8 @@ def _upstream(
     makers: dict[str, onnx.NodeProto], values: tuple[str, ...] | list[str], until: tuple[str, ...]
 ) -> tuple[set[str], list[str]]:
     """Return the names of the nodes that values come from, and the inputs where the search ends."""
-    names, open_, ends = set(), list(values), []
+    names: set[str] = set()
+    open_, ends = list(values), list[str]()
     while open_:
         node = makers.get(open_.pop())
         if node is not None and node.name not in names:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
-from torch import Tensor, nn
+from mmpose.models.pose_estimators.base import BasePoseEstimator
+from torch import Tensor
 
 from ...datasets.synthetic import draw_figure
 from ..inference.images import image_files, read_pictures
@@ -84,7 +85,7 @@ class ParityReport:
         )
 
 
-def crops_of(student: nn.Module, folder: str | None) -> Tensor:
+def crops_of(student: BasePoseEstimator, folder: str | None) -> Tensor:
     """Normalised inputs as the student's own pipeline makes them, (N, 3, H, W).
 
     Args:
@@ -122,7 +123,7 @@ class GraphSession:
         model: The serialised graph.
     """
 
-    def __init__(self, student: nn.Module, model: bytes):
+    def __init__(self, student: BasePoseEstimator, model: bytes):
         # Here, so that the tools start where it is missing, and say so.
         import onnxruntime
 
@@ -138,7 +139,8 @@ class GraphSession:
     def decoded(self, outputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return keypoints (N, K, 2) and scores (N, K) of its outputs, decoded if they are maps."""
         if DECODED[0] in outputs:
-            return tuple(outputs[name] for name in DECODED)
+            keypoints, scores = (outputs[name] for name in DECODED)
+            return keypoints, scores
         return stock_poses(self.student, [outputs[name] for name in map_names(self.student)])
 
     def poses(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +149,7 @@ class GraphSession:
 
 
 @torch.no_grad()
-def check_parity(student: nn.Module, model: bytes, crops: Tensor) -> ParityReport:
+def check_parity(student: BasePoseEstimator, model: bytes, crops: Tensor) -> ParityReport:
     """Compare a student and its ONNX graph.
 
     Args:
@@ -173,7 +175,9 @@ def check_parity(student: nn.Module, model: bytes, crops: Tensor) -> ParityRepor
     )
 
 
-def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def stock_poses(
+    student: BasePoseEstimator, maps: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Decode maps by mmpose: keypoints (N, K, 2) and scores (N, K)."""
     tensors = tuple(torch.from_numpy(each) for each in maps)
     instances = student.head.decode(tensors if len(tensors) > 1 else tensors[0])
@@ -182,7 +186,7 @@ def stock_poses(student: nn.Module, maps: Sequence[np.ndarray]) -> tuple[np.ndar
 
 
 def _ambiguous_keypoints(
-    student: nn.Module, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
+    student: BasePoseEstimator, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
 ) -> np.ndarray:
     """Return the mask of keypoints that differences like rounding would move, (N, K)."""
     rng = np.random.default_rng(0)

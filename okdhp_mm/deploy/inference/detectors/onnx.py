@@ -119,8 +119,8 @@ def raw_yolox(output: np.ndarray, height: int, width: int) -> tuple[np.ndarray, 
     persons = output[:, 5:].argmax(axis=1) == 0
     boxes, scores = boxes[persons], (output[:, 4] * output[:, 5])[persons]
     sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), 0.01, OVERLAP)
-    kept = np.asarray(kept, int).reshape(-1)
+    indices = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), 0.01, OVERLAP)
+    kept = np.asarray(indices, int).reshape(-1)
     return boxes[kept], scores[kept]
 
 
