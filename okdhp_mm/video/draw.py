@@ -39,8 +39,8 @@ class TrailDrawer:
         image: np.ndarray,
         time: float,
         keypoints: np.ndarray,
-        scores: np.ndarray,
-        ids: np.ndarray,
+        scores: np.ndarray | Sequence[Sequence[float]],
+        ids: np.ndarray | Sequence[int],
     ) -> np.ndarray:
         """Return a copy of the frame with poses (N, K, 2), trails and identities."""
         canvas = image.copy()
@@ -63,7 +63,8 @@ class TrailDrawer:
             for one, other in zip(places, places[1:], strict=False):
                 draw_line(canvas, one, other, color_of(identity), thickness)
             if points[-1][0] == time:
-                draw_outlined_text(canvas, str(identity), tuple(int(v) for v in places[-1]))
+                x, y = (int(v) for v in places[-1])
+                draw_outlined_text(canvas, str(identity), (x, y))
         return canvas
 
     def _pose(self, canvas, pose, shown, color, thickness) -> None:

@@ -108,7 +108,9 @@ def check_rate(rate: float) -> None:
 
 
 def _parse(content: Any, rate: float | None, fallback_rate: float) -> PoseVideo:
-    meta, names, skeleton = {}, (), ()
+    meta: dict[str, Any] = {}
+    names: Sequence[str] = ()
+    skeleton: Sequence[Sequence[int]] = ()
     if isinstance(content, dict) and 'instance_info' in content:
         meta = content.get('meta_info') or {}
         names, skeleton = meta.get('keypoint_names') or (), meta.get('skeleton') or ()
@@ -174,7 +176,7 @@ def _from_triples(person: dict) -> dict:
     scores = values[:, 2]
     # Annotations have a visibility of 0, 1 or 2 instead of a score.
     scores = np.asarray(person.get('scores') or np.minimum(scores, 1), float)
-    found = dict(keypoints=values[:, :2], keypoint_scores=scores)
+    found: dict[str, Any] = dict(keypoints=values[:, :2], keypoint_scores=scores)
     if person.get('bbox'):
         x, y, width, height = person['bbox']
         found['bbox'] = [x, y, x + width, y + height]
@@ -251,7 +253,7 @@ def write_posetrack(file: Path, video: PoseVideo) -> None:
              time=f.time)
         for f in video.frames
     ]  # fmt: skip
-    annotations = []
+    annotations: list[dict] = []
     for frame in video.frames:
         boxes = _boxes(frame)
         for n in np.flatnonzero(frame.ids != REJECTED):

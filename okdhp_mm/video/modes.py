@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from .poseflow import PoseFlow, PoseFlowSettings
 from .poseflow_released import PoseFlowReleased, PoseFlowReleasedSettings
 from .tracker import PoseTracker, TrackerSettings
 
-MODES = dict(
+MODES: dict[str, tuple[Callable[..., Tracker], type]] = dict(
     online=(PoseTracker, TrackerSettings),
     poseflow=(PoseFlow, PoseFlowSettings),
     poseflow_released=(PoseFlowReleased, PoseFlowReleasedSettings),

@@ -109,7 +109,8 @@ class PoseFlow:
             similarity(one.keypoints, one.sizes, other, self.settings.sigmas)
             for one, other in zip(frames, frames[1:], strict=False)
         ]
-        flows, covered = [], set()
+        flows: list[Flow] = []
+        covered: set[tuple[int, int]] = set()
         for t, poses in enumerate(frames):
             usable = (poses.scores >= self.settings.weak_score) & (poses.sizes > 0)
             for n in np.flatnonzero(usable):

@@ -66,7 +66,7 @@ class PoseFlowReleased:
         for pose in np.flatnonzero((ids == REJECTED) & (poses.sizes > 0)):
             ids[pose], self._next = self._next, self._next + 1
         for pose in np.flatnonzero(ids != REJECTED):
-            self._tracks[int(ids[pose])] = (self._frame, poses[[pose]])
+            self._tracks[int(ids[pose])] = (self._frame, poses[np.array([pose])])
         if self.history:
             self._named.append(ids)
         return ids.copy()

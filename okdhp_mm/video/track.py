@@ -103,7 +103,7 @@ def draw_video(source: Path, video: PoseVideo, target: Path, threshold: float = 
             if (frame := frames.get(count)) is not None:
                 image = drawer.draw(image, frame.time, frame.keypoints, frame.scores, frame.ids)
             if writer is None:
-                code = cv2.VideoWriter_fourcc(*'mp4v')
+                code = cv2.VideoWriter.fourcc(*'mp4v')
                 writer = cv2.VideoWriter(str(unfinished), code, video.rate, image.shape[1::-1])
                 if not writer.isOpened():
                     raise UserError(f'{target} cannot be written.')

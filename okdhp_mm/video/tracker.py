@@ -105,8 +105,8 @@ class Reader:
     """
 
     def __init__(self, sigmas: Sequence[float] | float):
-        self.time: float | None = None
-        self.num_keypoints: int | None = len(sigmas) if np.ndim(sigmas) else None
+        self.time = -np.inf
+        self.num_keypoints: int | None = np.size(sigmas) if np.ndim(sigmas) else None
 
     def read(self, time_s, keypoints, scores, boxes=None) -> Poses:
         """Return the poses of the next frame; see :meth:`PoseTracker.update`.
@@ -115,7 +115,7 @@ class Reader:
             ValueError: If the time does not advance, or shapes do not agree with each other or with
                 earlier frames.
         """
-        if not np.isfinite(time_s) or (self.time is not None and time_s <= self.time):
+        if not np.isfinite(time_s) or time_s <= self.time:
             raise ValueError(
                 f'time_s={time_s} must be later than that of the last frame, {self.time}.'
             )
