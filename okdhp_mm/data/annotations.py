@@ -39,7 +39,8 @@ class CocoLayout:
     Attributes:
         keypoints: Number of keypoints of every person; None if the dataset class decides.
         plain: Whether mmpose reads the file by its standard reader, which needs more fields.
-        evaluation: Fields that the metric needs in every annotation with keypoints.
+        evaluation: Fields that the metric needs in every annotation with keypoints, and
+            'keypoints' if it needs them in every annotation.
     """
 
     keypoints: int | None = None
@@ -148,7 +149,7 @@ def check_persons(path: str, annotations: Sequence[dict], layout: CocoLayout) ->
                 value = reprlib.repr(entry[name])
                 fail(path, 'annotation', entry, f'`{name}` is {value}, not a number from 0 up')
     for name in layout.evaluation:
-        for entry in persons:
+        for entry in annotations if name == 'keypoints' else persons:
             if name not in entry:
                 hint = ' (or set use_area=False in the metric)' if name == 'area' else ''
                 reason = f'`{name}` is missing, which CocoMetric needs{hint}'

@@ -158,7 +158,9 @@ def evaluation_fields(metrics: Sequence[dict]) -> list[str]:
     """Return the fields that these CocoMetrics need in every annotation."""
     if not metrics:
         return []
-    fields = ['iscrowd']
+    # A metric with its own file evaluates all annotations, also those that the dataset skips.
+    fields = ['keypoints'] if any(metric.get('ann_file') for metric in metrics) else []
+    fields.append('iscrowd')
     if any(metric.get('use_area', True) for metric in metrics):
         fields.append('area')
     return fields

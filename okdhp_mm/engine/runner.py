@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmengine.dist import master_only
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, Hook, LoggerHook
 from mmengine.runner import Runner
 
 from ..errors import as_user_error
 from ..io.atomic import write_text
 from ..io.resume import check_resumable
-from .hooks import DurableCheckpointHook, FiniteLossHook
+from .hooks import DurableCheckpointHook, DurableLoggerHook, FiniteLossHook
 
-STOCK = (CheckpointHook, 'CheckpointHook', 'mmengine.CheckpointHook')
+DURABLE = {
+    name: durable
+    for stock, durable in ((CheckpointHook, DurableCheckpointHook), (LoggerHook, DurableLoggerHook))
+    for name in (stock, stock.__name__, f'mmengine.{stock.__name__}')
+}
+"""Hooks that take the place of mmengine's."""
 
 
 class DurableRunner(Runner):
@@ -24,9 +29,9 @@ class DurableRunner(Runner):
     """
 
     def register_hook(self, hook: Hook | dict, priority: int | str | None = None) -> None:
-        """Register a hook, and :class:`DurableCheckpointHook` in place of ``CheckpointHook``."""
-        if isinstance(hook, dict) and hook.get('type') in STOCK:
-            hook = {**hook, 'type': DurableCheckpointHook}
+        """Register a hook, or that of ``DURABLE`` in its place."""
+        if isinstance(hook, dict) and hook.get('type') in DURABLE:
+            hook = {**hook, 'type': DURABLE[hook['type']]}
         super().register_hook(hook, priority)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:

@@ -160,6 +160,17 @@ def test_what_only_the_evaluation_needs_is_checked_before_training(config, drawn
         check_data(cfg, 'train', 'val')
 
 
+def test_a_metric_with_its_own_file_needs_keypoints_in_every_annotation(config, drawn):
+    cfg, write = config
+    write(changed(drawn[1], 'annotations.1.keypoints', DELETE))
+    check_data(cfg, 'train')
+    assert cfg.val_evaluator.metric.ann_file
+    with pytest.raises(UserError, match='annotation .*`keypoints` is missing, which CocoMetric'):
+        check_data(cfg, 'train', 'val')
+    del cfg.val_evaluator.metric['ann_file']
+    check_data(cfg, 'train', 'val')
+
+
 @pytest.mark.parametrize('sigmas', [[], [0.1] * 3, [0.0] * 17])
 def test_wrong_sigmas_are_refused_where_they_are_needed(config, sigmas):
     cfg, _ = config
