@@ -59,7 +59,7 @@ install --no-deps trackeval
 install --no-deps --no-build-isolation --editable .
 
 # Stock tools (`mim test mmpose ...`) start without okdhp_mm, so its patch has to lie on disk for them.
-"$python" -m okdhp_mm.env.doctor --install-mmcv-stand-in
+"$python" -m okdhp_mm doctor --install-mmcv-stand-in
 # A machine without a desktop may lack libGL, which opencv-python needs and its twin does not.
 "$python" -c 'import cv2' 2>/dev/null || install --force-reinstall --no-deps opencv-python-headless
-"$python" -m okdhp_mm.env.doctor || fail "the environment is not in order (see above); remove $venv and run this again"
+"$python" -m okdhp_mm doctor || fail "the environment is not in order (see above); remove $venv and run this again"
