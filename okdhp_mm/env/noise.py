@@ -17,13 +17,15 @@ OPTIONAL_PACKAGES = ('Could not import OneDL', 'faster_coco_eval is not installe
 """Starts of what mmdet says about packages that this package does not use."""
 BUNDLED_METAINFO = 'The metainfo config file .* A matched config file'
 """mmpose's warning for `configs/_base_/datasets/coco.py`, which its own configs name."""
+THREADS = 'Setting [A-Z_]+ environment variable for each process'
+"""mmengine's warning in each of several processes."""
 
 
 def drop_optional_packages() -> None:
     """Drop what mmdet says about optional packages when it is imported, unless ``--verbose``."""
     if '--verbose' in sys.argv:
         return
-    for start in (*OPTIONAL_PACKAGES, BUNDLED_METAINFO):
+    for start in (*OPTIONAL_PACKAGES, BUNDLED_METAINFO, THREADS):
         warnings.filterwarnings('ignore', start)
     try:
         _drop_prints(importlib.import_module(PRINTER), OPTIONAL_PACKAGES)
