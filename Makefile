@@ -31,6 +31,7 @@ reliability: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -m "not slow"
 
 # In an environment of its own: the site needs none of the package's dependencies.
@@ -40,4 +41,4 @@ docs:
 	$(VENV)-docs/bin/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(VENV)-docs site build dist *.egg-info .pytest_cache .ruff_cache work_dirs demo_out
+	rm -rf $(VENV) $(VENV)-docs site build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs demo_out

@@ -116,7 +116,16 @@ setup(
         'track': ['trackeval>=1.3'],
         # For `make docs`.
         'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
-        'test': ['pytest', 'ruff', 'openmim', 'setuptools<82', 'onnx', 'onnxscript', 'onnxruntime'],
+        'test': [
+            'pytest',
+            'ruff',
+            'mypy',
+            'openmim',
+            'setuptools<82',
+            'onnx',
+            'onnxscript',
+            'onnxruntime',
+        ],
     },
     cmdclass={'build_py': BuildWithMim},
 )

@@ -6,7 +6,7 @@ from ..cli import errors_in_one_sentence, finite, parse_command_line, positive
 from ..deploy.inference.boxes import read_boxes
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS
-from ..deploy.inference.engines import BATCH, OnnxEngine, TorchEngine
+from ..deploy.inference.engines import BATCH, Engine, OnnxEngine, TorchEngine
 from ..deploy.inference.run import THRESHOLD, infer
 from ..parser import command_parser
 from ..video.track import LiveIdentities
@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> int:
     args = parse_command_line(parser, arguments)
     with errors_in_one_sentence():
         boxes = read_boxes(args.boxes) if args.boxes else None
+        engine: Engine
         if args.onnx:
             engine = OnnxEngine(args.student, args.onnx, args.device, args.batch)
         else:

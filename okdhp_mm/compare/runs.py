@@ -69,7 +69,8 @@ def read_runs(folders: Sequence[str | Path]) -> list[Run]:
     Raises:
         UserError: If one is not a finished training, or two are of the same method and seed.
     """
-    runs, names = [], {}
+    runs: list[Run] = []
+    names: dict[str, str] = {}
     for folder in map(Path, folders):
         run = read_run(folder)
         if run.model not in names:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from typing import Any
 
 COCO_TOOLS = ('xtcocotools.coco', 'xtcocotools.cocoeval')
 """Modules that print a report for every file and a table for every evaluation."""
@@ -36,7 +36,7 @@ def drop_optional_packages() -> None:
 @contextmanager
 def silent_coco() -> Iterator[None]:
     """Drop what the COCO tools print."""
-    modules = [importlib.import_module(name) for name in COCO_TOOLS]
+    modules: list[Any] = [importlib.import_module(name) for name in COCO_TOOLS]
     before = [getattr(module, 'print', print) for module in modules]
     for module in modules:
         _drop_prints(module)
@@ -47,7 +47,7 @@ def silent_coco() -> Iterator[None]:
             module.print = original
 
 
-def _drop_prints(module: ModuleType, starts: str | tuple[str, ...] = '') -> None:
+def _drop_prints(module: Any, starts: str | tuple[str, ...] = '') -> None:
     """Drop texts that a module prints and that start with one of these."""
 
     def print_others(*values, **options) -> None:

@@ -78,7 +78,7 @@ def branch_table(runner: Runner, mode: str = 'val') -> str:
         The table; '' without metrics of several outputs.
     """
     figures = figures_of(runner, mode)
-    if len(figures.by_output) < 2:
+    if figures.metric is None or len(figures.by_output) < 2:
         return ''
     return format_table(figures.by_output, figures.metric, figures.deployed, figures.rule)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 COLORS = ('#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#8c6d31', '#666666')
 """Colors that color-blind readers can tell apart (Okabe and Ito)."""
@@ -66,7 +66,9 @@ def line_chart(
             axes.yaxis.set_minor_formatter(NullFormatter())
         else:
             axes.ticklabel_format(axis='y', scilimits=(-3, 4))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        locator = axes.xaxis.get_major_locator()
+        assert isinstance(locator, MaxNLocator)  # the default of a linear axis
+        locator.set_params(integer=True)
         axes.set_xlabel(x_label)
         if len(curves) > 1:
             figure.legend(loc='lower center', ncols=min(COLUMNS, len(curves)), frameon=False)

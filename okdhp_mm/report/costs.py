@@ -69,7 +69,7 @@ def all_outputs(model: OKDHPTopdownPoseEstimator, images: Tensor) -> list[Tensor
     return [maps for maps in (outputs.final_heatmaps, outputs.ensemble) if maps is not None]
 
 
-def cost(model: nn.Module, state: dict[str, Tensor], forward: Callable) -> Cost:
+def cost(model: TopdownPoseEstimator, state: dict[str, Tensor], forward: Callable) -> Cost:
     """Return the cost of a part of a model.
 
     Args:

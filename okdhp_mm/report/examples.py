@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
-from torch import nn
-from torch.utils.data import Dataset
 
 from ..errors import UserError
 from ..visualization import draw_pose
@@ -22,7 +21,7 @@ GAP = 6
 
 
 def example_pictures(
-    model: nn.Module, dataset: Dataset, count: int
+    model: BasePoseEstimator, dataset: BaseDataset, count: int
 ) -> Iterator[tuple[np.ndarray, str]]:
     """Yield pictures of samples spread over a dataset, BGR, with their captions.
 

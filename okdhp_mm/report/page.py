@@ -121,7 +121,7 @@ def picture(image: np.ndarray, caption: str) -> str:
     """Return a BGR picture with its caption."""
     done, content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 88])
     assert done, 'OpenCV always has its own JPEG encoder'
-    source = f'data:image/jpeg;base64,{base64.b64encode(content).decode()}'
+    source = f'data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}'
     return (
         f'<figure><img src="{source}" alt="{escape(caption)}">'
         f'<figcaption>{escape(caption)}</figcaption></figure>'

@@ -7,11 +7,12 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import mmengine
@@ -267,12 +268,14 @@ def run_section(cfg: Config) -> str:
     )
 
 
-def deployed_curve(log: RunLog, cfg: Config) -> tuple[str | None, dict[int, float], type[max]]:
+def deployed_curve(
+    log: RunLog, cfg: Config
+) -> tuple[str | None, dict[int, float], Callable[..., Any]]:
     """Return the main metric, its curve for the deployed output, and ``min`` or ``max``."""
     metric, rule = main_metric(cfg, log.validation)
     if metric not in log.validation:
         metric = next(iter(metric_names(log)), None)
-    curve = log.validation.get(metric, {})
+    curve = {} if metric is None else log.validation.get(metric, {})
     return metric, curve, min if rule == 'less' else max
 
 

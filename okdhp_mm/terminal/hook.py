@@ -80,6 +80,7 @@ class TerminalHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Draw the bar."""
+        assert self._round is not None  # the iteration belongs to one
         done = runner.iter + 1 - self._round.first
         ends = done == self._round.size
         if not ends and not (self._bar and self._bar.is_due()):
@@ -199,7 +200,7 @@ def round_of(runner: Runner) -> Round:
 def table_of(figures: Figures) -> Table:
     """Return the table of a validation."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(figures.metric)
+    table.add_column(figures.metric or '')
     for heading in ('now', 'best so far'):
         table.add_column(heading, justify='right')
     for name in (figures.deployed, ENSEMBLE):

@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
-from torch import nn
-from torch.utils.data import Dataset
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..engine.model import model_of
 from ..models.state_names import student_name
@@ -37,7 +37,7 @@ def overview(runner: Runner) -> str:
     return '\n'.join(f'{name:8} {text}' for name, text in lines.items())
 
 
-def describe_data(dataset: Dataset) -> str:
+def describe_data(dataset: BaseDataset) -> str:
     """Return the number of persons, and of pictures if they can be counted soon."""
     persons = len(dataset)
     if persons > COUNTED or not hasattr(dataset, 'get_data_info'):
@@ -63,7 +63,7 @@ def describe_student(runner: Runner) -> str:
     return ', '.join(parts)
 
 
-def student_parameters(model: nn.Module) -> int:
+def student_parameters(model: BasePoseEstimator) -> int:
     """Return the number of parameters of branch 0 and the trunk, or of a stock model."""
     named = list(model.named_parameters())
     if not hasattr(model.head, 'branches'):
@@ -72,7 +72,7 @@ def student_parameters(model: nn.Module) -> int:
     return sum(values.numel() for owner, values in owners if owner and owner[0] in (None, 0))
 
 
-def describe_method(cfg: dict, model: nn.Module) -> str:
+def describe_method(cfg: dict, model: BasePoseEstimator) -> str:
     """Return the branches and the parts of the distillation."""
     if not hasattr(model.head, 'branches'):
         return 'the student alone, without distillation'

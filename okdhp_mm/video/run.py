@@ -97,6 +97,7 @@ def track(
     out_dir.mkdir(parents=True, exist_ok=True)
     found = None
     if not has_poses:
+        assert engine is not None  # see _check_source
         found = infer(source, engine, out_dir, detector=detector, detect_every=detect_every)
     video = read_poses(poses, rate, _rate_of(film) if film else FALLBACK_RATE)
     identities = track_video(video, mode, **settings)
