@@ -260,7 +260,7 @@ def run_section(cfg: Config) -> str:
     rows.append(['seed', str(cfg.get('randomness', {}).get('seed', 'random'))])
     return page.section(
         'How it was trained',
-        page.code(shlex.join(['python', *sys.argv]), wrap=True),
+        page.code(shlex.join(['python', *sys.orig_argv[1:]]), wrap=True),
         page.table(['software', 'version'], rows),
         page.details(
             'Complete config', page.code(json.dumps(cfg.to_dict(), indent=1, default=str))

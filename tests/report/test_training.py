@@ -62,7 +62,7 @@ def run(tmp_path_factory):
     cfg.experiment_name = 'reported'
     runner = build_runner(cfg, 'train', 'val')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', ['tools/train.py', HOSTILE])
+        patch.setattr(sys, 'orig_argv', ['python', '-m', 'okdhp_mm', 'train', HOSTILE])
         with reporting(runner):
             runner.train()
     return runner, Page(folder / 'work' / 'report.html')
