@@ -3,6 +3,8 @@
 PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A process per core; each takes up to 3 GB. The tests of a file share fixtures, so they stay together.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Waiting threads that spin take the core that others need: on a busy machine that slows a step several times.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -20,10 +22,10 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 reliability: $(READY)
 	$(BIN)/python benchmarks/reliability.py
@@ -32,7 +34,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # In an environment of its own: the site needs none of the package's dependencies.
 docs:

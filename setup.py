@@ -118,6 +118,7 @@ setup(
         'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
         'test': [
             'pytest',
+            'pytest-xdist',
             'ruff',
             'mypy',
             'openmim',

@@ -50,3 +50,13 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f'the development data is not at {root}; set OKDHP_DATA to where it is')
     return root
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory):
+    """The runner after a small training; its work_dir holds what the hooks wrote."""
+    from runs import runner_of
+
+    runner = runner_of(tmp_path_factory.mktemp('trained'))
+    runner.train()
+    return runner

@@ -49,7 +49,7 @@ install --no-build-isolation chumpy
 install --no-build-isolation --no-cache-dir --no-binary xtcocotools xtcocotools
 # Without torch in its isolated build, onedl-mmcv comes without compiled ops, in seconds.
 install onedl-mmengine onedl-mmcv onedl-mmdetection mmpose six
-install pytest ruff mypy tensorboard
+install pytest pytest-xdist ruff mypy tensorboard
 install onnx onnxscript onnxruntime
 # openmim's own pins would pull setuptools back to a version that Python 3.12 cannot run.
 install click colorama model-index pandas requests rich tabulate
