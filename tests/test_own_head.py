@@ -90,6 +90,7 @@ def test_the_graph_decodes_what_its_codec_does(cfg):
         np.testing.assert_allclose(score, expected_scores[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_its_onnx_graph_gives_what_the_student_does(cfg, tmp_path):
     pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
     onnxruntime = pytest.importorskip('onnxruntime')

@@ -80,6 +80,7 @@ def test_the_coco_config_predicts_within_the_persons_box(coco):
             assert instances.keypoints.std() > 1
 
 
+@pytest.mark.slow
 def test_eight_real_persons_are_learnt_by_heart(coco):
     """Every branch and the ensemble find every labelled keypoint of what they were shown."""
     torch.manual_seed(0)

@@ -357,6 +357,7 @@ def test_mixed_precision_is_for_the_heads_that_know_it(student, splits):
             step()
 
 
+@pytest.mark.slow
 def test_simcc_trains_in_pairs_too(splits, budget, tmp_path):
     runs = [train(Run('simcc', arm, 0), splits, budget, tmp_path) for arm in ('alone', 'okdhp')]
     pairing.check_pairs(runs)
@@ -428,6 +429,7 @@ def test_a_run_goes_on_on_a_device_of_its_kind(splits, budget, tmp_path, monkeyp
     assert train_on('Another GPU')['device'] == 'A GPU, Another GPU'
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(splits, budget, runs, tmp_path):
     # As the GPU's budget has them: workers that outlive an epoch, and new augmentations.
     budget = override(budget, ['workers=2', 'augmentations=0'])
@@ -494,6 +496,7 @@ def test_the_cost_is_measured_once_on_a_device(student, splits, budget, tmp_path
     assert cost.cost_ratio(None, None, file) == 9
 
 
+@pytest.mark.slow
 def test_an_offline_method_is_taught_by_the_teacher_of_its_seed(
     benchmark, drawn, runs, splits, budget, tmp_path
 ):
@@ -710,6 +713,7 @@ def test_a_folder_is_of_one_data_and_of_students_that_stay(drawn, budget, tmp_pa
     assert json.loads(file.read_text()) == expected, 'nothing was written'
 
 
+@pytest.mark.slow
 def test_finished_runs_are_reported_on_unseen_persons(benchmark, drawn, tmp_path):
     given = ('--data', drawn, '--out', tmp_path, '--seeds', '0', '--arms')
     few = ('--set', *TINY, 'train_persons=8', 'epochs=1')
@@ -764,6 +768,7 @@ def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
         assert printed == ''
 
 
+@pytest.mark.slow
 def test_the_gpus_budget_runs_at_the_size_of_a_toy(benchmark, drawn, tmp_path):
     given = ('--data', drawn, '--out', tmp_path, '--budget', 'gpu', '--students', 'mobilenetv2')
     given = (*given, '--arms', 'okdhp', '--seeds', '0')
@@ -786,6 +791,7 @@ def test_a_size_that_a_student_cannot_have_is_told_before_anything_is_done(
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_arms_that_a_student_refuses_are_left_out_unless_they_are_named(benchmark, drawn, tmp_path):
     given = ('--data', drawn, '--out', tmp_path, '--students', 'simcc', '--set', *TINY)
     printed, _ = benchmark(*given, '--minutes', '0')

@@ -12,7 +12,12 @@ def forget_graphs():
 
 
 @pytest.mark.parametrize(
-    ('name', 'split'), [('hrnet', 'stage3'), ('hrnet', 'whole'), ('resnet', 'layer3')]
+    ('name', 'split'),
+    [
+        pytest.param('hrnet', 'stage3', marks=pytest.mark.slow),
+        pytest.param('hrnet', 'whole', marks=pytest.mark.slow),
+        ('resnet', 'layer3'),
+    ],
 )
 def test_a_step_is_one_graph(name, split):
     # The training accuracy is the host's, in numpy.

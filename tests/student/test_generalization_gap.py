@@ -37,6 +37,7 @@ def save(model, file):
     return str(file)
 
 
+@pytest.mark.slow
 def test_learning_by_heart_opens_the_gap(cfg, tmp_path):
     stock = student_config(cfg, 0)
     torch.manual_seed(0)
@@ -119,6 +120,7 @@ def combined(data):
     return dict(type='CombinedDataset', metainfo=metainfo, datasets=[inner], pipeline=data.pipeline)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('wrap', [repeated, concatenated, combined])
 def test_data_in_a_wrapper_are_measured_as_without_it(cfg, tmp_path, capsys, wrap):
     stock = student_config(cfg, 0)
@@ -132,6 +134,7 @@ def test_data_in_a_wrapper_are_measured_as_without_it(cfg, tmp_path, capsys, wra
     assert (chosen in capsys.readouterr().out) == (wrap is concatenated)
 
 
+@pytest.mark.slow
 def test_the_averaged_copy_is_measured_where_it_is_what_is_deployed(cfg, tmp_path):
     cfg = Config(cfg.to_dict())
     apply_method(cfg.model, 'pcl')
