@@ -151,6 +151,13 @@ def test_a_wrong_command_is_noticed(line):
     assert list(mistakes(line))
 
 
+def test_the_site_shows_every_page():
+    shown = re.findall(r'^ +- .*: (\S+\.md)$', (ROOT / 'mkdocs.yml').read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(
+        str(page.relative_to(ROOT / 'docs')) for page in PAGES if page.parent != ROOT
+    )
+
+
 def test_the_first_screen_shows_the_two_commands():
     """The mission demands `make demo` and `make test` on README's first screen."""
     lines = (ROOT / 'README.md').read_text().splitlines()
