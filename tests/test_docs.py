@@ -11,7 +11,8 @@ import pytest
 from okdhp_mm.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')]
+DOCS = ROOT / 'docs'
+PAGES = [*ROOT.glob('*.md'), *DOCS.rglob('*.md')]
 LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
 FENCED = re.compile(r'^ *```(\w*)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r'(?:^ {4}.*\n)+', re.MULTILINE)
@@ -45,6 +46,8 @@ def broken_links(page):
         target = (page.parent / file).resolve() if file else page
         if not target.exists():
             yield f'{link}: the file does not exist'
+        elif DOCS in page.parents and DOCS not in target.parents:
+            yield f'{link}: the site has files of docs/ only; write the path as code'
         elif anchor and anchor not in anchors(target):
             yield f'{link}: {name_of(target)} does not have this heading'
 
@@ -153,9 +156,7 @@ def test_a_wrong_command_is_noticed(line):
 
 def test_the_site_shows_every_page():
     shown = re.findall(r'^ +- .*: (\S+\.md)$', (ROOT / 'mkdocs.yml').read_text(), re.MULTILINE)
-    assert sorted(shown) == sorted(
-        str(page.relative_to(ROOT / 'docs')) for page in PAGES if page.parent != ROOT
-    )
+    assert sorted(shown) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob('*.md'))
 
 
 def test_the_first_screen_shows_the_two_commands():
