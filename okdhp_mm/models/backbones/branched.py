@@ -85,8 +85,7 @@ class BranchedBackbone(BaseModule):
 
     def _cut_top(self, index: int, top: BaseModule) -> BaseModule:
         split = self.splits[index]
-        for child in (child for step in split.lower for child in step.children):
-            check_same(self.trunk, top, child, index)
+        check_same(self.trunk, top, [c for step in split.lower for c in step.children], index)
         return split.cut_top(top)
 
     def forward(
@@ -209,23 +208,24 @@ def mean_view(feature: Tensor, views: int) -> Tensor:
     return feature.unflatten(0, (views, -1)).mean(0) if views else feature
 
 
-def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> None:
-    """Check that a child of the trunk equals that of another branch's backbone.
+def check_same(ours: nn.Module, theirs: nn.Module, children: Sequence[str], index: int) -> None:
+    """Check that the children of the trunk equal those of another branch's backbone.
 
     Args:
         ours: The trunk.
         theirs: The backbone of the branch.
-        child: Path of a submodule or parameter.
+        children: Paths of submodules and parameters.
         index: Number of the branch.
 
     Raises:
         UserError: If their tensors or other settings, such as strides, differ.
     """
+    below = tuple(f'{child}.' for child in children)
     shapes, others = (
         {
             name: tuple(value.shape)
             for name, value in part.state_dict().items()
-            if f'{name}.'.startswith(f'{child}.')
+            if f'{name}.'.startswith(below)
         }
         for part in (ours, theirs)
     )
@@ -236,11 +236,14 @@ def check_same(ours: nn.Module, theirs: nn.Module, child: str, index: int) -> No
                 f'{others.get(name, "none")}, that of branch 0 has {shapes.get(name, "none")}. '
                 'Change branches only above the split.'
             )
-    if child not in shapes and repr(ours.get_submodule(child)) != repr(theirs.get_submodule(child)):
-        raise UserError(
-            f'branch {index} cannot share the trunk: its {child} has equal shapes but other '
-            'settings than that of branch 0. Change branches only above the split.'
-        )
+    for child in children:
+        if child in shapes:
+            continue
+        if repr(ours.get_submodule(child)) != repr(theirs.get_submodule(child)):
+            raise UserError(
+                f'branch {index} cannot share the trunk: its {child} has equal shapes but other '
+                'settings than that of branch 0. Change branches only above the split.'
+            )
 
 
 def pretrained_entries(part: BaseModule) -> list[ConfigDict]:
