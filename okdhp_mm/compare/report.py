@@ -117,7 +117,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def as_latex(rows: Sequence[Row]) -> str:
-    """Return the table in LaTeX, for the package booktabs."""
+    """Return the table in LaTeX. It needs the package booktabs."""
     lines = [' & '.join(map(latex, line)) + r' \\' for line in [HEAD, *cells_of(rows)]]
     head, *body = lines
     return '\n'.join(

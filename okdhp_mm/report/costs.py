@@ -1,4 +1,4 @@
-"""Cost of the student beside that of the network it is trained in."""
+"""Cost of the student compared with that of the network it is trained in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a few validation samples: the truth beside the prediction."""
+"""Pictures of a few validation samples: the truth next to the prediction."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def one_euro(
         height: Body height in pixels.
         cutoff: In hertz, of a keypoint at rest.
         speed_gain: Growth of the cutoff in hertz per body height per second.
-        speed_cutoff: In hertz, for the speed itself.
+        speed_cutoff: In hertz, applied to the speed itself.
     """
     smooth = np.array(keypoints, float)
     state = np.full(smooth.shape[1:], np.nan)
