@@ -69,7 +69,9 @@ def reason_of(error: Exception) -> str:
     # The text of a KeyError is in quotes, and some errors have no text.
     text = ' '.join(map(str, error.args)) if isinstance(error, KeyError) else str(error)
     # mmengine looks in other registries for 'mmpretrain.VisionTransformer' without mmpretrain.
-    scope = re.match(r'(mm\w+)\.\S+ is not in the', text)
+    scope = re.match(r'(mm\w+)\.(\S+) is not in the', text)
+    if scope and scope[1] == 'mmcls':
+        return f'mmcls is mmpretrain now; write mmpretrain.{scope[2]}'
     if scope and find_spec(scope[1]) is None:
         return f'{scope[0]} registries, and {scope[1]} is not installed: pip install {scope[1]}'
     reason = shorten(text, 200, placeholder=' ...') or type(error).__name__

@@ -283,6 +283,11 @@ def test_a_backend_without_its_package_is_refused_with_the_command(demo, backend
             'mmpretrain',
             'pip install mmpretrain',
         ),
+        (
+            {'model.backbone': dict(_delete_=True, type='mmcls.VisionTransformer')},
+            'mmpretrain',
+            'write mmpretrain.VisionTransformer',
+        ),
     ],
 )
 def test_a_part_without_its_package_is_refused_with_the_command(demo, change, package, command):
