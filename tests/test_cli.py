@@ -312,9 +312,13 @@ def test_a_tilde_means_home(monkeypatch, text, expected):
     assert expand_home(text) == expected
 
 
-@pytest.mark.parametrize('tool', sorted((ROOT / 'tools').glob('*.py')), ids=lambda file: file.stem)
-def test_every_tool_expands_a_tilde(tool):
-    assert 'parse_command_line(parser)' in tool.read_text()
+@pytest.mark.parametrize(
+    'command',
+    sorted((ROOT / 'okdhp_mm' / 'commands').glob('[!_]*.py')),
+    ids=lambda file: file.stem,
+)
+def test_every_command_expands_a_tilde(command):
+    assert 'parse_command_line(parser, arguments)' in command.read_text()
 
 
 @pytest.mark.parametrize('text', ['nan', 'inf', '-Infinity'])

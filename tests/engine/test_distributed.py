@@ -158,7 +158,8 @@ def test_live_batch_norm_sees_the_samples_of_its_process(config_of, tmp_path):
     # Or the schedule of distillation would count the halves as steps.
     # With live statistics, the learning rate of the other tests lets the weights explode.
     same = ('model.distiller.terms.loss_kd.schedule=None', 'train_dataloader.batch_size=2',
-            'train_dataloader.sampler.shuffle=False', 'optim_wrapper.optimizer.lr=0.01')  # fmt: skip
+            'train_dataloader.sampler.shuffle=False',
+            'optim_wrapper.optimizer.lr=0.01')  # fmt: skip
     arguments = ('train', config, '--no-validate', '--cfg-options', *same)
     run(tmp_path, 2, *arguments, f'work_dir={tmp_path / "two"}')
     halves = (

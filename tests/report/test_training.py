@@ -33,6 +33,8 @@ def config_of(folder):
     cfg.train_cfg.update(max_epochs=1, val_interval=1)
     cfg.default_hooks.logger.interval = 1
     cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
+    # Visualizers of one name share the folder of the first.
+    cfg.visualizer.name = folder.name
     return cfg
 
 

@@ -61,7 +61,7 @@ def test_strip_marks_the_place_of_the_peak():
 
 def test_the_ensembles_column_has_the_title_that_it_is_given(monkeypatch):
     full, titles = heatmaps_at(8, 6, 1.0), []
-    monkeypatch.setattr(strip, 'write', lambda canvas, text, *_, **__: titles.append(text))
+    monkeypatch.setattr(strip, 'draw_text', lambda canvas, text, *_, **__: titles.append(text))
     image = np.full((64, 48, 3), 128, np.uint8)
     heatmap_strip(image, full[None], full, full, [0], KEYPOINTS, ensemble_title='teacher')
     assert titles[:3] == ['branch 0', 'teacher', 'target']
