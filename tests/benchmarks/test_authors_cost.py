@@ -61,6 +61,7 @@ def test_every_side_learns():
         assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_the_script_prints_times_and_memory(monkeypatch, capsys):
     arguments = [str(DEMO), *'--batch-size 1 --input-size 64 --repeats 2'.split()]
     monkeypatch.setattr(sys, 'argv', ['authors_cost.py', *arguments])

@@ -31,6 +31,7 @@ def pck(tmp_path, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_it_is_right_where_all_persons_are_the_same_and_wrong_elsewhere(pck, tmp_path):
     assert 5 < pck() < 90
     for split in ('train', 'val'):

@@ -5,6 +5,7 @@ import sys
 import time
 
 import data_wait
+import pytest
 from real_persons import config_of
 
 
@@ -33,6 +34,7 @@ def test_waiting_and_working_are_told_apart():
         assert iteration.busy < 0.04
 
 
+@pytest.mark.slow
 def test_the_script_tells_waiting_from_working(config, mpii, monkeypatch, capsys):
     arguments = [str(config), '--data', str(mpii), *'--batch-size 2 --steps 2 --persons 2'.split()]
     monkeypatch.setattr(sys, 'argv', ['data_wait.py', *arguments])

@@ -376,6 +376,7 @@ def test_the_loss_on_others_is_beside_that_on_those_trained_on(runs):
 # ----------------------------------------------------------------------------- interruptions
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs, tmp_path):
     run = Run('resnet18', 'okdhp', 0)
     assert train(run, splits, budget, tmp_path, deadline=time.monotonic()) is None
@@ -387,6 +388,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(splits, budget, runs
     assert kept == {training.WEIGHTS}, 'what it went on from takes room'
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_is_written_goes_on(splits, budget, runs, tmp_path, monkeypatch):
     def save(runner, *args, **kwargs):
         if runner.epoch == 1:  # the second, which counts when it is over
@@ -417,6 +419,7 @@ def test_an_interrupted_run_goes_on_with_its_own_settings(splits, budget, tmp_pa
     assert training.train(run, other, folder, 1e12)['model']['test_cfg']['flip_test']
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_on_a_device_of_its_kind(splits, budget, tmp_path, monkeypatch):
     def train_on(device):
         monkeypatch.setattr(training, 'device_name', lambda: device)
@@ -481,6 +484,7 @@ def test_the_cost_is_that_of_a_runs_step(student, splits, budget):
         assert not torch.equal(weight, before), 'the optimiser costs, too'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('student', ['resnet18', 'simcc'])
 def test_the_cost_is_measured_once_on_a_device(student, splits, budget, tmp_path):
     pair = [training_config(Run(student, arm, 0), budget, splits) for arm in ('okdhp', 'alone')]

@@ -1,11 +1,13 @@
 """An exported student costs what the stock network costs."""
 
+import pytest
 import torch
 from common import images
 from mmengine.config import Config
 from student_cost import STOCK, STUDENT, compare, networks
 
 
+@pytest.mark.slow
 def test_the_sides_are_two_networks_of_the_same_kind(config):
     sides = networks(Config.fromfile(config))
     student, stock = sides[STUDENT], sides[STOCK]

@@ -4,6 +4,7 @@ import runpy
 import sys
 from functools import partial
 
+import pytest
 import torch
 import validation_cost
 from common import batch, make_model, shake
@@ -38,6 +39,7 @@ def test_the_floor_decodes_every_output_once(monkeypatch):
         assert len(decoded) == 4
 
 
+@pytest.mark.slow
 def test_the_script_compares_three_sides(config, mpii, monkeypatch, capsys):
     arguments = [str(config), '--data', str(mpii), *'--batch-size 2 --repeats 2'.split()]
     monkeypatch.setattr(sys, 'argv', ['validation_cost.py', *arguments])
