@@ -40,8 +40,9 @@ if problem := versions.mmpose_problem():
     )
 else:
     versions.check_mmpose()
-    noise.drop_optional_packages()
-    from . import engine, evaluation, models, video  # noqa: F401  (imported for registration)
+    with noise.quiet():
+        # Imported for registration.
+        from . import engine, evaluation, models, video  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

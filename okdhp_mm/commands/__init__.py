@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from ..env import versions
+from ..env import noise, versions
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ def run_command(name: str, arguments: list[str]) -> None:
             f'error: mmpose does not import ({problem}). `python -m okdhp_mm doctor` lists the '
             'commands that repair it.'
         )
-    status = importlib.import_module(COMMANDS[name].module).main(arguments)
+    # The doctor must run without mmengine, which `quiet` needs.
+    loud = name == 'doctor' or '--verbose' in arguments
+    with nullcontext() if loud else noise.quiet():
+        status = importlib.import_module(COMMANDS[name].module).main(arguments)
     if status:
         sys.exit(status)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,37 +20,36 @@ THREADS = 'Setting [A-Z_]+ environment variable for each process'
 """mmengine's warning in each of several processes."""
 
 
-def drop_optional_packages() -> None:
-    """Drop what mmdet says about optional packages when it is imported, unless ``--verbose``."""
-    if '--verbose' in sys.argv:
-        return
-    for start in (*OPTIONAL_PACKAGES, BUNDLED_METAINFO, THREADS):
-        warnings.filterwarnings('ignore', start)
-    try:
-        _drop_prints(importlib.import_module(PRINTER), OPTIONAL_PACKAGES)
-    except ImportError:  # reported with its remedy by those who need mmengine
-        pass
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop messages about optional packages, bundled metainfo and threads."""
+    with warnings.catch_warnings(), _dropped_prints((PRINTER,), OPTIONAL_PACKAGES):
+        for start in (*OPTIONAL_PACKAGES, BUNDLED_METAINFO, THREADS):
+            warnings.filterwarnings('ignore', start)
+        yield
 
 
 @contextmanager
 def silent_coco() -> Iterator[None]:
     """Drop what the COCO tools print."""
-    modules: list[Any] = [importlib.import_module(name) for name in COCO_TOOLS]
-    before = [getattr(module, 'print', print) for module in modules]
-    for module in modules:
-        _drop_prints(module)
-    try:
+    with _dropped_prints(COCO_TOOLS):
         yield
-    finally:
-        for module, original in zip(modules, before, strict=True):
-            module.print = original
 
 
-def _drop_prints(module: Any, starts: str | tuple[str, ...] = '') -> None:
-    """Drop texts that a module prints and that start with one of these."""
+@contextmanager
+def _dropped_prints(names: Sequence[str], starts: str | tuple[str, ...] = '') -> Iterator[None]:
+    """Drop texts that modules print and that start with one of these."""
+    modules: list[Any] = [importlib.import_module(name) for name in names]
+    before = [getattr(module, 'print', print) for module in modules]
 
     def print_others(*values, **options) -> None:
         if not ' '.join(map(str, values)).startswith(starts):
             print(*values, **options)
 
-    module.print = print_others
+    for module in modules:
+        module.print = print_others
+    try:
+        yield
+    finally:
+        for module, original in zip(modules, before, strict=True):
+            module.print = original

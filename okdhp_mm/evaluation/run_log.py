@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..structures import ENSEMBLE, branch_name
+from ..structures import ENSEMBLE
+from .summary import OUTPUT
 
 FILE = 'scalars.json'
 DIAGNOSES = ('kd/', 'branches/', 'weights/')
@@ -43,15 +44,9 @@ class RunLog:
         found = {
             name.removesuffix(metric).rstrip('/') or deployed: curve
             for name, curve in self.validation.items()
-            if name == metric or name.endswith(f'/{metric}') and is_output(name.split('/')[0])
+            if name == metric or (output := OUTPUT.match(name)) and output['metric'] == metric
         }
         return dict(sorted(found.items(), key=lambda entry: (entry[0] == ENSEMBLE, entry[0])))
-
-
-def is_output(name: str) -> bool:
-    """Return whether a prefix of a metric names an output of the multi-branch model."""
-    number = name.removeprefix('branch')
-    return name == ENSEMBLE or number.isdecimal() and name == branch_name(int(number))
 
 
 def read_run_log(work_dir: str | os.PathLike) -> RunLog:

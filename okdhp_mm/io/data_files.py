@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,20 @@ from mmengine.fileio.handlers import PickleHandler, YamlHandler, file_handlers
 from ..errors import UserError
 
 PICKLES = ('pkl', 'pickle')
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: If it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{file} cannot be read: {error.strerror}.') from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{file} is not JSON: {error}.') from None
 
 
 class DataFileError(UserError):

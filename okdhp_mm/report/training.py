@@ -25,10 +25,10 @@ from mmengine.runner import Runner
 from ..engine.model import model_of
 from ..errors import UserError, reason_of
 from ..evaluation.run_log import CLOCKS, DIAGNOSES, RunLog, read_run_log
-from ..evaluation.summary import main_metric
+from ..evaluation.summary import OUTPUT, main_metric
 from ..io.atomic import write_text
 from ..models.branch_configs import ESTIMATOR
-from ..structures import ENSEMBLE, output_name
+from ..structures import output_name
 from ..version import __version__
 from . import page
 from .charts import line_chart
@@ -281,8 +281,9 @@ def deployed_curve(
 
 def metric_names(log: RunLog) -> list[str]:
     """Return the names of the deployed output's metrics."""
-    others = (f'{ENSEMBLE}/', 'branch')
-    return [name for name in log.validation if not name.startswith((*others, *DIAGNOSES))]
+    return [
+        name for name in log.validation if not OUTPUT.match(name) and not name.startswith(DIAGNOSES)
+    ]
 
 
 def deployed_name(cfg: Config) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..io.atomic import write_text
+from ..io.data_files import read_json
 from .tracker import REJECTED
 
 LAYOUTS = (
@@ -85,12 +86,7 @@ def read_poses(
     """
     if rate is not None:
         check_rate(rate)
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UserError(f'{file} cannot be read: {error.strerror}.') from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{file} is not JSON: {error}.') from None
+    content = read_json(file)
     try:
         return _parse(content, rate, fallback_rate)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -109,13 +109,16 @@ def draw_video(source: Path, video: PoseVideo, target: Path, threshold: float = 
                     raise UserError(f'{target} cannot be written.')
             writer.write(image)
             count += 1
+        if not count:
+            raise UserError(f'{source} cannot be read: it is empty, damaged or not a video.')
+        assert writer is not None  # The first frame opened it.
+        writer.release()
+        os.replace(unfinished, target)
     finally:
         film.release()
         if writer is not None:
             writer.release()
-    if not count:
-        raise UserError(f'{source} cannot be read: it is empty, damaged or not a video.')
-    os.replace(unfinished, target)
+        unfinished.unlink(missing_ok=True)
     return count
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...io.data_files import read_json
 
 Boxes = Sequence[Sequence[float]]
 """x1 y1 x2 y2 for each person; an empty list stands for a picture without persons."""
@@ -28,12 +28,7 @@ def read_boxes(file: Path) -> dict[str, Any]:
     Raises:
         UserError: If the file is missing or has another layout.
     """
-    try:
-        boxes = json.loads(file.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UserError(f'{file} cannot be read: {error.strerror}.') from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{file} is not JSON: {error}.') from None
+    boxes = read_json(file)
     if not isinstance(boxes, dict):
         raise UserError(f'{file} holds a {type(boxes).__name__}; write {EXAMPLE}')
     for name, given in boxes.items():
