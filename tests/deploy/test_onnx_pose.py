@@ -1,12 +1,16 @@
 """The graph where there is no torch, and beside the stock inferencer."""
 
+import pickle
+import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from common import python
+import torch
+from common import Touch, python
 from mmengine.dataset import Compose
+from mmpose.apis import MMPoseInferencer
 from students import SIZE
 
 from okdhp_mm.datasets.synthetic import draw_figure
@@ -66,6 +70,34 @@ def test_both_engines_know_names_and_skeleton(decoded):
     theirs, ours = TorchEngine(folder, 'cpu'), OnnxEngine(folder, 'student.onnx')
     assert ours.keypoint_names == theirs.keypoint_names
     assert ours.skeleton == theirs.skeleton
+
+
+def test_the_graph_of_a_strangers_folder_runs_no_other_file(decoded, tmp_path):
+    """Whoever runs a folder's graph does not have to trust its config and its checkpoint."""
+    marker = tmp_path / 'it-was-run'
+    folder = tmp_path / 'student'
+    shutil.copytree(decoded[0], folder)
+    (folder / 'student.py').write_text(f"open({str(marker)!r}, 'w')\n")
+    (folder / 'student.pth').write_bytes(pickle.dumps(Touch(marker)))
+    image = draw_figure(np.random.default_rng(3)).image
+    assert len(OnnxEngine(folder, 'student.onnx')(image, None)) == 1
+    assert not marker.exists()
+
+
+def test_a_strangers_checkpoint_is_refused_by_our_engine_and_run_by_the_stock_one(
+    decoded, tmp_path
+):
+    """README warns of the stock inferencer: the warning must stay true, or go."""
+    marker = tmp_path / 'it-was-run'
+    folder = tmp_path / 'student'
+    shutil.copytree(decoded[0], folder)
+    content = torch.load(folder / 'student.pth', weights_only=False)
+    torch.save(content | dict(optimizer=Touch(marker)), folder / 'student.pth')
+    with pytest.raises(UserError, match=r'student\.pth is refused'):
+        TorchEngine(folder, 'cpu')
+    assert not marker.exists()
+    MMPoseInferencer(str(folder / 'student.py'), str(folder / 'student.pth'), device='cpu')
+    assert marker.exists()
 
 
 def test_without_boxes_there_are_no_persons(decoded):

@@ -1,11 +1,11 @@
 """Data files and configs are read, and nothing in them runs."""
 
 import pickle
-from pathlib import Path
 
 import mmengine
 import numpy as np
 import pytest
+from common import Touch
 from mmengine.config import Config
 from mmpose.registry import DATASETS
 
@@ -15,14 +15,6 @@ from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
 from okdhp_mm.io.data_files import safe_handlers
 from okdhp_mm.recipes.convert import convert_config
-
-
-class Touch:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture
