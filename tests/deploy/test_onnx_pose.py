@@ -96,7 +96,12 @@ def test_a_strangers_checkpoint_is_refused_by_our_engine_and_run_by_the_stock_on
     with pytest.raises(UserError, match=r'student\.pth is refused'):
         TorchEngine(folder, 'cpu')
     assert not marker.exists()
-    MMPoseInferencer(str(folder / 'student.py'), str(folder / 'student.pth'), device='cpu')
+    MMPoseInferencer(
+        str(folder / 'student.py'),
+        str(folder / 'student.pth'),
+        device='cpu',
+        det_model='whole_image',
+    )
     assert marker.exists()
 
 
