@@ -22,8 +22,11 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('config', nargs='?', help="stock config: a path or 'mmpose::...'")
-    source.add_argument('--coco', type=Path, metavar='JSON', help='own annotations (COCO JSON)')
-    source.add_argument('--csv', type=Path, help='table of DeepLabCut or Lightning Pose')
+    source.add_argument(
+        *('--coco', '--csv', '--label-studio', '--cvat'), dest='labels', type=Path, metavar='FILE',
+        help='own annotations: COCO JSON, CSV of DeepLabCut or Lightning Pose, JSON of Label '
+        'Studio, XML of CVAT (the file decides, not the name of the option)'
+    )  # fmt: skip
     parser.add_argument('-o', '--out', required=True, help='the training config to write')
     parser.add_argument(
         '--method', help='name in configs/_base_/methods, or a file like those (default: okdhp; '
@@ -58,7 +61,7 @@ def own_data(args: argparse.Namespace) -> None:
     names = ('images', 'val', 'val_images', 'student', 'input_size', 'method', 'pretrained')
     given = {name: getattr(args, name) for name in (*names, 'epochs', 'batch_size', 'force')}
     given |= dict(flip=not args.no_flip, check=not args.no_check)
-    done = write_own_config(OwnData(args.coco or args.csv, **given), args.out)
+    done = write_own_config(OwnData(args.labels, **given), args.out)
     print('\n'.join(done.lines))
     print(f'written: {done.config}\nnext: python -m okdhp_mm train {done.config}')
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import numpy as np
 
 from ..errors import UserError
 from ..io.atomic import write_text
-from .annotations import CocoLayout, check_coco, check_positive, entries_of, read_json, require
+from .annotations import CocoLayout, check_coco, check_positive, entries_of, require
 from .keypoint_names import find_flip_pairs
+from .readers import read_labels
+from .readers.picture_files import find_picture
 
 VALIDATION_SHARE = 0.2
 SEED = 0
@@ -84,16 +86,16 @@ def is_labeled(entry: dict) -> bool:
     return not entry.get('iscrowd') and any(entry['keypoints'][2::3])
 
 
-def read_own(path: str | Path, images: str | Path, content: dict | None = None) -> OwnDataset:
-    """Read a COCO JSON and add the fields that mmpose or CocoMetric need.
+def read_own(path: str | Path, images: str | Path) -> OwnDataset:
+    """Read labels and add the fields that mmpose or CocoMetric need.
 
-    Missing sizes of pictures are read from the pictures, a missing box goes around the keypoints,
-    and a missing area is that of the box. A note tells each of them.
+    Categories without keypoints are left out. Missing sizes of pictures are read from the pictures,
+    a missing or empty box goes around the keypoints, and a missing area is that of the box. A note
+    tells each of them.
 
     Args:
-        path: The file.
+        path: COCO JSON, or a file of another tool that :func:`read_labels` reads.
         images: Folder of its pictures.
-        content: Its content, if another reader has read it.
 
     Raises:
         UserError: If the file or one of its entries cannot be used.
@@ -101,13 +103,10 @@ def read_own(path: str | Path, images: str | Path, content: dict | None = None) 
     path, images = Path(path), Path(images)
     if not images.is_dir():
         raise UserError(f'The folder of the pictures {images} does not exist. Give it by --images.')
-    if content is None:
-        if not path.is_file():
-            raise UserError(f'The annotations {path} do not exist.')
-        content = read_json(path)
-    content = copy.deepcopy(content)
+    content, notes = read_labels(path, images)
+    notes += keep_one_category(path, content)
     count = check_category(path, content)
-    notes = []
+    notes += shorten_names(path, content, images)
     if added := add_sizes(content, images):
         notes.append(f'width and height of {added} pictures were read from the pictures')
     # The first checks are for what the completion below relies on, the last for its outcome.
@@ -126,17 +125,37 @@ def read_own(path: str | Path, images: str | Path, content: dict | None = None) 
     return dataset
 
 
-def check_category(path: Path, content: object) -> int:
-    """Check that there is one category with names of keypoints; return their number.
+def keep_one_category(path: Path, content: object) -> list[str]:
+    """Remove the other categories if one has keypoints, and return a sentence about them.
+
+    CVAT and Label Studio export the labels of boxes, and of single points, as categories too.
 
     Raises:
-        UserError: If not.
+        UserError: If the content is not a COCO JSON's.
     """
     if not isinstance(content, dict):
         raise UserError(
             f'{path} holds a {type(content).__name__}, but a COCO JSON is an object with '
             "'images', 'annotations' and 'categories'."
         )
+    categories = entries_of(str(path), content, 'categories')
+    kept = [entry for entry in categories if entry.get('keypoints')]
+    if len(kept) != 1 or len(categories) == 1:
+        return []
+    annotations = entries_of(str(path), content, 'annotations')
+    number = kept[0].get('id')
+    content['categories'] = kept
+    content['annotations'] = [e for e in annotations if e.get('category_id') == number]
+    names = ', '.join(str(entry.get('name')) for entry in categories if entry not in kept)
+    return [f'categories without keypoints were left out: {names}']
+
+
+def check_category(path: Path, content: dict) -> int:
+    """Check that there is one category with names of keypoints; return their number.
+
+    Raises:
+        UserError: If not.
+    """
     categories = entries_of(str(path), content, 'categories')
     if len(categories) != 1:
         found = ', '.join(str(entry.get('name')) for entry in categories) or 'none'
@@ -162,6 +181,22 @@ def check_category(path: Path, content: object) -> int:
                 f'keypoints from 1 to {len(names)}.'
             )
     return len(names)
+
+
+def shorten_names(path: Path, content: dict, images: Path) -> list[str]:
+    """Replace names of pictures by their last parts where only those exist in the folder.
+
+    Label Studio writes ``images/photo.jpg``, other tools paths of their own machine.
+    """
+    listed = content.get('images')
+    changed = 0
+    for entry in listed if isinstance(listed, list) else []:
+        name = entry.get('file_name') if isinstance(entry, dict) else None
+        if isinstance(name, str) and name and not (images / name).is_file():
+            with suppress(UserError):  # the check of all pictures tells how many are missing
+                entry['file_name'] = find_picture(images, name, path)
+                changed += 1
+    return [f'{changed} names of pictures were shortened to those in {images}'] if changed else []
 
 
 def add_sizes(content: dict, images: Path) -> int:
@@ -190,10 +225,11 @@ def complete(content: dict) -> list[str]:
     boxes = areas = others = 0
     for entry in content['annotations']:
         points = np.array(entry['keypoints'], float).reshape(-1, 3)
-        if not entry.get('bbox') and points[:, 2].any() and entry['image_id'] in sizes:
+        empty = not entry.get('bbox') or 0 in entry['bbox'][2:]
+        if empty and points[:, 2].any() and entry['image_id'] in sizes:
             entry['bbox'] = box_around(points, sizes[entry['image_id']])
             boxes += 1
-        if 'area' not in entry and entry.get('bbox'):
+        if not entry.get('area') and entry.get('bbox'):
             entry['area'] = entry['bbox'][2] * entry['bbox'][3]
             areas += 1
         if not {'iscrowd', 'num_keypoints'} <= entry.keys():

@@ -31,7 +31,6 @@ from ..data.own_dataset import (
     write_json,
 )
 from ..data.pictures import check_pictures
-from ..data.readers import read_table
 from ..errors import UserError
 from ..io.atomic import replacing, write_text
 from ..io.checkpoint import load_checkpoint, safe_loader
@@ -58,7 +57,8 @@ class OwnData:
     """Options of the config for own data.
 
     Attributes:
-        labels: COCO JSON, or CSV of DeepLabCut or Lightning Pose.
+        labels: COCO JSON, CSV of DeepLabCut or Lightning Pose, JSON of Label Studio, or XML of
+            CVAT.
         images: Folder of the pictures.
         val: Labels to validate on; by default a part of ``labels``, by picture.
         val_images: Folder of their pictures; by default ``images``.
@@ -179,26 +179,12 @@ def read_both(options: OwnData) -> tuple[OwnDataset, OwnDataset]:
     Raises:
         UserError: If they cannot be used.
     """
-    train = read_labels(options.labels, options.images)
+    train = read_own(options.labels, options.images)
     if options.val is None:
         return split_by_image(train)
-    val = read_labels(options.val, options.val_images or options.images)
+    val = read_own(options.val, options.val_images or options.images)
     check_same_keypoints(train, val, options.images != (options.val_images or options.images))
     return train, val
-
-
-def read_labels(path: Path, images: Path) -> OwnDataset:
-    """Read a COCO JSON or a CSV.
-
-    Raises:
-        UserError: If it cannot be used.
-    """
-    if path.suffix.lower() != '.csv':
-        return read_own(path, images)
-    content, note = read_table(path, images)
-    dataset = read_own(path, images, content)
-    dataset.notes.insert(0, note)
-    return dataset
 
 
 def write_dataset(dataset: OwnDataset, file: Path) -> Path:

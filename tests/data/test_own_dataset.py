@@ -10,6 +10,8 @@ from drawn_players import NAMES, several_persons, write_pictures
 from okdhp_mm.data.own_dataset import check_same_keypoints, read_own, split_by_image
 from okdhp_mm.errors import UserError
 
+ANNOTATIONS = several_persons()['annotations']
+
 
 @pytest.fixture
 def read(tmp_path):
@@ -70,6 +72,53 @@ def test_what_is_missing_is_added_and_told(read, change, note):
         assert entry['iscrowd'] == 0
 
 
+def test_an_export_of_cvat_is_completed(read):
+    """It has a category for every label and every point, and empty boxes around single points."""
+
+    def export(content):
+        for number, name in enumerate([*NAMES, 'ground'], start=5):
+            extra = dict(id=number, name=name, supercategory='player', keypoints=[], skeleton=[])
+            content['categories'].append(extra)
+        boxes = [dict(entry, id=50 + entry['id'], category_id=12) for entry in ANNOTATIONS[:2]]
+        content['annotations'][2]['keypoints'][3:] = [0] * 18
+        content['annotations'][2] |= dict(bbox=[30.0, 20.0, 0.0, 0.0], area=0.0, attributes={})
+        content['annotations'][3]['keypoints'][2::3] = [0, 1, 2, 2, 2, 2, 2]
+        content['annotations'] += boxes
+
+    dataset = read(export)
+    assert len(dataset.persons) == 15
+    assert [entry['name'] for entry in dataset.content['categories']] == ['player']
+    assert min(dataset.persons[2]['bbox'][2:]) > 0
+    assert dataset.persons[2]['area'] > 0
+    told = ' '.join(dataset.notes)
+    for note in ('left out: head, hand_l', 'foot_r, ball, ground', '1 boxes were put', '1 areas'):
+        assert note in told
+
+
+@pytest.mark.parametrize('prefix', ['images/', 'images\\', '/home/me/project/images/'])
+def test_pictures_are_found_by_the_last_parts_of_their_names(read, prefix):
+    """Label Studio's COCO export names them from the folder above."""
+
+    def rename(content):
+        for image in content['images']:
+            image['file_name'] = prefix + image['file_name']
+
+    dataset = read(rename)
+    assert dataset.pictures[0] == 'img 1.png'
+    (note,) = dataset.notes
+    assert '5 names of pictures were shortened' in note
+
+
+def test_an_export_without_keypoints_is_told(read):
+    """Label Studio exports boxes only if the project has no `model_index`."""
+
+    def export(content):
+        content['categories'] = [dict(id=0, name='player'), dict(id=1, name='ball')]
+
+    with pytest.raises(UserError, match=r'2 categories \(player, ball\)'):
+        read(export)
+
+
 def test_the_split_is_by_picture_and_always_the_same(read):
     dataset = read()
     train, val = split_by_image(dataset)
@@ -88,7 +137,10 @@ def categories(change):
     ('change', 'reason'),
     [
         (categories(lambda c: c[0].pop('keypoints')), 'has no list of keypoint names'),
-        (categories(lambda c: c.append(dict(id=5, name='ball'))), r'2 categories \(player, ball\)'),
+        (
+            categories(lambda c: c.append(dict(id=5, name='ball', keypoints=['center']))),
+            r'2 categories \(player, ball\)',
+        ),
         (categories(lambda c: c.clear()), r'0 categories \(none\)'),
         (categories(lambda c: c[0].update(keypoints=['a', 'a'])), "'a' is used twice"),
         (categories(lambda c: c[0].update(skeleton=[[0, 1]])), r'the entry \[0, 1\]'),

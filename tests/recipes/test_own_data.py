@@ -13,6 +13,7 @@ from drawn_players import NAMES, several_persons, write_pictures
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from okdhp_mm.commands.convert import parse_args
 from okdhp_mm.data.files import check_data
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import read_config
@@ -209,6 +210,12 @@ def test_nothing_is_overwritten_without_force(options, tmp_path, name):
 def test_the_name_of_a_config_ends_in_py(options, tmp_path):
     with pytest.raises(UserError, match='must end in .py'):
         write_own_config(options(), tmp_path / 'my.txt')
+
+
+@pytest.mark.parametrize('name', ['--coco', '--csv', '--label-studio', '--cvat'])
+def test_every_tool_has_an_option(name):
+    args = parse_args([name, 'labels.file', '--images', 'photos', '-o', 'my.py'])
+    assert args.labels == Path('labels.file')
 
 
 def test_colors_are_suggested_for_few_labels_only():

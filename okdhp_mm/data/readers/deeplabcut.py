@@ -9,15 +9,16 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ...errors import UserError
+from .coco_content import VISIBLE, CocoContent
+from .picture_files import find_picture
 
 HEADER = ('scorer', 'individuals', 'bodyparts', 'coords')
-VISIBLE = 2
 SINGLE = ''
 
 
@@ -55,8 +56,7 @@ def read_table(path: str | Path, images: str | Path) -> tuple[dict, str]:
         UserError: If it is not such a table, or a picture is missing.
     """
     table = parse(Path(path))
-    category = dict(id=1, name='animal', keypoints=table.keypoints, skeleton=[])
-    content = dict(images=[], annotations=[], categories=[category])
+    coco = CocoContent('animal', table.keypoints)
     for picture, row in zip(table.pictures, table.values, strict=True):
         labeled = ~np.isnan(row).any(-1)
         if not labeled.any():
@@ -66,26 +66,20 @@ def read_table(path: str | Path, images: str | Path) -> tuple[dict, str]:
         if image is None:
             raise UserError(f'The picture {Path(images) / file} cannot be decoded.')
         height, width = image.shape[:2]
-        entry = dict(id=len(content['images']) + 1, file_name=file, width=width, height=height)
-        content['images'].append(entry)
+        coco.add_image(file, width, height)
+        box = [0, 0, width, height] if table.individuals == [SINGLE] else None
         for points, there in zip(row, labeled, strict=True):
             if there.any():
-                visible = np.where(there, VISIBLE, 0)
-                flat = np.column_stack([np.nan_to_num(points) * there[:, None], visible])
-                annotation = dict(
-                    id=len(content['annotations']) + 1,
-                    image_id=entry['id'],
-                    category_id=1,
-                    keypoints=flat.ravel().tolist(),
-                    num_keypoints=int(there.sum()),
-                    iscrowd=0,
+                found = zip(table.keypoints, points.tolist(), there, strict=True)
+                coco.add_instance(
+                    {name: (x, y, VISIBLE) for name, (x, y), is_ in found if is_}, box
                 )
-                if table.individuals == [SINGLE]:
-                    annotation |= dict(bbox=[0, 0, width, height], area=width * height)
-                content['annotations'].append(annotation)
     if table.individuals == [SINGLE]:
-        return content, 'the box of every animal is the complete picture'
-    return content, f'{len(table.individuals)} individuals, whose boxes are made of their keypoints'
+        return coco.content, 'the box of every animal is the complete picture'
+    return (
+        coco.content,
+        f'{len(table.individuals)} individuals, whose boxes are made of their keypoints',
+    )
 
 
 def parse(path: Path) -> Table:
@@ -150,19 +144,3 @@ def number(path: Path, row: list[str], index: int) -> float:
     if math.isinf(value):
         raise UserError(f'{path}: the row of {row[0]!r} has an infinite coordinate.')
     return value
-
-
-def find_picture(images: Path, name: str, table: Path) -> str:
-    """Return the path of a picture inside the folder, as the table names it or as its last parts.
-
-    Tables name pictures from the folder of their project, e.g. ``labeled-data/video/img1.png``.
-
-    Raises:
-        UserError: If there is no such picture.
-    """
-    parts = (PureWindowsPath(name) if '\\' in name else PurePosixPath(name)).parts
-    for start in range(len(parts)):
-        file = Path(*parts[start:])
-        if not file.is_absolute() and (images / file).is_file():
-            return file.as_posix()
-    raise UserError(f'{table} names the picture {name}, which does not exist in {images}.')
