@@ -39,7 +39,7 @@ check: $(READY)
 # In an environment of its own: the site needs none of the package's dependencies.
 docs:
 	$(if $(PYTHON),$(PYTHON),python3) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/pip install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27"
+	$(VENV)-docs/bin/pip install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27" ruff
 	$(VENV)-docs/bin/mkdocs build --strict
 
 clean:

@@ -1,8 +1,9 @@
-"""What a training step of each method costs beside the student alone, in time and memory.
+"""Compare the cost of a training step of each method, or split, with that of the student alone.
 
     python benchmarks/method_cost.py configs/okdhp/resnet18_mpii.py --batch-size 4
+    python benchmarks/method_cost.py configs/okdhp/resnet18_mpii.py --splits layer1 layer2 whole
 
-All methods take turns in one run. The memory is what a step keeps for its backward pass, which is
+All sides take turns in one run. The memory is what a step keeps for its backward pass, which is
 most of what it needs, and weights. The teacher of the offline methods is the student's own network
 (``fpd``) and the multi-branch network of the config (``head_only``); a larger one costs more.
 """
@@ -29,6 +30,7 @@ from okdhp_mm.recipes.methods import apply_method, method_files
 from okdhp_mm.student.config import stock_model
 
 ALONE = 'alone'
+SPLIT = 'split='
 TEACHERS = {'fpd': stock_model, 'head_only': lambda model: model}
 
 
@@ -38,6 +40,9 @@ def config_of(side: str, model: ConfigDict, folder: Path) -> ConfigDict:
         return stock_model(model)
     teacher = model
     model = ConfigDict(model.to_dict())
+    if side.startswith(SPLIT):
+        model.split = side.removeprefix(SPLIT)
+        return model
     apply_method(model, side)
     if side in TEACHERS:
         config, checkpoint = folder / f'{side}.py', folder / f'{side}.pth'
@@ -85,12 +90,13 @@ def main() -> None:
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--methods', nargs='+', default=list(method_files()))
+    parser.add_argument('--splits', nargs='+', help="compare these splits of the config's method")
     args = parser.parse_args()
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = Config.fromfile(args.config).model
     drop_pretrained(model)
-    sides = [ALONE, *args.methods]
+    sides = [ALONE, *([f'{SPLIT}{point}' for point in args.splits or ()] or args.methods)]
     with tempfile.TemporaryDirectory() as folder:
         networks = {side: ready(side, model, Path(folder)) for side in sides}
     batch = packed_batch(networks[ALONE], args.batch_size)
@@ -99,7 +105,11 @@ def main() -> None:
     report(take_turns(runs, args.repeats), ALONE)
     memory = {side: kept_memory(networks[side], run) for side, run in runs.items()}
     for side, kept in memory.items():
-        print(f'{side:28}{kept:9.0f} MiB {kept / memory[ALONE]:9.2f} times {ALONE}')
+        parameters = sum(value.numel() for value in networks[side].parameters()) / 1e6
+        print(
+            f'{side:28}{kept:9.0f} MiB {kept / memory[ALONE]:9.2f} times {ALONE}, '
+            f'{parameters:.2f} M parameters'
+        )
 
 
 if __name__ == '__main__':

@@ -41,7 +41,11 @@ FOLDER = Path(__file__).parents[1] / 'configs' / 'okdhp'
 
 def student_of(config: str) -> nn.Module:
     """The student of a training config, untrained."""
-    cfg = student_config(Config.fromfile(config), 0)
+    return untrained(student_config(Config.fromfile(config), 0))
+
+
+def untrained(cfg: Config) -> nn.Module:
+    """Build the network of a stock config with random weights, on the CPU."""
     drop_pretrained(cfg.model)
     with tempfile.NamedTemporaryFile('w', suffix='.py') as file:
         file.write(cfg.pretty_text)

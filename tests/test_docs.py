@@ -1,14 +1,18 @@
-"""Links in the documentation resolve, and the commands that it shows exist."""
+"""Links in the documentation resolve, its commands parse, and its Python compiles."""
 
+import argparse
 import ast
+import importlib
 import itertools
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from okdhp_mm.commands import COMMANDS
+from okdhp_mm.commands import COMMANDS, reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
@@ -16,6 +20,13 @@ PAGES = [*ROOT.glob('*.md'), *DOCS.rglob('*.md')]
 LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
 FENCED = re.compile(r'^ *```(\w*)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r'(?:^ {4}.*\n)+', re.MULTILINE)
+TOOL_OF = {
+    'export_student': 'export',
+    'generalization_gap': 'gap',
+    'okdhp_config': 'convert',
+}
+"""Command of each script in tools/ that has another name."""
+PLACEHOLDERS = {'N': '1', '"$DATA"': 'a=1', '$DATA': 'a=1'}
 INLINE = re.compile(r'`([^`\n]+)`')
 COMMAND = re.compile(r'(?:^|\s)(?:\S*python[\d.]*\s|make\s|torchrun\s|tools/\w+\.(?:py|sh)\s)')
 SCRIPT = re.compile(r'(?:tools|benchmarks)/[\w/]+(?:\.py|\.sh)?')
@@ -52,14 +63,15 @@ def broken_links(page):
             yield f'{link}: {name_of(target)} does not have this heading'
 
 
-def commands(page):
-    """Command lines in code blocks and in inline code."""
+def commands(page, inline=True):
+    """Command lines in code blocks and, if wanted, in inline code."""
     prose = without_code(page)
     blocks = [code for language, code in FENCED.findall(page.read_text()) if language != 'python']
-    code = '\n'.join([*blocks, *INDENTED.findall(prose), *INLINE.findall(prose)])
+    named = INLINE.findall(prose) if inline else []
+    code = '\n'.join([*blocks, *INDENTED.findall(prose), *named])
     for line in re.sub(r'\\\n', ' ', code).splitlines():
         line = re.sub(r'\s#\s.*', '', line).strip()
-        if COMMAND.search(f'{line} '):
+        if COMMAND.search(f'{line} ') and '`' not in line:  # not in a sentence of a help text
             yield line
 
 
@@ -133,6 +145,74 @@ def test_links_resolve(page):
 @pytest.mark.parametrize('page', PAGES, ids=name_of)
 def test_commands_exist(page):
     assert {line: found for line in commands(page) if (found := list(mistakes(line)))} == {}
+
+
+class _ParsedError(Exception):
+    """Ends a command after its parser has accepted the arguments."""
+
+
+def parse(monkeypatch, line):
+    """Parse a command line with the parser of its command, without running it."""
+    words = shlex.split(line.partition(' > ')[0])
+    if 'okdhp_mm' in words:
+        name, *arguments = words[words.index('okdhp_mm') + 1 :] or ['COMMAND']
+    else:
+        place = next((i for i, word in enumerate(words) if re.match(r'tools/\w+\.py', word)), None)
+        if place is None:
+            return
+        tool = Path(words[place]).stem
+        name, arguments = TOOL_OF.get(tool, tool), words[place + 1 :]
+    if name == 'COMMAND' or '...' in arguments:
+        return
+    original = argparse.ArgumentParser.parse_args
+
+    def parse_only(self, args=None, namespace=None):
+        original(self, args, namespace)
+        raise _ParsedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, 'parse_args', parse_only)
+        with pytest.raises(_ParsedError):
+            main = importlib.import_module(COMMANDS[name].module).main
+            main([PLACEHOLDERS.get(word, word) for word in arguments])
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name_of)
+def test_commands_are_accepted_by_their_parsers(page, monkeypatch):
+    for line in commands(page, inline=False):
+        try:
+            parse(monkeypatch, line)
+        except SystemExit:
+            pytest.fail(f'the parser refuses: {line}')
+
+
+def test_a_wrong_argument_is_noticed(monkeypatch):
+    for line in ('python tools/train.py', 'python tools/infer.py a --student b --batch many'):
+        with pytest.raises(SystemExit):
+            parse(monkeypatch, line)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name_of)
+def test_python_compiles_and_configs_load(page):
+    for language, code in FENCED.findall(page.read_text()):
+        if language != 'python':
+            continue
+        compile(code, name_of(page), 'exec')
+        if re.search(r"^_base_ = 'mmpose::", code, re.MULTILINE):
+            assert Config.fromstring(re.sub('^custom_imports.*', '', code, flags=re.M), '.py').model
+
+
+def test_the_page_on_the_command_line_is_current():
+    """`python -m okdhp_mm.commands.reference > docs/reference/cli.md` writes it."""
+    assert (DOCS / 'reference' / 'cli.md').read_text() == f'{reference.page()}\n'
+
+
+def test_the_page_on_config_keys_names_every_registered_class():
+    internal = re.compile('Split$|Adapter$|Decoder$|^BranchedBackbone$|^MultiBranchHead$|Results$')
+    page = (DOCS / 'reference' / 'config.md').read_text()
+    for file in (ROOT / 'okdhp_mm').rglob('*.py'):
+        for name in re.findall(r'\.register_module\(\)\n(?:@.*\n)*class (\w+)', file.read_text()):
+            assert internal.search(name) or re.search(rf'\b{name}\b', page), name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A third-party backbone with its own forward, as docs/extending.md shows it."""
+"""A third-party backbone with its own forward, as docs/tutorials/own_split.md shows it."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from okdhp_mm.registry import SPLITS
 from okdhp_mm.student.config import student_config
 from okdhp_mm.student.state import check_equal
 
-DOC = Path(__file__).parents[1] / 'docs' / 'extending.md'
+DOC = Path(__file__).parents[1] / 'docs' / 'tutorials' / 'own_split.md'
 POINTS = ['stem', 'layer1', 'layer2', 'layer3']
 BACKBONE = dict(type='GatedResNet', depth=18, base_channels=8, stem_channels=8)
 
@@ -25,7 +25,7 @@ BACKBONE = dict(type='GatedResNet', depth=18, base_channels=8, stem_channels=8)
 @pytest.fixture
 def written(tmp_path, monkeypatch):
     """Import the files that a reader would write, with the config's ``custom_imports``."""
-    for name, text in re.findall(r'```python\n# (gated\S+\.py)\n(.*?)```', DOC.read_text(), re.S):
+    for name, text in re.findall(r'```python\n# (\S+\.py)\n(.*?)```', DOC.read_text(), re.S):
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(SPLITS, '_module_dict', dict(SPLITS.module_dict))
@@ -72,3 +72,8 @@ def test_the_config_of_the_page_trains_and_exports_it(written):
     network = build(student.model)
     network.load_state_dict(student_weights(model, 1), strict=True)
     check_equal(model, network, 1)
+
+
+def test_the_check_of_the_page_passes(written, tmp_path, capsys):
+    exec(compile((tmp_path / 'check_gated_resnet.py').read_text(), 'check', 'exec'), {})
+    assert capsys.readouterr().out.splitlines() == [str(POINTS), 'ok']
