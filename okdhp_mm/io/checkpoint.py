@@ -102,8 +102,14 @@ def load_checkpoint(filename: str) -> dict:
         isinstance(value, torch.Tensor) for value in state_dict.values()
     ):
         raise UserError(f'The file {filename} holds no state dict of tensors.')
-    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+    meta = checkpoint.setdefault('meta', {})
+    if not isinstance(meta, dict):
         raise UserError(f'The file {filename} is not a checkpoint: its meta is not a dict.')
+    if not isinstance(meta.get('dataset_meta') or {}, dict):
+        raise UserError(
+            f'The checkpoint {filename} is damaged: its dataset_meta is not a dict, but '
+            f'of type {type(meta["dataset_meta"]).__name__}.'
+        )
     return checkpoint
 
 

@@ -121,13 +121,20 @@ def read_stock(stock: str) -> Config:
     # A config is a program, which can raise anything.
     with as_user_error(f'{stock} cannot be inherited as a config', Exception), safe_handlers():
         cfg = Config.fromstring(f'_base_ = {stock!r}\n', '.py')
-    kind = (cfg.get('model') or {}).get('type')
+    model = cfg.get('model') or {}
+    kind = model.get('type')
     if kind == ESTIMATOR:
         raise UserError(f'{stock} is an OKDHP config already; start from the stock config.')
     if kind != STOCK_ESTIMATOR:
         raise UserError(
-            f'{stock} has model.type={kind!r}; OKDHP distils the heatmaps or SimCC distributions '
+            f'{stock} has model.type={kind!r}; OKDHP distills the heatmaps or SimCC distributions '
             f'of a {STOCK_ESTIMATOR!r}.'
+            # DWPose's configs name another config as their student.
+            + (
+                f' Start from its student, {student}.'
+                if (student := model.get('student_cfg'))
+                else ''
+            )
         )
     return cfg
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmpose.apis import init_model
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
+from ..errors import UserError
 from ..io.checkpoint import safe_loader
 from .files import CHECKPOINT, CONFIG, student_files
 
@@ -20,3 +21,31 @@ def load_student(folder: Path) -> BasePoseEstimator:
     files = student_files(folder, CONFIG, CHECKPOINT)
     with safe_loader():
         return init_model(*map(str, files), device='cpu')
+
+
+def names_and_skeleton(meta: dict) -> tuple[list[str], list[list[int]]]:
+    """Return the K names of the keypoints, and the pairs of indices that a line connects.
+
+    Args:
+        meta: Metainfo of a dataset, which a student's checkpoint keeps.
+
+    Raises:
+        UserError: If the metainfo is damaged.
+    """
+    names, links = meta.get('keypoint_id2name'), meta.get('skeleton_links')
+    indices = range(len(names)) if isinstance(names, dict) else ()
+    if not (
+        isinstance(names, dict)
+        and all(isinstance(names.get(index), str) for index in indices)
+        and isinstance(links, (list, tuple))
+        and all(
+            isinstance(link, (list, tuple)) and len(link) == 2 and all(i in indices for i in link)
+            for link in links
+        )
+    ):
+        raise UserError(
+            'The dataset_meta of the student is damaged: it needs keypoint_id2name, a dict of '
+            'indices to names, and skeleton_links, a list of pairs of indices. Export the student '
+            'again.'
+        )
+    return [names[index] for index in indices], [list(map(int, link)) for link in links]

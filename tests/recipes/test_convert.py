@@ -390,6 +390,10 @@ def test_the_split_of_a_method_is_the_one_that_is_told(stock, tmp_path):
     [
         ("model['type'] = 'BottomupPoseEstimator'", "model.type='BottomupPoseEstimator'.*heatmaps"),
         ("model['type'] = 'OKDHPTopdownPoseEstimator'", 'is an OKDHP config already'),
+        (
+            "model = dict(type='DWPoseDistiller', student_cfg='a.py')",
+            'Start from its student, a.py',
+        ),
         ('del model', 'model.type=None'),
         (
             "model['head'] = dict(type='RegressionHead', in_channels=64, num_joints=17)",
@@ -527,7 +531,7 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
         (
             'mmpose::body_2d_keypoint/topdown_regression/coco/'
             'td-reg_res50_8xb64-210e_coco-256x192.py',
-            'no heatmaps',
+            'RegressionHead does not predict',
         ),
         (
             'mmpose::body_2d_keypoint/integral_regression/coco/'

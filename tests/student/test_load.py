@@ -7,7 +7,7 @@ from students import write_student
 
 from okdhp_mm.deploy.inference.engines import TorchEngine
 from okdhp_mm.errors import UserError
-from okdhp_mm.student.load import load_student
+from okdhp_mm.student.load import load_student, names_and_skeleton
 
 
 class Hostile:
@@ -27,3 +27,43 @@ def test_a_student_is_loaded_safely_and_the_host_goes_on_as_it_did(tmp_path, loa
         load(folder)
     assert 'it was run' not in capsys.readouterr().out
     assert CheckpointLoader._schemes is schemes
+
+
+def test_names_are_in_the_order_of_their_indices():
+    meta = dict(keypoint_id2name={1: 'b', 0: 'a'}, skeleton_links=[(0, 1)])
+    assert names_and_skeleton(meta) == (['a', 'b'], [[0, 1]])
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(keypoint_id2name='import os'),
+        dict(keypoint_id2name=['a', 'b']),
+        dict(keypoint_id2name={0: 'a', 2: 'b'}),
+        dict(keypoint_id2name={0: 'a', 'one': 'b'}),
+        dict(keypoint_id2name={0: 'a', 1: 7}),
+        dict(keypoint_id2name=None),
+        dict(skeleton_links=None),
+        dict(skeleton_links='01'),
+        dict(skeleton_links=[(0, 2)]),
+        dict(skeleton_links=[(0, 1, 1)]),
+        dict(skeleton_links=[(0, [])]),
+    ],
+    ids=str,
+)
+def test_names_and_lines_that_are_none_are_refused(change):
+    meta = dict(keypoint_id2name={0: 'a', 1: 'b'}, skeleton_links=[(0, 1)])
+    with pytest.raises(UserError, match='dataset_meta of the student is damaged'):
+        names_and_skeleton(meta | change)
+
+
+@pytest.mark.parametrize(
+    ('damaged', 'reason'),
+    [('import os', 'its dataset_meta is not a dict, but of type str'), ({'a': 1}, 'is damaged')],
+)
+def test_an_engine_refuses_a_damaged_metainfo(tmp_path, damaged, reason):
+    folder = write_student(tmp_path)
+    content = torch.load(folder / 'student.pth')
+    torch.save(content | dict(meta=dict(dataset_meta=damaged)), folder / 'student.pth')
+    with pytest.raises(UserError, match=reason):
+        TorchEngine(folder)

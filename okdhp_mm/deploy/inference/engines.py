@@ -15,6 +15,7 @@ from ...errors import UserError, as_user_error
 from ...io.checkpoint import safe_loader
 from ...io.config import read_config
 from ...student.files import CHECKPOINT, CONFIG, student_files
+from ...student.load import names_and_skeleton
 from .boxes import Boxes
 from .runtime import onnxruntime_errors, providers_of
 
@@ -68,7 +69,7 @@ class TorchEngine:
         batch: Number of persons that the network takes at once.
 
     Raises:
-        UserError: If the student is missing, or the device is not available.
+        UserError: If the student is missing or damaged, or the device is not available.
     """
 
     def __init__(self, folder: Path, device: str | None = None, batch: int = BATCH):
@@ -79,8 +80,7 @@ class TorchEngine:
             cfg = read_config(files[0])
             self.inferencer = BoxInferencer(cfg, str(files[1]), device, det_model='whole_image')
         meta = self.inferencer.model.dataset_meta
-        self.keypoint_names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
-        self.skeleton = [list(map(int, link)) for link in meta['skeleton_links']]
+        self.keypoint_names, self.skeleton = names_and_skeleton(meta)
         self.batch = batch
 
     def __call__(self, image: np.ndarray, boxes: Boxes | None) -> list[dict]:

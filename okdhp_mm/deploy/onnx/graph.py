@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ...env.versions import check_torch
 from ...errors import UserError
 from ...models.heads.adapters import find_adapter
+from ...student.load import names_and_skeleton
 from .decoders import graph_decoder
 from .deconvolution import without_deconvolutions
 
@@ -138,8 +139,7 @@ def metadata(graph: StudentGraph) -> dict[str, str]:
         padding=settings['GetBBoxCenterScale'].get('padding', 1.25),
         use_udp=settings['TopdownAffine'].get('use_udp', False),
     )
-    meta = student.dataset_meta
-    names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
+    names, skeleton = names_and_skeleton(student.dataset_meta)
     outputs = graph.adapter.map_doc.format(codec=type(codec).__name__, keypoints=len(names))
     if graph.decoder is not None:
         outputs = (
@@ -153,7 +153,7 @@ def metadata(graph: StudentGraph) -> dict[str, str]:
         pixels=json.dumps(pixels),
         crop=json.dumps(crop),
         keypoint_names=json.dumps(names),
-        skeleton=json.dumps([list(map(int, link)) for link in meta['skeleton_links']]),
+        skeleton=json.dumps(skeleton),
     )
 
 
