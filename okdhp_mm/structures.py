@@ -188,6 +188,7 @@ class NetworkSpec:
         shared_channels: Channels C of :attr:`BranchFeatures.shared`.
         head_features: (C, H, W) of every branch's :attr:`BranchOutputs.head_features`; None for a
             branch whose head adapter does not return that feature map.
+        provided: Fields of :class:`BranchOutputs` that the model fills in.
         teacher: Name of the model's teacher, None without one.
         kl_defaults: Arguments that a ``KLHeatmapLoss`` gets unless its config sets them, see
             :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
@@ -197,6 +198,7 @@ class NetworkSpec:
     keypoints: int
     shared_channels: int
     head_features: tuple[tuple[int, ...] | None, ...] = ()
+    provided: frozenset[str] = frozenset()
     teacher: str | None = None
     kl_defaults: dict[str, Any] = field(default_factory=dict)
 

@@ -35,6 +35,7 @@ class Distiller(nn.Module):
         terms: Maps the name of each term in the log to its config. mmengine adds up every entry
             whose name contains 'loss', so each name must begin with ``loss_``. None removes a
             term, e.g. ``dict(loss_kd=None)`` one of the default.
+        spec: Shapes and settings of the network.
 
     Attributes:
         progress: Completed share of the training, a scalar buffer.
@@ -43,13 +44,13 @@ class Distiller(nn.Module):
         observer: Function that sees every training step before its backward pass; None for none.
 
     Raises:
-        UserError: If ``terms`` is empty, a term has no type, or a name does not begin with
-            ``loss_``.
+        UserError: If ``terms`` is empty, a term has no type, a name does not begin with
+            ``loss_``, or a term does not fit the network or requires a field that is not filled.
     """
 
     progress: Tensor
 
-    def __init__(self, terms: dict):
+    def __init__(self, terms: dict, spec: NetworkSpec):
         super().__init__()
         terms = {name: term for name, term in terms.items() if term is not None}
         for name, term in terms.items():
@@ -68,27 +69,20 @@ class Distiller(nn.Module):
                 'Distiller: terms is empty. Set at least one, e.g. '
                 "loss_kpt=dict(type='SupervisedTerm', of='branches')."
             )
-        built = nn.ModuleDict({name: MODELS.build(term) for name, term in terms.items()})
+        built = nn.ModuleDict(
+            {name: MODELS.build({**term, 'spec': spec}) for name, term in terms.items()}
+        )
         self.terms = cast('Mapping[str, Term]', built)
+        self._check_requirements(spec)
         self.register_buffer('progress', ones(()), persistent=False)
         self.observer: Observer | None = None
         # A buffer of 1 does not tell a finished training from one without the hook. The flag does,
         # without a host sync, and limits the warning to the first step.
         self._progress_known = False
 
-    def setup(self, spec: NetworkSpec, provided: frozenset[str]) -> None:
-        """Build and check the parts of the terms that depend on the network.
-
-        Args:
-            spec: Shapes of the network.
-            provided: The fields of :class:`BranchOutputs` that the model fills in.
-
-        Raises:
-            UserError: If a term does not fit the network, or requires a field that is not filled.
-        """
+    def _check_requirements(self, spec: NetworkSpec) -> None:
         for name, term in self.terms.items():
-            term.setup(spec)
-            for field in sorted(term.requires - provided):
+            for field in sorted(term.requires - spec.provided):
                 remedy = REMEDIES.get(field, f'BranchOutputs.{field}, which this model lacks.')
                 raise UserError(f'{name}: {type(term).__name__} requires {remedy}')
         if spec.teacher and 'teacher' not in self.requires:

@@ -84,46 +84,18 @@ class MultiBranchHead(BaseHead):
         check_branches(backbone, self)
         self._keeps_features = True
         outputs, spec = infer_shapes(backbone, self)
-        spec = replace(spec, teacher=teacher)
         for adapter in self.adapters:
             check_loss(adapter)
-        self.aggregator, self.distiller = self._build_training(aggregator, distiller, spec, ema)
+        self.aggregator = build_aggregator(aggregator, spec)
+        provided = {'head_features', *self.aggregator.provides}
+        provided |= {'ema'} if ema else set()
+        provided |= {'teacher'} if teacher else set()
+        spec = replace(spec, provided=frozenset(provided), teacher=teacher)
+        self.distiller = build_distiller(distiller, spec, self.aggregator)
+        requires = self.aggregator.requires | self.distiller.requires
+        self._keeps_features = 'head_features' in requires
         with evaluation(self):
             check_ensemble(self.aggregator, self.aggregator.aggregate(outputs))
-
-    def _build_training(
-        self, aggregator: ConfigDict, distiller: ConfigDict, spec: NetworkSpec, ema: bool
-    ) -> tuple[BaseModule, nn.Module]:
-        """Build the parts that depend on the shapes of the network and exist only in training."""
-        given: dict[str, Any] = dict(
-            in_channels=spec.shared_channels,
-            num_branches=spec.branches,
-            num_keypoints=spec.keypoints,
-        )
-        kind = MODELS.get(aggregator['type'])
-        built = MODELS.build(distiller)
-        readers = {type(term).__name__: term.requires for term in built.terms.values()}
-        if kind is None:
-            MODELS.build(aggregator)  # raises mmengine's error for an unknown type
-        readers[kind.__name__] = kind.requires
-        for reader, fields in readers.items():
-            if 'head_features' in fields:
-                check_head_features(spec, reader)
-        self._keeps_features = any('head_features' in fields for fields in readers.values())
-        if 'head_features' in kind.requires:
-            given['branch_channels'] = spec.head_channels
-        aggregator = MODELS.build(given | dict(aggregator))
-        provided = {'head_features', *aggregator.provides}
-        provided |= {'ema'} if ema else set()
-        provided |= {'teacher'} if spec.teacher else set()
-        built.setup(spec, frozenset(provided))
-        if any(True for _ in aggregator.parameters()) and not built.trains_aggregator:
-            raise UserError(
-                f'No term of the distiller ({", ".join(built.terms)}) trains the '
-                f"{type(aggregator).__name__}. Add loss_ens=dict(type='SupervisedTerm', "
-                "of='ensemble'), or use MeanAggregator, which has no parameters."
-            )
-        return aggregator, built
 
     @property
     def decoder(self):
@@ -317,6 +289,43 @@ class MultiBranchHead(BaseHead):
         assert heatmaps is not None  # the aggregator computed the ensemble
         accuracy = self.adapter.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
+
+
+def build_aggregator(config: ConfigDict, spec: NetworkSpec) -> BaseModule:
+    """Build the aggregator for the shapes of the network.
+
+    Raises:
+        UserError: If it does not fit the network.
+    """
+    given: dict[str, Any] = dict(
+        in_channels=spec.shared_channels,
+        num_branches=spec.branches,
+        num_keypoints=spec.keypoints,
+    )
+    kind = MODELS.get(config['type'])
+    if kind is not None and 'head_features' in kind.requires:
+        check_head_features(spec, kind.__name__)
+        given['branch_channels'] = spec.head_channels
+    return MODELS.build(given | dict(config))
+
+
+def build_distiller(config: ConfigDict, spec: NetworkSpec, aggregator: BaseModule) -> nn.Module:
+    """Build the distiller for the shapes of the network.
+
+    Raises:
+        UserError: If a term does not fit the network, or no term trains the aggregator.
+    """
+    distiller = MODELS.build({**config, 'spec': spec})
+    for term in distiller.terms.values():
+        if 'head_features' in term.requires:
+            check_head_features(spec, type(term).__name__)
+    if any(True for _ in aggregator.parameters()) and not distiller.trains_aggregator:
+        raise UserError(
+            f'No term of the distiller ({", ".join(distiller.terms)}) trains the '
+            f"{type(aggregator).__name__}. Add loss_ens=dict(type='SupervisedTerm', "
+            "of='ensemble'), or use MeanAggregator, which has no parameters."
+        )
+    return distiller
 
 
 def check_branches(backbone: BaseModule, head: MultiBranchHead) -> None:

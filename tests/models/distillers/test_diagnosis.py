@@ -16,9 +16,12 @@ from okdhp_mm.models.distillers.diagnosis import (
     mean_of_pairs,
     peak_distances,
 )
-from okdhp_mm.structures import BranchFeatures, BranchOutputs, Targets
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
 BATCH, KEYPOINTS, HEIGHT, WIDTH = 2, 5, 8, 6
+SPEC = NetworkSpec(
+    branches=3, keypoints=KEYPOINTS, shared_channels=4, provided=frozenset({'ensemble'})
+)
 
 
 class Half(nn.Module):
@@ -49,7 +52,7 @@ def leaves(branches=3):
 def test_the_share_is_the_distillations_part_of_the_gradient():
     heatmaps, ensemble = leaves(), torch.rand(BATCH, KEYPOINTS, HEIGHT, WIDTH)
     outputs, targets = outputs_of(heatmaps, ensemble), targets_of(3, Half())
-    terms = {'loss_kpt': SupervisedTerm('branches'), 'loss_kd': DistillTerm()}
+    terms = {'loss_kpt': SupervisedTerm(SPEC, 'branches'), 'loss_kd': DistillTerm(SPEC)}
     terms['loss_kd'].loss = Half()  # gradient: heatmap - ensemble
     progress = torch.ones(())
     losses = {name: term(outputs, targets, progress) for name, term in terms.items()}
@@ -74,7 +77,8 @@ def test_the_share_follows_the_ramp_up():
         dict(
             loss_kpt=dict(type='SupervisedTerm', of='branches'),
             loss_kd=dict(type='DistillTerm', schedule=dict(type='GaussianRampUp', end=0.5)),
-        )
+        ),
+        SPEC,
     )
     ratios = []
     for progress in (0.0, 0.5):
@@ -159,7 +163,7 @@ def test_unlabelled_keypoints_do_not_count():
 def test_methods_without_distillation_weights_or_pairs_report_less():
     heatmaps = leaves(1)
     outputs, targets = outputs_of(heatmaps), targets_of(1)
-    terms = {'loss_kpt': SupervisedTerm('branches')}
+    terms = {'loss_kpt': SupervisedTerm(SPEC, 'branches')}
     losses = {'loss_kpt': terms['loss_kpt'](outputs, targets, torch.ones(()))}
     report = diagnose(terms, losses, outputs, targets, torch.ones(()))
     assert report.scalars() == report.details() == {}

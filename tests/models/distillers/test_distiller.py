@@ -11,7 +11,9 @@ from mmpose.models.losses import KeypointMSELoss
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.distillers import Distiller, GaussianRampUp
 from okdhp_mm.models.estimator import OKDHP_TERMS
-from okdhp_mm.structures import BranchFeatures, BranchOutputs, Targets
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
+
+SPEC = NetworkSpec(branches=3, keypoints=5, shared_channels=4, provided=frozenset({'ensemble'}))
 
 
 @pytest.fixture
@@ -36,13 +38,13 @@ def warnings():
 
 
 def test_its_losses_have_the_names_of_its_terms(example):
-    losses = Distiller(OKDHP_TERMS)(*example)
+    losses = Distiller(OKDHP_TERMS, SPEC)(*example)
     assert list(losses) == ['loss_kpt', 'loss_ens', 'loss_kd']
     assert all(loss.shape == () and loss > 0 for loss in losses.values())
 
 
 def test_progress_scales_what_is_scheduled_only(example):
-    distiller = Distiller(OKDHP_TERMS)
+    distiller = Distiller(OKDHP_TERMS, SPEC)
     distiller.set_progress(1.0)
     at_end = distiller(*example)
     distiller.set_progress(0.1)
@@ -54,29 +56,32 @@ def test_progress_scales_what_is_scheduled_only(example):
 
 
 def test_the_progress_is_not_in_the_checkpoint():
-    assert list(Distiller(OKDHP_TERMS).state_dict()) == []
+    assert list(Distiller(OKDHP_TERMS, SPEC).state_dict()) == []
 
 
 @pytest.mark.parametrize('name', ['kpt', 'kd_loss', 'acc'])
 def test_a_term_that_mmengine_would_not_add_up_is_refused(name):
     with pytest.raises(UserError, match=f"'{name}' must be named loss_"):
-        Distiller({name: dict(type='SupervisedTerm', of='branches')})
+        Distiller({name: dict(type='SupervisedTerm', of='branches')}, SPEC)
 
 
 def test_a_sentence_without_words_is_refused():
     for terms in ({}, dict(loss_kd=None)):
         with pytest.raises(UserError, match='terms is empty'):
-            Distiller(terms)
+            Distiller(terms, SPEC)
 
 
 def test_none_leaves_a_term_out(example):
-    assert list(Distiller(OKDHP_TERMS | dict(loss_kd=None))(*example)) == ['loss_kpt', 'loss_ens']
+    assert list(Distiller(OKDHP_TERMS | dict(loss_kd=None), SPEC)(*example)) == [
+        'loss_kpt',
+        'loss_ens',
+    ]
     model = make_model(distiller=dict(terms=dict(loss_kd=None)))
     assert list(model.head.distiller.terms) == ['loss_kpt', 'loss_ens']
 
 
 def test_a_missing_hook_is_told_once(example, warnings):
-    distiller = Distiller(OKDHP_TERMS)
+    distiller = Distiller(OKDHP_TERMS, SPEC)
     for _ in range(3):
         distiller(*example)
     assert len(warnings) == 1
@@ -85,8 +90,8 @@ def test_a_missing_hook_is_told_once(example, warnings):
 
 
 def test_nothing_is_told_where_the_hook_reports_or_nothing_is_scheduled(example, warnings):
-    told = Distiller(OKDHP_TERMS)
+    told = Distiller(OKDHP_TERMS, SPEC)
     told.set_progress(0.0)
     told(*example)
-    Distiller(dict(loss_kpt=dict(type='SupervisedTerm', of='branches')))(*example)
+    Distiller(dict(loss_kpt=dict(type='SupervisedTerm', of='branches')), SPEC)(*example)
     assert warnings == []

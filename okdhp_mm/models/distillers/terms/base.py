@@ -18,25 +18,22 @@ class Term(nn.Module):
     """Named term of the total loss.
 
     Args:
+        spec: Shapes and settings of the network. :class:`~okdhp_mm.models.distillers.Distiller`
+            passes it, so it is not in the config of a term.
         schedule: Config of a function of the progress in :mod:`.schedules`. The term is
             multiplied with its value; None for a constant weight.
 
     Attributes:
+        spec: The argument.
         requires: Optional fields of :class:`BranchOutputs` that the term reads.
     """
 
     requires: frozenset[str] = frozenset()
 
-    def __init__(self, schedule: ConfigDict | dict | None = None):
+    def __init__(self, spec: NetworkSpec, schedule: ConfigDict | dict | None = None):
         super().__init__()
+        self.spec = spec
         self.schedule = TASK_UTILS.build(schedule) if schedule else None
-
-    def setup(self, spec: NetworkSpec) -> None:
-        """Build and validate the parts that depend on the network. Called once, at construction.
-
-        Raises:
-            UserError: If the term does not fit the network.
-        """
 
     def check_batch(self, batch_size: int | None) -> None:
         """Validate the batch size. Called once, when a training starts.

@@ -43,6 +43,7 @@ class ContrastiveTerm(Term):
       gradient reaches both anchors and keys, as in the authors' later MCL.
 
     Args:
+        spec: See :class:`Term`.
         embed_dims: Length of an embedding. The default is the authors'.
         negatives: 'joints' for every other labeled joint of the batch, which also separates left
             from right; or 'images' for only the same joint of other images, which separates
@@ -74,6 +75,7 @@ class ContrastiveTerm(Term):
 
     def __init__(
         self,
+        spec: NetworkSpec,
         embed_dims: int = 128,
         negatives: str = JOINTS,
         pool_by: str = TARGET,
@@ -82,7 +84,7 @@ class ContrastiveTerm(Term):
         loss_weight: float = 3e-4,
         schedule=None,
     ):
-        super().__init__(schedule)
+        super().__init__(spec, schedule)
         if negatives not in (JOINTS, IMAGES):
             raise UserError(
                 f'ContrastiveTerm: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}. '
@@ -101,26 +103,23 @@ class ContrastiveTerm(Term):
             )
         if not tau > 0:
             raise UserError(f'ContrastiveTerm: tau={tau} must be positive.')
-        self.embed_dims = embed_dims
-        self.negatives = negatives
-        self.pool_by = pool_by
-        self.bank_size = bank
-        self.tau = tau
-        self.loss_weight = loss_weight
-
-    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
         if spec.branches < 2:
             raise UserError(
                 'ContrastiveTerm: branches=1, but one branch has no other to agree with. Set '
                 'branches=2 or more.'
             )
+        self.negatives = negatives
+        self.pool_by = pool_by
+        self.bank_size = bank
+        self.tau = tau
+        self.loss_weight = loss_weight
         self.projections = nn.ModuleList(
-            nn.Linear(channels, self.embed_dims) for channels in spec.head_channels
+            nn.Linear(channels, embed_dims) for channels in spec.head_channels
         )
         # Entries of zeros are empty. Without a pointer or flags, hooks that average the buffers of
         # all processes, such as mmengine's, do not change the bank.
-        empty = torch.zeros(spec.branches, spec.keypoints, self.bank_size, self.embed_dims)
-        self.register_buffer('bank', empty, persistent=self.bank_size > 0)
+        empty = torch.zeros(spec.branches, spec.keypoints, bank, embed_dims)
+        self.register_buffer('bank', empty, persistent=bank > 0)
 
     def check_batch(self, batch_size: int | None) -> None:  # noqa: D102
         alone = self.negatives == IMAGES or self.bank.shape[1] == 1

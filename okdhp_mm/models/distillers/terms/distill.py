@@ -29,6 +29,7 @@ class DistillTerm(TeacherStudentTerm):
     fusion, and the fusion teaches the branches. MCL-OKD: the ensemble teaches one branch.
 
     Args:
+        spec: See :class:`Term`.
         teacher: 'ensemble', 'mean' (mean of the branches' final heatmaps), 'ema' (mean of those of
             the EMA copy, which overfits later and changes slowly), or the name of the model's
             teacher, such as 'frozen', see :mod:`~okdhp_mm.models.teachers`.
@@ -44,13 +45,14 @@ class DistillTerm(TeacherStudentTerm):
 
     def __init__(
         self,
+        spec: NetworkSpec,
         teacher: str = ENSEMBLE,
         students: str | Sequence[int] = ALL,
         loss: ConfigDict | dict | None = None,
         loss_weight: float = 1.0,
         schedule=None,
     ):
-        super().__init__(loss, loss_weight, schedule)
+        super().__init__(spec, loss, loss_weight, schedule)
         named = (ALL, BRANCHES, ENSEMBLE)
         indices = is_seq_of(students, int) and len(students) > 0
         if students not in named if isinstance(students, str) else not indices:
@@ -64,35 +66,35 @@ class DistillTerm(TeacherStudentTerm):
             )
         self.teacher = teacher
         self.students = students
+        self._check_teacher()
+        self._check_branches()
         fields = {ENSEMBLE: {ENSEMBLE}, MEAN: set(), EMA: {EMA}}
         ensemble = {ENSEMBLE} if students == ENSEMBLE else set()
         self.requires = frozenset(fields.get(teacher, {'teacher'}) | ensemble)
 
-    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
-        super().setup(spec)
-        if self.teacher not in MADE_OF_BRANCHES:
-            self._check_teacher(spec)
-        elif spec.branches == 1 and self.teacher != EMA:
+    def _check_teacher(self) -> None:
+        spec = self.spec
+        if spec.branches == 1 and self.teacher in (ENSEMBLE, MEAN):
             raise UserError(
                 f'DistillTerm: teacher={self.teacher!r} of one branch is this branch. It would '
                 'teach itself. Set branches=2 or more.'
             )
-        if isinstance(self.students, str):
-            return
-        missing = [m for m in self.students if m not in range(spec.branches)]
-        if missing:
-            raise UserError(
-                f'DistillTerm: students={list(self.students)}: branches {missing} do not exist; '
-                f'valid are 0 to {spec.branches - 1}.'
-            )
-
-    def _check_teacher(self, spec: NetworkSpec) -> None:
         teachers = MADE_OF_BRANCHES + ((spec.teacher,) if spec.teacher else ())
         if self.teacher not in teachers:
             example = "model.teacher=dict(type='FrozenTeacher', config=..., checkpoint=...)"
             raise UserError(
                 f'DistillTerm: teacher={self.teacher!r} is not one of {teachers}. To use a teacher '
                 f"outside of the branches, set it, e.g. {example} for teacher='frozen'."
+            )
+
+    def _check_branches(self) -> None:
+        if isinstance(self.students, str):
+            return
+        missing = [m for m in self.students if m not in range(self.spec.branches)]
+        if missing:
+            raise UserError(
+                f'DistillTerm: students={list(self.students)}: branches {missing} do not exist; '
+                f'valid are 0 to {self.spec.branches - 1}.'
             )
 
     @property

@@ -26,6 +26,7 @@ class MutualTerm(TeacherStudentTerm):
 
     Args:
         by: Teachers: the 'branches' or those of the EMA copy, 'ema'.
+        spec: See :class:`Term`.
         loss: See :class:`TeacherStudentTerm`.
         loss_weight: Factor of the term.
         schedule: See :class:`Term`.
@@ -36,26 +37,24 @@ class MutualTerm(TeacherStudentTerm):
 
     def __init__(
         self,
+        spec: NetworkSpec,
         by: str = BRANCHES,
         loss: ConfigDict | dict | None = None,
         loss_weight: float = 1.0,
         schedule=None,
     ):
-        super().__init__(loss, loss_weight, schedule)
+        super().__init__(spec, loss, loss_weight, schedule)
         if by not in (BRANCHES, EMA):
             raise UserError(
                 f'MutualTerm: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
             )
-        self.by = by
-        self.requires = frozenset({EMA} if by == EMA else ())
-
-    def setup(self, spec: NetworkSpec) -> None:  # noqa: D102
-        super().setup(spec)
         if spec.branches < 2:
             raise UserError(
                 'MutualTerm: branches=1, but one branch has no other to learn from. Set branches=2 '
                 'or more.'
             )
+        self.by = by
+        self.requires = frozenset({EMA} if by == EMA else ())
 
     def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:  # noqa: D102
         branches = range(len(outputs.heatmaps))

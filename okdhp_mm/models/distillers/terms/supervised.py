@@ -6,7 +6,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ....errors import UserError
-from ....structures import ENSEMBLE, BranchOutputs, Targets, sum_of
+from ....structures import ENSEMBLE, BranchOutputs, NetworkSpec, Targets, sum_of
 from .base import BRANCHES, Term
 
 
@@ -18,6 +18,7 @@ class SupervisedTerm(Term):
     the student alone.
 
     Args:
+        spec: See :class:`Term`.
         of: Supervised outputs: 'branches' (every stage of every branch, and every stage of the
             trunk once) or 'ensemble'.
         loss_weight: Factor of the term.
@@ -27,8 +28,8 @@ class SupervisedTerm(Term):
         UserError: If ``of`` has another value.
     """
 
-    def __init__(self, of: str, loss_weight: float = 1.0, schedule=None):
-        super().__init__(schedule)
+    def __init__(self, spec: NetworkSpec, of: str, loss_weight: float = 1.0, schedule=None):
+        super().__init__(spec, schedule)
         if of not in (BRANCHES, ENSEMBLE):
             raise UserError(
                 f'SupervisedTerm: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}. '

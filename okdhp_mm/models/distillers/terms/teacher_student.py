@@ -36,7 +36,9 @@ class TeacherStudentTerm(Term):
     Subclasses select the pairs of teachers and students.
 
     Args:
-        loss: Config of the loss. A loss of this package is called as
+        spec: See :class:`Term`.
+        loss: Config of the loss. Default: ``dict(type='KLHeatmapLoss')``, with the network's
+            defaults. A loss of this package is called as
             ``loss(students (n, B, K, H, W), teacher (B, K, H, W), weights (B, K))`` and sums over
             n. A loss of mmpose is called once for each of the n students. If maps consist of
             several distributions, the losses of the distributions are added. The loss decides
@@ -46,17 +48,17 @@ class TeacherStudentTerm(Term):
     """
 
     def __init__(
-        self, loss: ConfigDict | dict | None = None, loss_weight: float = 1.0, schedule=None
+        self,
+        spec: NetworkSpec,
+        loss: ConfigDict | dict | None = None,
+        loss_weight: float = 1.0,
+        schedule=None,
     ):
-        super().__init__(schedule)
-        self._loss_config = loss or dict(type='KLHeatmapLoss')
-        self.loss = MODELS.build(self._loss_config)
+        super().__init__(spec, schedule)
+        loss = loss or dict(type='KLHeatmapLoss')
+        defaults = spec.kl_defaults if is_kl(loss) else {}
+        self.loss = MODELS.build({**defaults, **loss})
         self.loss_weight = loss_weight
-
-    def setup(self, spec: NetworkSpec) -> None:
-        """Set the arguments of the loss that depend on the network, unless its config sets them."""
-        if spec.kl_defaults and type(self.loss) is MODELS.get('KLHeatmapLoss'):
-            self.loss = MODELS.build({**spec.kl_defaults, **self._loss_config})
 
     @abstractmethod
     def pairs(self, outputs: BranchOutputs) -> Iterator[TeacherStudentPair]:
@@ -82,6 +84,12 @@ class TeacherStudentTerm(Term):
         if getattr(self.loss, 'batched', False):
             return self.loss(students, teacher, weights)
         return sum_of(self.loss(student, teacher, weights) for student in students)
+
+
+def is_kl(loss: dict) -> bool:
+    """Return whether this is the config of a ``KLHeatmapLoss``."""
+    kind = loss.get('type')
+    return (MODELS.get(kind) if isinstance(kind, str) else kind) is MODELS.get('KLHeatmapLoss')
 
 
 def stages_of(outputs: BranchOutputs, branches: Sequence[int]) -> Tensor:

@@ -7,7 +7,6 @@ from itertools import permutations
 import pytest
 import torch
 from common import HEATMAP_SIZE, batch, build, images, okdhp_model, run, stock_model
-from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.distillers import ContrastiveTerm
@@ -49,9 +48,8 @@ def make_targets(seed, weights=LABELLED):
 
 def make_term(channels=CHANNELS, size=(H, W), **settings):
     torch.manual_seed(0)
-    term = ContrastiveTerm(**dict(embed_dims=6, loss_weight=1.0) | settings)
-    term.setup(NetworkSpec(len(channels), K, 4, tuple((c, *size) for c in channels)))
-    return term
+    spec = NetworkSpec(len(channels), K, 4, tuple((c, *size) for c in channels))
+    return ContrastiveTerm(spec, **dict(embed_dims=6, loss_weight=1.0) | settings)
 
 
 @pytest.fixture
@@ -236,8 +234,8 @@ def test_its_weight_and_schedule_multiply_it(outputs, targets):
 
 
 def test_it_moves_no_heatmap_and_leaves_the_aggregator_alone():
-    assert not ContrastiveTerm().is_distillation
-    assert not ContrastiveTerm().trains_aggregator
+    assert not make_term().is_distillation
+    assert not make_term().trains_aggregator
 
 
 # -------------------------------------------------------------------------------- the bank
@@ -370,7 +368,7 @@ def test_autocast_changes_nothing(outputs, targets, settings):
 )
 def test_settings_out_of_range_are_refused(settings, sentence):
     with pytest.raises(UserError, match=f'ContrastiveTerm: {sentence}'):
-        MODELS.build(dict(type='ContrastiveTerm', **settings))
+        make_term(**settings)
 
 
 def test_one_branch_alone_is_refused():

@@ -25,6 +25,13 @@ def sizes(branches=M, **changes):
     return NetworkSpec(branches=branches, keypoints=K, shared_channels=4, **changes)
 
 
+SPEC = sizes(teacher='frozen')
+
+
+def build(term):
+    return MODELS.build(term | dict(spec=SPEC))
+
+
 @pytest.fixture
 def outputs():
     """Branch 2 has two stages, the trunk one."""
@@ -124,7 +131,7 @@ def gradients(value, outputs):
 
 @each_term
 def test_value_and_gradient_are_those_of_the_equation(name, outputs, targets):
-    value = MODELS.build(TERMS[name] | dict(loss_weight=0.7))(outputs, targets, DONE)
+    value = build(TERMS[name] | dict(loss_weight=0.7))(outputs, targets, DONE)
     expected = 0.7 * sum(
         factor * kl(student, teacher.detach(), targets.weights)
         for student, teacher, factor in lessons_of(name, outputs)
@@ -137,7 +144,7 @@ def test_value_and_gradient_are_those_of_the_equation(name, outputs, targets):
 
 @each_term
 def test_a_teacher_that_is_not_detached_learns_as_well(name, outputs, targets):
-    value = MODELS.build(TERMS[name] | dict(loss=FREE))(outputs, targets, DONE)
+    value = build(TERMS[name] | dict(loss=FREE))(outputs, targets, DONE)
     expected = sum(
         factor * kl(student, teacher, targets.weights)
         for student, teacher, factor in lessons_of(name, outputs)
@@ -158,7 +165,7 @@ def test_agreement_teaches_nothing(name, outputs, targets):
         ema=torch.stack([same] * M),
         teacher=same,
     )
-    value = MODELS.build(TERMS[name])(agreed, targets, DONE)
+    value = build(TERMS[name])(agreed, targets, DONE)
     assert value.abs() < 1e-7
     (gradient,) = torch.autograd.grad(value, same)
     assert gradient.abs().max() < 1e-6
@@ -173,7 +180,7 @@ def test_permuting_the_branches_changes_nothing(name, outputs, targets):
         peer_targets=outputs.peer_targets[order],
         ema=outputs.ema[order],
     )
-    term = MODELS.build(TERMS[name])
+    term = build(TERMS[name])
     value, again = term(outputs, targets, DONE), term(permuted, targets, DONE)
     torch.testing.assert_close(value, again, rtol=1e-5, atol=1e-8)
 
@@ -181,7 +188,7 @@ def test_permuting_the_branches_changes_nothing(name, outputs, targets):
 def test_without_any_labelled_keypoint_nothing_is_taught(outputs, targets):
     unlabelled = replace(targets, weights=torch.zeros(B, K))
     for config in TERMS.values():
-        value = MODELS.build(config)(outputs, unlabelled, DONE)
+        value = build(config)(outputs, unlabelled, DONE)
         assert value == 0
         assert not any(gradient.any() for gradient in gradients(value, outputs))
 
@@ -190,13 +197,13 @@ def test_of_two_branches_each_learns_from_the_other_alone(outputs, targets):
     two = replace(outputs, heatmaps=outputs.heatmaps[:2])
     first, second = (stages[-1] for stages in two.heatmaps)
     expected = kl(first, second, targets.weights) + kl(second, first, targets.weights)
-    torch.testing.assert_close(MutualTerm()(two, targets, DONE), expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(MutualTerm(SPEC)(two, targets, DONE), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_a_loss_of_the_host_is_summed_over_the_students_as_well(outputs, targets):
     mse = KeypointMSELoss(use_target_weight=True)
     term = DistillTerm(
-        loss=dict(type='KeypointMSELoss', use_target_weight=True), students='branches'
+        SPEC, loss=dict(type='KeypointMSELoss', use_target_weight=True), students='branches'
     )
     expected = sum(
         mse(student, teacher, targets.weights)
@@ -206,24 +213,24 @@ def test_a_loss_of_the_host_is_summed_over_the_students_as_well(outputs, targets
 
 
 def test_who_trains_the_aggregator():
-    assert DistillTerm(teacher='mean', students='ensemble').trains_aggregator
-    assert not DistillTerm(teacher='mean', loss=FREE).trains_aggregator
-    assert not MutualTerm(loss=FREE).trains_aggregator
-    assert PeerDistillTerm(loss=FREE).trains_aggregator
-    assert not PeerDistillTerm(loss=KL).trains_aggregator
+    assert DistillTerm(SPEC, teacher='mean', students='ensemble').trains_aggregator
+    assert not DistillTerm(SPEC, teacher='mean', loss=FREE).trains_aggregator
+    assert not MutualTerm(SPEC, loss=FREE).trains_aggregator
+    assert PeerDistillTerm(SPEC, loss=FREE).trains_aggregator
+    assert not PeerDistillTerm(SPEC, loss=KL).trains_aggregator
 
 
 KL = dict(type='KLHeatmapLoss')
 
 
 def test_who_needs_what():
-    for term in (MutualTerm(by='ema'), DistillTerm(teacher='ema')):
+    for term in (MutualTerm(SPEC, by='ema'), DistillTerm(SPEC, teacher='ema')):
         assert term.requires == {'ema'}
-    for term in (MutualTerm(), DistillTerm(), DistillTerm(teacher='mean')):
+    for term in (MutualTerm(SPEC), DistillTerm(SPEC), DistillTerm(SPEC, teacher='mean')):
         assert 'ema' not in term.requires
-    assert PeerDistillTerm().requires == {'peer_targets'}
-    assert DistillTerm(teacher='frozen').requires == {'teacher'}
-    assert DistillTerm(teacher='mean', students='ensemble').requires == {'ensemble'}
+    assert PeerDistillTerm(SPEC).requires == {'peer_targets'}
+    assert DistillTerm(SPEC, teacher='frozen').requires == {'teacher'}
+    assert DistillTerm(SPEC, teacher='mean', students='ensemble').requires == {'ensemble'}
 
 
 @pytest.mark.parametrize(
@@ -236,30 +243,45 @@ def test_who_needs_what():
 )
 def test_teachers_and_students_that_do_not_exist_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
-        DistillTerm(**settings)
+        DistillTerm(SPEC, **settings)
 
 
 def test_a_teacher_that_the_model_does_not_have_is_refused():
     names = r"\('ensemble', 'mean', 'ema'\)"
     with pytest.raises(UserError, match=f"'leader' is not one of {names}"):
-        DistillTerm(teacher='leader').setup(sizes())
+        DistillTerm(sizes(), teacher='leader')
     with pytest.raises(UserError, match=r"'leader' is not one of \(.*, 'frozen'\)"):
-        DistillTerm(teacher='leader').setup(sizes(teacher='frozen'))
-    DistillTerm(teacher='frozen').setup(sizes(teacher='frozen'))
+        DistillTerm(sizes(teacher='frozen'), teacher='leader')
+    DistillTerm(sizes(teacher='frozen'), teacher='frozen')
 
 
 def test_students_that_the_network_does_not_have_are_refused():
     with pytest.raises(UserError, match=r'branches \[3\] do not exist; valid are 0 to 2'):
-        DistillTerm(students=[0, 3]).setup(sizes())
-    DistillTerm(students=[0, 2]).setup(sizes())
+        DistillTerm(sizes(), students=[0, 3])
+    DistillTerm(sizes(), students=[0, 2])
 
 
 def test_mutual_learning_of_one_branch_or_by_anything_else_is_refused():
     with pytest.raises(UserError, match='one branch has no other to learn from'):
-        MutualTerm().setup(sizes(branches=1))
+        MutualTerm(sizes(branches=1))
     with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'ema'"):
-        MutualTerm(by='ensemble')
+        MutualTerm(SPEC, by='ensemble')
 
 
 def test_the_default_loss_is_the_kl():
-    assert isinstance(MutualTerm().loss, KLHeatmapLoss)
+    assert isinstance(MutualTerm(SPEC).loss, KLHeatmapLoss)
+
+
+@pytest.mark.parametrize('kind', ['KLHeatmapLoss', 'mmpose.KLHeatmapLoss', KLHeatmapLoss])
+def test_the_kl_has_the_defaults_of_the_network_unless_its_config_sets_others(kind):
+    spec = sizes(kl_defaults=dict(reduction='simcc', temperature=0.1))
+    for loss in (None, dict(type=kind)):
+        built = DistillTerm(spec, loss=loss).loss
+        assert (built.reduction, built.temperature) == ('simcc', 0.1)
+    built = DistillTerm(spec, loss=dict(type=kind, temperature=0.5)).loss
+    assert (built.reduction, built.temperature) == ('simcc', 0.5)
+
+
+def test_another_loss_does_not_get_the_defaults_of_the_kl():
+    spec = sizes(kl_defaults=dict(reduction='simcc'))
+    assert isinstance(DistillTerm(spec, loss=dict(type='KeypointMSELoss')).loss, KeypointMSELoss)

@@ -10,10 +10,11 @@ from mmpose.registry import MODELS
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.distillers import DistillTerm, GaussianRampUp, SupervisedTerm
 from okdhp_mm.models.losses import KLHeatmapLoss
-from okdhp_mm.structures import BranchFeatures, BranchOutputs, Targets
+from okdhp_mm.structures import BranchFeatures, BranchOutputs, NetworkSpec, Targets
 
 B, K, H, W = 2, 5, 8, 6
 DONE = torch.ones(())
+SPEC = NetworkSpec(branches=2, keypoints=K, shared_channels=4)
 
 
 def maps(seed):
@@ -45,7 +46,7 @@ def test_supervising_branches_sums_each_stage_under_its_own_criterion(grid, outp
         return ((heatmaps - targets.heatmaps) ** 2 * weights).mean()
 
     expected = mse(grid[0][0]) + 10 * mse(grid[1][0]) + mse(grid[1][1])
-    value = SupervisedTerm('branches')(outputs, targets, DONE)
+    value = SupervisedTerm(SPEC, 'branches')(outputs, targets, DONE)
     torch.testing.assert_close(value, expected)
 
 
@@ -59,7 +60,7 @@ def test_stages_of_the_trunk_are_supervised_and_taught_once(grid, outputs, targe
         factor * ((heatmaps - targets.heatmaps) ** 2 * weights).mean()
         for factor, heatmaps in zip((2, 3), trunk, strict=True)
     )
-    supervise, teach, kl = SupervisedTerm('branches'), DistillTerm(), KLHeatmapLoss()
+    supervise, teach, kl = SupervisedTerm(SPEC, 'branches'), DistillTerm(SPEC), KLHeatmapLoss()
     torch.testing.assert_close(
         supervise(with_trunk, with_criteria, DONE), supervise(outputs, targets, DONE) + added
     )
@@ -70,7 +71,7 @@ def test_stages_of_the_trunk_are_supervised_and_taught_once(grid, outputs, targe
 
 
 def test_supervising_the_ensemble_trains_nothing_else(grid, outputs, targets):
-    value = SupervisedTerm('ensemble', loss_weight=3.0)(outputs, targets, DONE)
+    value = SupervisedTerm(SPEC, 'ensemble', loss_weight=3.0)(outputs, targets, DONE)
     expected = 3 * KeypointMSELoss()(outputs.ensemble, targets.heatmaps, targets.weights)
     torch.testing.assert_close(value, expected)
     value.backward()
@@ -83,11 +84,11 @@ def test_teaching_sums_the_loss_to_the_ensemble_over_every_stage(grid, outputs, 
     expected = sum(
         loss(heatmaps, outputs.ensemble, targets.weights) for stages in grid for heatmaps in stages
     )
-    torch.testing.assert_close(DistillTerm()(outputs, targets, DONE), expected)
+    torch.testing.assert_close(DistillTerm(SPEC)(outputs, targets, DONE), expected)
 
 
 def test_by_default_teaching_trains_the_pupils_and_not_the_teacher(grid, outputs, targets):
-    DistillTerm()(outputs, targets, DONE).backward()
+    DistillTerm(SPEC)(outputs, targets, DONE).backward()
     assert outputs.ensemble.grad is None
     assert all(heatmaps.grad.any() for stages in grid for heatmaps in stages)
 
@@ -101,8 +102,8 @@ def test_by_default_teaching_trains_the_pupils_and_not_the_teacher(grid, outputs
     ],
 )
 def test_a_schedule_multiplies_any_term_by_its_value_at_the_progress(term, outputs, targets):
-    constant = MODELS.build(term)(outputs, targets, DONE)
-    scheduled = MODELS.build(term | dict(schedule=dict(type='GaussianRampUp', end=0.8)))
+    constant = MODELS.build(term | dict(spec=SPEC))(outputs, targets, DONE)
+    scheduled = MODELS.build(term | dict(spec=SPEC, schedule=dict(type='GaussianRampUp', end=0.8)))
     for progress in (0.0, 0.3, 1.0):
         progress = torch.tensor(progress)
         torch.testing.assert_close(
@@ -111,16 +112,16 @@ def test_a_schedule_multiplies_any_term_by_its_value_at_the_progress(term, outpu
 
 
 def test_who_trains_the_aggregator():
-    assert SupervisedTerm('ensemble').trains_aggregator
-    assert not SupervisedTerm('branches').trains_aggregator
-    assert not DistillTerm().trains_aggregator
-    assert DistillTerm(loss=dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
+    assert SupervisedTerm(SPEC, 'ensemble').trains_aggregator
+    assert not SupervisedTerm(SPEC, 'branches').trains_aggregator
+    assert not DistillTerm(SPEC).trains_aggregator
+    assert DistillTerm(SPEC, loss=dict(type='KLHeatmapLoss', detach_target=False)).trains_aggregator
 
 
 def test_a_stock_loss_which_detaches_nothing_trains_the_aggregator():
-    assert DistillTerm(loss=dict(type='KeypointMSELoss')).trains_aggregator
+    assert DistillTerm(SPEC, loss=dict(type='KeypointMSELoss')).trains_aggregator
 
 
 def test_supervising_anything_else_is_refused():
     with pytest.raises(UserError, match="of='trunk' is neither 'branches' nor 'ensemble'"):
-        SupervisedTerm('trunk')
+        SupervisedTerm(SPEC, 'trunk')
