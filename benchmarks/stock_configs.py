@@ -34,7 +34,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.models.backbones.branched import WHOLE
 from okdhp_mm.models.heads.adapters import HeadAdapter
 from okdhp_mm.models.heads.check_loss import check_loss
-from okdhp_mm.recipes.convert import build, convert_config, half_way
+from okdhp_mm.recipes.convert import build, convert_config, default_split
 
 STOCK = Path(mmpose.__file__).parent / '.mim' / 'configs'
 CONVERTED, REFUSED, CRASHED = 'converted', 'refused', 'crashed'
@@ -94,7 +94,7 @@ class HalfWay:
         if key not in self.splits:
             with torch.device('cpu'):
                 on_cpu = copy.deepcopy(network).to_empty(device='cpu')
-                self.splits[key] = half_way(on_cpu)
+                self.splits[key] = default_split(on_cpu)
         return self.splits[key]
 
 
@@ -112,7 +112,7 @@ def for_meta() -> Iterator[None]:
     head = 'okdhp_mm.models.heads.multi_branch_head'
     with (
         patch('okdhp_mm.recipes.convert.build', BUILDER),
-        patch('okdhp_mm.recipes.convert.half_way', HALF_WAY),
+        patch('okdhp_mm.recipes.convert.default_split', HALF_WAY),
         patch(f'{head}.check_loss', check_loss_on_cpu),
     ):
         yield

@@ -36,7 +36,7 @@ from .io.config import pretrained_sources, read_config, require_key
 from .io.lock import lock_work_dir
 from .io.resume import choose_checkpoint
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
-from .recipes.methods import train_by
+from .recipes.methods import apply_method_to_config
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -57,24 +57,24 @@ def errors_in_one_sentence() -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt) as error:
         if interrupt := interrupt_of(error):
-            end_with(str(interrupt) or f'Interrupted. {COMPLETE}', error, None)
+            exit_with_error(str(interrupt) or f'Interrupted. {COMPLETE}', error, None)
         if isinstance(error, UserError):
             cause = error.__cause__ if isinstance(error, CodeError) else None
             # torch puts the traceback of a worker process before the sentence of its error.
             sentence = str(error).rpartition(f'{UserError.__name__}: ')[2].strip()
-            end_with(sentence, error, cause)
+            exit_with_error(sentence, error, cause)
         if isinstance(error, OSError) and error.errno in FULL:
             file = error.filename or 'A file'
             what = f'{file} cannot be written: {error.strerror}.'
-            end_with(f'{what} {COMPLETE}', error, None)
+            exit_with_error(f'{what} {COMPLETE}', error, None)
         if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename is not None:
-            end_with(f'{error.filename} cannot be used: {error.strerror}.', error, None)
+            exit_with_error(f'{error.filename} cannot be used: {error.strerror}.', error, None)
         raise
     finally:
         logging.raiseExceptions = reported
 
 
-def end_with(sentence: str, error: BaseException, cause: BaseException | None) -> NoReturn:
+def exit_with_error(sentence: str, error: BaseException, cause: BaseException | None) -> NoReturn:
     """End the program with a sentence, and the traceback of the cause or, to debug, of all."""
     if os.environ.get('OKDHP_DEBUG', '0') not in ('', '0'):
         cause = error
@@ -220,7 +220,7 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     cfg.launcher = args.launcher
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
     if method is not None:
-        train_by(cfg, method)
+        apply_method_to_config(cfg, method)
         work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,14 @@ from traceback import walk_tb
 
 PACKAGE = str(Path(__file__).parent)
 STANDARD_LIBRARY = sysconfig.get_paths()['stdlib']
-SLIPS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError)
+PROGRAMMING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    TypeError,
+)
 """Exceptions that the interpreter raises over wrong code, and hosts also over wrong input."""
 NOT_ON_PYPI = dict(poseval='git+https://github.com/svenkreiss/poseval.git')
 SIGNATURE = re.compile(r'unexpected keyword argument|missing \d+ required|takes .* arguments?')
@@ -29,6 +36,12 @@ class UserError(ValueError):
 
 class CodeError(UserError):
     """A :class:`UserError` that may come from a bug: the tools print its cause's traceback."""
+
+
+def join_names(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names and the number of the others, 'none' without any."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return (', '.join(names[:most]) or 'none') + more
 
 
 @contextmanager
@@ -118,7 +131,7 @@ def is_refusal(error: Exception) -> bool:
     Packages refuse input by a ``raise`` statement, while the interpreter raises over bugs. It also
     raises over arguments that a config names and a class does not take.
     """
-    if not isinstance(error, SLIPS) or SIGNATURE.search(str(error)):
+    if not isinstance(error, PROGRAMMING_ERRORS) or SIGNATURE.search(str(error)):
         return True
     last = error.__traceback__
     assert last is not None  # `error` was raised

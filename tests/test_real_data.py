@@ -82,7 +82,7 @@ def test_the_coco_config_predicts_within_the_persons_box(coco):
 
 @pytest.mark.slow
 def test_eight_real_persons_are_learnt_by_heart(coco):
-    """Every branch and the ensemble find every labelled keypoint of what they were shown."""
+    """Every branch and the ensemble find every labeled keypoint of what they were shown."""
     torch.manual_seed(0)
     np.random.seed(0)
     cfg = Config.fromfile(ROOT / 'configs' / 'okdhp' / 'demo.py')
@@ -110,10 +110,10 @@ def test_eight_real_persons_are_learnt_by_heart(coco):
     with torch.no_grad():
         outputs = model.head.outputs(model.backbone(batch['inputs']))
     targets = torch.stack([sample.gt_fields.heatmaps for sample in batch['data_samples']])
-    labelled = torch.cat(
+    labeled = torch.cat(
         [sample.gt_instance_labels.keypoint_weights for sample in batch['data_samples']]
     )
-    inside = (targets.amax((-2, -1)) > 0.5) & (labelled > 0)
+    inside = (targets.amax((-2, -1)) > 0.5) & (labeled > 0)
     assert inside.sum() > 60
     for heatmaps in (*outputs.final_heatmaps, outputs.ensemble):
         distance = (peak(heatmaps) - peak(targets)).norm(dim=-1)

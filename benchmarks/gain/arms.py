@@ -13,7 +13,13 @@ from mmpose.registry import MODELS
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import drop_pretrained
-from okdhp_mm.recipes.methods import all_imports, method_file, method_files, set_method, train_by
+from okdhp_mm.recipes.methods import (
+    all_imports,
+    apply_method_to_config,
+    method_file,
+    method_files,
+    set_method,
+)
 from okdhp_mm.student.config import student_config
 
 from .budgets import Budget, Student
@@ -105,7 +111,7 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
         imports = [*all_imports(cfg), 'gain.ideas']
         cfg.custom_imports = dict(imports=imports, allow_failed_imports=False)
     elif run.has_branches:
-        train_by(cfg, run.arm)
+        apply_method_to_config(cfg, run.arm)
     use_data(cfg, data, budget, run.seed)
     use_schedule(cfg, budget, epochs, data.train.persons)
     for key in ('val_evaluator', 'test_evaluator'):

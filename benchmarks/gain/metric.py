@@ -21,13 +21,13 @@ class PckhCurve(MpiiPCKAccuracy):
             np.concatenate([result[key] for result in results])
             for key in ('pred_coords', 'gt_coords', 'mask', 'head_size')
         )
-        labelled = mask.sum(0).astype(float)
-        labelled[list(NOT_COUNTED)] = 0
+        labeled = mask.sum(0).astype(float)
+        labeled[list(NOT_COUNTED)] = 0
         # MPII counts pixels from 1.
         hits = [
-            keypoint_pck_accuracy(predicted + 1, truth, mask, threshold, head)[0] @ labelled
+            keypoint_pck_accuracy(predicted + 1, truth, mask, threshold, head)[0] @ labeled
             for threshold in THRESHOLDS
         ]
-        curve = 100 * np.array(hits) / labelled.sum()
+        curve = 100 * np.array(hits) / labeled.sum()
         area = (curve[1:] + curve[:-1]).mean() / 2
         return super().compute_metrics(results) | dict(AUC=float(area))

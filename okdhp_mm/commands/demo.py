@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from ..cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
-from ..demo.run import put_data, run_demo
+from ..demo.run import run_demo, set_data_root
 from ..io.config import read_config
 from ..io.shipped_configs import config_folder
 from ..parser import command_parser
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter('ignore')  # of the hosts, about matters that a newcomer has no part in
     with errors_in_one_sentence():
         cfg = read_config(config_folder() / 'okdhp' / 'demo.py')
-        put_data(cfg, Path(args.out_dir) / 'data')
+        set_data_root(cfg, Path(args.out_dir) / 'data')
         merge_options(cfg, args.cfg_options)
         scores = run_demo(cfg, args.out_dir)
     print('\nAP on validation figures (branch0 is deployed; alone: same student, same budget):')

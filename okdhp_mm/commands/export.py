@@ -73,12 +73,12 @@ def main(arguments: list[str]) -> None:
             export, lines = export_together(
                 cfg, args.checkpoint, out_dir, args.branch, args.force, *graphs
             )
-            tell(export)
+            print_student(export)
         lines = [f'{graph} was of an earlier export and is removed.' for graph in old] + lines
         print(*lines, sep='\n', end='\n' if lines else '')
 
 
-def tell(export: Export) -> None:
+def print_student(export: Export) -> None:
     """Print what a student costs and where it runs."""
     print(f'student (branch {export.branch}): {export.student}')
     print(f'stock network:      {export.stock}')

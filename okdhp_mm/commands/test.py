@@ -13,7 +13,7 @@ from ..cli import (
     parse_command_line,
 )
 from ..data.files import check_data
-from ..engine import SaveMetricsHook, TrainedBranches
+from ..engine import BranchedCheckpointHook, SaveMetricsHook
 from ..engine.distributed import process_group
 from ..evaluation.evaluator_config import add_metric
 from ..evaluation.summary import branch_table
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
         use_safe_loader()
         with process_group(cfg):
             runner = build_runner(cfg, 'test')
-            runner.register_hook(TrainedBranches(), 'HIGHEST')
+            runner.register_hook(BranchedCheckpointHook(), 'HIGHEST')
             if args.out and is_main_process():
                 runner.register_hook(SaveMetricsHook(args.out), 'LOWEST')
             runner.test()

@@ -17,13 +17,13 @@ from ..io.checkpoint import load_checkpoint
 from ..io.config import drop_pretrained, read_config
 from ..models.branch_configs import ESTIMATOR
 from ..models.weights.load_stock import is_branched
-from ..recipes.methods import method_file, train_by
+from ..recipes.methods import apply_method_to_config, method_file
 from ..student.config import student_config
 from .runs import ALONE
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """A run to train.
 
     Attributes:
@@ -44,7 +44,7 @@ class Planned:
         return self.folder.with_name(f'{self.folder.name}.py')
 
 
-def plan(config: str, methods: Sequence[str], seeds: Sequence[int], out: Path) -> list[Planned]:
+def plan(config: str, methods: Sequence[str], seeds: Sequence[int], out: Path) -> list[PlannedRun]:
     """Return all runs, seed by seed, so that complete pairs exist early.
 
     Args:
@@ -73,7 +73,7 @@ def plan(config: str, methods: Sequence[str], seeds: Sequence[int], out: Path) -
             configs[Path(method).stem] = method_config(cfg, method)
     check_data(cfg, 'train', 'val')
     return [
-        Planned(name, seed, out / name / f'seed{seed}', with_seed(each, seed))
+        PlannedRun(name, seed, out / name / f'seed{seed}', with_seed(each, seed))
         for seed in seeds
         for name, each in configs.items()
     ]
@@ -86,7 +86,7 @@ def method_config(cfg: Config, method: str) -> Config:
         UserError: If the method needs a teacher, or does not fit the model.
     """
     own = copy.deepcopy(cfg)
-    train_by(own, method)
+    apply_method_to_config(own, method)
     teacher = own.model.get('teacher')
     if teacher and not teacher.get('checkpoint'):
         raise UserError(

@@ -14,7 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ..evaluation.gains import Gain, paired_gain, spread
-from ..io.atomic import replacing_together
+from ..io.atomic import atomic_write_folder
 from .runs import ALONE, Run
 
 NAME = 'compare'
@@ -66,7 +66,7 @@ def write_comparison(runs: Sequence[Run], out: Path) -> str:
     """
     rows = rows_of(runs)
     texts = {'csv': as_csv(rows), 'md': as_markdown(rows), 'tex': as_latex(rows)}
-    with replacing_together(out) as folder:
+    with atomic_write_folder(out) as folder:
         for kind, content in texts.items():
             (folder / f'{NAME}.{kind}').write_text(content, encoding='utf-8')
         draw(rows, folder / f'{NAME}.png')

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..io.atomic import write_text
-from .plan import Planned
+from .plan import PlannedRun
 from .runs import CONFIG, Run, read_run
 
 
-def train_all(planned: Sequence[Planned], command: Sequence[str]) -> list[Run]:
+def train_all(planned: Sequence[PlannedRun], command: Sequence[str]) -> list[Run]:
     """Train all runs that are not finished, and return all.
 
     Args:
@@ -28,7 +28,7 @@ def train_all(planned: Sequence[Planned], command: Sequence[str]) -> list[Run]:
     return [finish(run, command, f'{i} of {len(planned)}') for i, run in enumerate(planned, 1)]
 
 
-def check_settings(run: Planned) -> None:
+def check_settings(run: PlannedRun) -> None:
     """Check that a run which has begun has the planned settings.
 
     Raises:
@@ -41,7 +41,7 @@ def check_settings(run: Planned) -> None:
         )
 
 
-def finish(run: Planned, command: Sequence[str], position: str) -> Run:
+def finish(run: PlannedRun, command: Sequence[str], position: str) -> Run:
     """Train a run, or what is left of it; return the finished run."""
     print(f'[{position}] {run.method}, seed {run.seed}: {run.folder}', flush=True)
     try:

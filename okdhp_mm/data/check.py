@@ -41,12 +41,14 @@ def check_datasets(cfg: Config, *splits: str, decode: bool | None = None) -> Non
         metrics = [] if split == 'train' else [m for _, m in walk_metrics(evaluator or [])]
         key = f'{split}_dataloader.dataset'
         if loader:
-            for dataset, keypoints in leaves(loader.dataset):
+            for dataset, keypoints in leaf_datasets(loader.dataset):
                 check_dataset(dataset, key, metrics, decode)
                 check_head(cfg, dataset, key, keypoints)
 
 
-def leaves(dataset: ConfigDict, keypoints: int | None = None) -> Iterator[tuple[ConfigDict, Any]]:
+def leaf_datasets(
+    dataset: ConfigDict, keypoints: int | None = None
+) -> Iterator[tuple[ConfigDict, Any]]:
     """Yield the datasets that wrappers contain, and what the outermost converter makes of them.
 
     Args:
@@ -61,7 +63,7 @@ def leaves(dataset: ConfigDict, keypoints: int | None = None) -> Iterator[tuple[
     if not inner:
         yield dataset, keypoints
     for part in inner:
-        yield from leaves(part, keypoints)
+        yield from leaf_datasets(part, keypoints)
 
 
 def check_dataset(

@@ -67,7 +67,7 @@ class ProgressLine(Hook):
         self.metrics = metrics
 
 
-def put_data(cfg: Config, folder: str | Path) -> None:
+def set_data_root(cfg: Config, folder: str | Path) -> None:
     """Name the folder of the drawn data wherever the config names one, in place."""
     cfg.data_root = f'{folder}/'
     for split in ('train', 'val', 'test'):

@@ -1,7 +1,7 @@
 """Poses from an exported ``student.onnx`` without torch and mmpose.
 
 This file needs numpy, opencv and onnxruntime, and nothing else of the package: take it along to
-where the student runs. How to crop and normalise is in the graph's metadata.
+where the student runs. How to crop and normalize is in the graph's metadata.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class OnnxPose:
         """Find the poses in an image.
 
         Args:
-            image: uint8 as OpenCV reads it: (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) grey.
+            image: uint8 as OpenCV reads it: (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) gray.
             boxes: N boxes around persons, x1 y1 x2 y2 each. By default one, the whole image; an
                 empty list means that the image has no persons.
 
@@ -105,12 +105,12 @@ class OnnxPose:
         corners = np.array(boxes, np.float32)
         if corners.shape != (len(boxes), 4) or not np.isfinite(corners).all():
             raise ValueError(f'boxes={boxes!r}: give x1 y1 x2 y2 for each person, finite numbers.')
-        centres = (corners[:, :2] + corners[:, 2:]) / 2
+        centers = (corners[:, :2] + corners[:, 2:]) / 2
         scales = np.array([self._scale(box) for box in corners])
-        crops = [self._crop(image, *place) for place in zip(centres, scales, strict=True)]
+        crops = [self._crop(image, *place) for place in zip(centers, scales, strict=True)]
         keypoints, scores = self.session.run(None, {'input': np.stack(crops)})
         # Out of the crop again as mmpose does it, for UDP as well.
-        corner, size = (centres - scales / 2)[:, None], scales[:, None]
+        corner, size = (centers - scales / 2)[:, None], scales[:, None]
         return keypoints / self.input_size * size + corner, scores
 
     def _scale(self, box: np.ndarray) -> np.ndarray:
@@ -121,13 +121,13 @@ class OnnxPose:
             return np.array((width, width / aspect), np.float32)
         return np.array((height * aspect, height), np.float32)
 
-    def _crop(self, image: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def _crop(self, image: np.ndarray, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """One region as the network wants it, (3, H, W)."""
         # UDP measures from the middle of the first pixel to that of the last.
         size = self.input_size - self.use_udp
         corners = np.array(((0, 0), (-0.5, 0), (-0.5, 0.5)), np.float32)
         matrix = cv2.getAffineTransform(
-            (centre + corners * scale).astype(np.float32),
+            (center + corners * scale).astype(np.float32),
             (size / 2 + corners * size).astype(np.float32),
         )
         crop = cv2.warpAffine(image, matrix, tuple(int(length) for length in self.input_size))

@@ -1,11 +1,11 @@
 """Hooks, optimizers and runners of the training."""
 
 from .hooks import EMAUpdateHook
+from .hooks.branched_checkpoint import BranchedCheckpointHook
 from .hooks.heatmap_vis import BranchVisualizationHook
 from .hooks.progress import DistillProgressHook
 from .hooks.report import DistillReportHook
 from .hooks.save_metrics import SaveMetricsHook
-from .hooks.trained_branches import TrainedBranches
 from .optim.layer_decay import BranchLayerDecayOptimWrapperConstructor
 
 __all__ = [
@@ -15,5 +15,5 @@ __all__ = [
     'DistillReportHook',
     'EMAUpdateHook',
     'SaveMetricsHook',
-    'TrainedBranches',
+    'BranchedCheckpointHook',
 ]

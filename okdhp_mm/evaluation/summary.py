@@ -23,14 +23,14 @@ TIMES = ('time', 'data_time')
 
 
 @dataclass(frozen=True)
-class Figures:
+class OutputMetrics:
     """Main metric of the outputs of a model, over all evaluations.
 
     Attributes:
         metric: Name of the metric; None without evaluations.
         rule: 'less' if less is better.
         deployed: Name of the deployed output; 'model' for a model without branches.
-        by_output: Output name -> figures, the last evaluation's last.
+        by_output: Output name -> one value per evaluation, in their order.
     """
 
     metric: str | None
@@ -39,11 +39,11 @@ class Figures:
     by_output: dict[str, list[float]]
 
     def best(self, name: str) -> float:
-        """Return the best figure of an output."""
+        """Return the best value of an output."""
         return (min if self.rule == 'less' else max)(self.by_output[name])
 
 
-def figures_of(runner: Runner, mode: str = 'val') -> Figures:
+def output_metrics(runner: Runner, mode: str = 'val') -> OutputMetrics:
     """Return the main metric of every output over all evaluations.
 
     Args:
@@ -58,13 +58,13 @@ def figures_of(runner: Runner, mode: str = 'val') -> Figures:
     metric, rule = main_metric(runner.cfg, found)
     if metric is None and not branches:
         metric = next((name for name in found if name not in TIMES), None)
-    figures = {}
+    metrics = {}
     others = (*map(branch_name, range(len(branches))), ENSEMBLE)
     for name in others if branches else (deployed,):
         key = f'{mode}/{metric}' if name == deployed else f'{mode}/{name}/{metric}'
         if key in logged:
-            figures[name] = logged[key].data[0].tolist()
-    return Figures(metric, rule, deployed, figures)
+            metrics[name] = logged[key].data[0].tolist()
+    return OutputMetrics(metric, rule, deployed, metrics)
 
 
 def branch_table(runner: Runner, mode: str = 'val') -> str:
@@ -77,25 +77,25 @@ def branch_table(runner: Runner, mode: str = 'val') -> str:
     Returns:
         The table; '' without metrics of several outputs.
     """
-    figures = figures_of(runner, mode)
-    if figures.metric is None or len(figures.by_output) < 2:
+    outputs = output_metrics(runner, mode)
+    if outputs.metric is None or len(outputs.by_output) < 2:
         return ''
-    return format_table(figures.by_output, figures.metric, figures.deployed, figures.rule)
+    return format_table(outputs.by_output, outputs.metric, outputs.deployed, outputs.rule)
 
 
-def main_metric(cfg: Config, figures: Iterable[str]) -> tuple[str | None, str | None]:
+def main_metric(cfg: Config, metrics: Iterable[str]) -> tuple[str | None, str | None]:
     """Return the metric of ``default_hooks.checkpoint.save_best``, and its rule.
 
     If it names none or 'auto', the first metric of several outputs; None without any.
 
     Args:
         cfg: Training config.
-        figures: Names of what an evaluation found, e.g. 'coco/AP' and 'branch1/coco/AP'.
+        metrics: Names of what an evaluation found, e.g. 'coco/AP' and 'branch1/coco/AP'.
     """
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     metric, rule = (first_of(checkpoint.get(key)) for key in ('save_best', 'rule'))
     if metric in (None, 'auto'):
-        metric = next((match['metric'] for match in map(OUTPUT.match, figures) if match), None)
+        metric = next((match['metric'] for match in map(OUTPUT.match, metrics) if match), None)
     if rule is None and any(word in (metric or '').lower() for word in LESS_IS_BETTER):
         rule = 'less'
     return metric, rule
@@ -107,30 +107,30 @@ def first_of(setting: str | list[str] | None) -> str | None:
 
 
 def format_table(
-    figures: Mapping[str, Sequence[float]], metric: str, deployed: str, rule: str | None
+    metrics: Mapping[str, Sequence[float]], metric: str, deployed: str, rule: str | None
 ) -> str:
     """Return the table of metrics by output, one column per evaluation.
 
     Args:
-        figures: Output name -> figures, the last evaluation's last.
+        metrics: Output name -> one value per evaluation, in their order.
         metric: Their name.
         deployed: Name of the deployed output.
         rule: 'less' if less is better.
     """
     better = min if rule == 'less' else max
-    last = {name: values[-1] for name, values in figures.items()}
-    branches = [name for name in figures if name != ENSEMBLE]
+    last = {name: values[-1] for name, values in metrics.items()}
+    branches = [name for name in metrics if name != ENSEMBLE]
     leader = better(branches, key=last.__getitem__)
-    marks: dict[str, list[str]] = {name: [] for name in figures}
+    marks: dict[str, list[str]] = {name: [] for name in metrics}
     marks[leader].append('<- best branch')
     if deployed in marks:
         marks[deployed].append('deployed (model.test_cfg.branch)')
     if ENSEMBLE in marks:
         marks[ENSEMBLE].append('needs every branch')
-    width = max(map(len, [metric, *figures]))
-    several = any(len(values) > 1 for values in figures.values())
+    width = max(map(len, [metric, *metrics]))
+    several = any(len(values) > 1 for values in metrics.values())
     lines = [f'{metric:{width}}    last' + ('    best' if several else '')]
-    for name, values in figures.items():
+    for name, values in metrics.items():
         best = f'  {better(values):6.4f}' if several else ''
         lines.append(f'{name:{width}}  {last[name]:6.4f}{best}  {"; ".join(marks[name])}'.rstrip())
     return '\n'.join([*lines, ADVICE])

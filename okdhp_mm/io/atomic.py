@@ -21,7 +21,7 @@ TEMPORARY = '.tmp'
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path to write to; at the end that file takes the place of ``path``.
 
     If the block raises, the temporary file is removed and ``path`` stays as it was. A link stays a
@@ -55,7 +55,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """Write a file that is complete or, after an error, as it was before."""
-    with replacing(path) as temporary, open(temporary, 'wb') as file:
+    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
         file.write(content)
 
 
@@ -65,7 +65,7 @@ def write_text(path: str | os.PathLike, content: str) -> None:
 
 
 @contextmanager
-def replacing_together(folder: str | os.PathLike, obsolete: Iterable[str] = ()) -> Iterator[Path]:
+def atomic_write_folder(folder: str | os.PathLike, obsolete: Iterable[str] = ()) -> Iterator[Path]:
     """Give an empty folder; at the end its files take their places in ``folder``.
 
     If the block raises, ``folder`` stays as it was, and is not created if it did not exist.

@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures, BranchPredictions
 from .branch_configs import DEFAULT_BRANCHES, branch_models
 from .teachers import EMA
-from .weights.load_stock import check_own, fan_out, is_branched, start_ema
+from .weights.load_stock import check_state_dict, convert_stock_state_dict, is_branched, start_ema
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
 OKDHP_TERMS = dict(
@@ -141,8 +141,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 type='MultiBranchHead',
                 heads=[s.head for s in students],
                 necks=[s.neck for s in students],
-                aggregator=over_default(aggregator, DEFAULT_AGGREGATOR),
-                distiller=over_default(distiller, DEFAULT_DISTILLER),
+                aggregator=merge_default(aggregator, DEFAULT_AGGREGATOR),
+                distiller=merge_default(distiller, DEFAULT_DISTILLER),
                 backbone=self.backbone,
                 ema=ema is not None,
                 teacher=self.teacher and self.teacher.name,
@@ -287,9 +287,9 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         if prefix.endswith('ema.module.'):
             return  # The model that keeps this copy has already processed the checkpoint.
         if is_branched(state_dict, prefix):
-            check_own(self, state_dict, prefix)
+            check_state_dict(self, state_dict, prefix)
         else:
-            fan_out(self, state_dict, prefix, self.symmetry_noise)
+            convert_stock_state_dict(self, state_dict, prefix, self.symmetry_noise)
             if self.ema is not None:
                 start_ema(state_dict, prefix)
 
@@ -321,7 +321,7 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, keeps_ema: bool) -> 
         )
 
 
-def over_default(config: ConfigDict | dict | None, default: dict) -> dict:
+def merge_default(config: ConfigDict | dict | None, default: dict) -> dict:
     """Return a config with a ``type`` unchanged; merge one without a ``type`` into the default."""
     if config and 'type' in config:
         return config

@@ -36,7 +36,7 @@ def infer_shapes(
             branches differ in size from each other or from those that the codec encodes.
     """
     width, height = head.decoder.input_size
-    with size_as_user_error(head), evaluation(backbone, head):
+    with size_as_user_error(head), eval_mode(backbone, head):
         features = backbone(torch.zeros(1, 3, height, width))
         results = [head.branch_forward(features, m) for m in range(len(head.branches))]
     final_heatmaps = [maps[-1] for maps, _ in results]
@@ -77,7 +77,7 @@ def images_of(head: BaseHead) -> str:
 
 
 @contextmanager
-def evaluation(*parts: nn.Module) -> Iterator[None]:
+def eval_mode(*parts: nn.Module) -> Iterator[None]:
     """Run parts without gradients and without updating their statistics."""
     for part in parts:
         part.eval()

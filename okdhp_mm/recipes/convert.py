@@ -68,7 +68,7 @@ def convert_config(
         stock: Path of the stock config, or its name, 'mmpose::...'.
         out: Path of the training config.
         branches: How many branches.
-        split: Where they part; by default :func:`half_way`.
+        split: Where they part; by default :func:`default_split`.
         force: Whether to overwrite ``out``.
         method: Name or file of the method that trains them; by default nothing is said, as in
             our configs.
@@ -94,7 +94,7 @@ def convert_config(
     # First, because a head without an adapter cannot have branches, whatever the split is.
     find_adapter(network.head)
     # The method may have its own split, and its own branches.
-    split = model.get('split') or split or half_way(network)
+    split = model.get('split') or split or default_split(network)
     branches = len(config_branches(model))
     arguments = branches, split, method, teacher
     # From what will be written, so that a config that cannot be read is never written.
@@ -150,7 +150,7 @@ def build(model: dict, stock: str) -> BasePoseEstimator:
         return MODELS.build(copy.deepcopy(model))
 
 
-def half_way(network: BasePoseEstimator) -> str:
+def default_split(network: BasePoseEstimator) -> str:
     """Return the split point with about half of the backbone's multiply-adds below it.
 
     It is 'whole' for a backbone without split points. The head does not count, because every branch
@@ -232,12 +232,12 @@ def config_text(
         '',
         *([method_text(method)] if method else []),
         # After the method, which may have its own.
-        f'custom_imports = dict({replacing(cfg, "custom_imports")}imports={imports!r}, '
+        f'custom_imports = dict({delete_flag(cfg, "custom_imports")}imports={imports!r}, '
         'allow_failed_imports=False)',
         f'model = dict(type={ESTIMATOR!r}, branches={branches}, split={split!r})',
         *(['model.update(method)'] if method else []),
         *([f"model['teacher'].update({named})"] if teacher else []),
-        f'default_hooks = dict({replacing(cfg, "default_hooks")}',
+        f'default_hooks = dict({delete_flag(cfg, "default_hooks")}',
         "    distill=dict(type='DistillProgressHook'), report=dict(type='DistillReportHook')",
         ')',
     ]
@@ -256,7 +256,7 @@ def config_text(
     return '\n'.join(lines) + '\n'
 
 
-def replacing(cfg: Config, key: str) -> str:
+def delete_flag(cfg: Config, key: str) -> str:
     """Return what makes a dict replace a ``None`` of the stock config instead of joining it."""
     return '_delete_=True, ' if key in cfg and cfg[key] is None else ''
 

@@ -86,7 +86,7 @@ def set_method(model: dict, method: dict) -> None:
     model['test_cfg'] = test_cfg | dict(method.get('test_cfg', {}))
 
 
-def train_by(cfg: Config, name: str) -> None:
+def apply_method_to_config(cfg: Config, name: str) -> None:
     """Let a training config be trained by a method, in place: its model, and what it imports.
 
     Args:

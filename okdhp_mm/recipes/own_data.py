@@ -32,7 +32,7 @@ from ..data.own_dataset import (
 )
 from ..data.pictures import check_pictures
 from ..errors import UserError
-from ..io.atomic import replacing, write_text
+from ..io.atomic import atomic_write, write_text
 from ..io.checkpoint import load_checkpoint, safe_loader
 from ..models.backbones.branched import fetch_weights
 from ..models.weights.pretrained import match_weights
@@ -263,7 +263,7 @@ def write_weights(weights: dict | str | None, file: Path) -> Path | str | None:
     """Write weights of the user's file; return what the config has to name."""
     if not isinstance(weights, dict):
         return weights
-    with replacing(file) as temporary:
+    with atomic_write(file) as temporary:
         torch.save(dict(state_dict=weights, meta={}), temporary)
     return file
 

@@ -46,7 +46,7 @@ def line_chart(
     with rc_context(STYLE | {'svg.hashsalt': '|'.join([*curves, x_label])}):
         figure = Figure(figsize=(4.6, 2.8))
         # The layout engines of matplotlib take longer than all the rest.
-        figure.subplots_adjust(left=0.12, right=0.98, top=0.92, bottom=room_below(len(curves)))
+        figure.subplots_adjust(left=0.12, right=0.98, top=0.92, bottom=bottom_margin(len(curves)))
         axes = figure.add_subplot()
         for index, (name, curve) in enumerate(curves.items()):
             # matplotlib leaves names that start with an underscore out of the legend.
@@ -87,6 +87,6 @@ def color_of(name: str, index: int) -> str:
     return COLORS[(int(branch[1]) if branch else others) % len(COLORS)]
 
 
-def room_below(curves: int) -> float:
+def bottom_margin(curves: int) -> float:
     """Return the share of the height for the label of the axis and the legend."""
     return 0.17 if curves < 2 else 0.26 if curves <= COLUMNS else 0.33

@@ -14,7 +14,7 @@ from mmpose.registry import (
     MODELS,
 )
 
-from ..io.atomic import replacing_together, write_bytes, write_text
+from ..io.atomic import atomic_write_folder, write_bytes, write_text
 from ..io.checkpoint import load_checkpoint
 from ..io.config import require_key
 from .complexity import Complexity, complexity
@@ -93,7 +93,7 @@ def export_student(
     )
     saved = io.BytesIO()
     torch.save(dict(meta=meta, state_dict=state), saved)
-    with replacing_together(out_dir, obsolete=GRAPHS) as staging:
+    with atomic_write_folder(out_dir, obsolete=GRAPHS) as staging:
         write_bytes(staging / CHECKPOINT, saved.getvalue())
         write_text(staging / CONFIG, config.pretty_text)
     return Export(

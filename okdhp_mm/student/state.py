@@ -49,10 +49,10 @@ def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str
 
 
 def check_finite(state: dict[str, Tensor], source: str) -> None:
-    """Look whether the weights are numbers.
+    """Check that all weights are finite.
 
     Raises:
-        UserError: If some are not.
+        UserError: If a weight is NaN or infinite.
     """
     wrong = [name for name, value in state.items() if not value.isfinite().all()]
     if wrong:

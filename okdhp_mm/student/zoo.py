@@ -16,7 +16,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from ..data.files import check_data
 from ..errors import UserError
 from ..evaluation.summary import main_metric
-from ..io.atomic import replacing
+from ..io.atomic import atomic_write
 from ..io.checkpoint import safe_loader
 from ..io.config import require_key
 from ..models.branch_configs import config_branches
@@ -135,7 +135,7 @@ def seconds(model: BasePoseEstimator) -> float:
 
 def write_table(cards: Sequence[StudentCard], metric: str, file: Path) -> Path:
     """Write the table as CSV, one row per student."""
-    with replacing(file) as temporary, temporary.open('w', newline='') as stream:
+    with atomic_write(file) as temporary, temporary.open('w', newline='') as stream:
         writer = csv.writer(stream)
         writer.writerow(['branch', 'parameters', 'flops', 'cpu_ms', metric, 'config', 'checkpoint'])
         for card in cards:

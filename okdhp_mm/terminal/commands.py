@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from ..engine.hooks.finite_loss import last_good
 from ..engine.model import model_of
 from ..errors import interrupt_of
-from ..evaluation.summary import branch_table, figures_of
+from ..evaluation.summary import branch_table, output_metrics
 from ..parser import PROGRAM
 from .overview import relative
 
@@ -71,7 +71,7 @@ def next_steps(runner: Runner) -> list[str]:
             f'Stopped early, after {loop.iter} of {loop.max_iters} steps: the validations did not '
             'improve any more.'
         )
-    info, metric = runner.message_hub.runtime_info, figures_of(runner).metric
+    info, metric = runner.message_hub.runtime_info, output_metrics(runner).metric
     best = info.get('best_ckpt') or info.get(f'best_ckpt_{metric}')
     checkpoint = best or info.get('last_ckpt')
     if not checkpoint:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from ..evaluation.summary import Figures, figures_of
+from ..evaluation.summary import OutputMetrics, output_metrics
 from ..structures import ENSEMBLE
 from .overview import overview
 
@@ -21,7 +21,7 @@ REFRESH = 0.1
 
 
 @dataclass
-class Round:
+class Interval:
     """An epoch, or the iterations between two validations in a loop without epochs.
 
     Attributes:
@@ -54,7 +54,7 @@ class TerminalHook(Hook):
         self.console = console
         self.live = console.is_terminal and not console.is_dumb_terminal
         self._bar: Bar | None = None
-        self._round: Round | None = None
+        self._interval: Interval | None = None
         self._line = ''
         self._first = 0
         self._start = 0.0
@@ -70,19 +70,19 @@ class TerminalHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Start a bar if a new epoch starts."""
-        if self._round is None:
+        if self._interval is None:
             self._flush()
-            self._round = round_of(runner)
+            self._interval = current_interval(runner)
             if self.live:
-                self._bar = Bar(self.console, self._round.title, self._round.size)
+                self._bar = Bar(self.console, self._interval.title, self._interval.size)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Draw the bar."""
-        assert self._round is not None  # the iteration belongs to one
-        done = runner.iter + 1 - self._round.first
-        ends = done == self._round.size
+        assert self._interval is not None  # the iteration belongs to one
+        done = runner.iter + 1 - self._interval.first
+        ends = done == self._interval.size
         if not ends and not (self._bar and self._bar.is_due()):
             return
         loss, left = self._loss(runner, done), self._time_left(runner)
@@ -90,10 +90,10 @@ class TerminalHook(Hook):
             self._bar.draw(done, f'loss {loss}  ETA {left}')
         if ends:
             if not self.live:
-                took = duration(time.monotonic() - self._round.start)
-                self._line = f'{self._round.title}  loss {loss}  took {took}  ETA {left}'
+                took = duration(time.monotonic() - self._interval.start)
+                self._line = f'{self._interval.title}  loss {loss}  took {took}  ETA {left}'
             self._stop_bar()
-            self._round = None
+            self._interval = None
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start the bar of the validation, which disappears afterwards."""
@@ -108,13 +108,13 @@ class TerminalHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Print the metric of the deployed branch and of the ensemble."""
         self._stop_bar()
-        figures = figures_of(runner)
-        if figures.deployed not in figures.by_output:
+        outputs = output_metrics(runner)
+        if outputs.deployed not in outputs.by_output:
             return
         if self.live:
-            self.console.print(table_of(figures))
+            self.console.print(table_of(outputs))
         else:
-            self._line = '  '.join(filter(None, [self._line, line_of(figures)]))
+            self._line = '  '.join(filter(None, [self._line, line_of(outputs)]))
             self._flush()
 
     def close(self) -> None:
@@ -187,45 +187,45 @@ class Bar:
         self._progress.stop()
 
 
-def round_of(runner: Runner) -> Round:
+def current_interval(runner: Runner) -> Interval:
     """Return the round that starts or continues with the current iteration."""
     loop = runner.train_loop
     if isinstance(loop, IterBasedTrainLoop):
         # A resumed training may start in the middle.
         end = min(loop.iter - loop.iter % loop.val_interval + loop.val_interval, loop.max_iters)
-        return Round(f'iteration {end}/{loop.max_iters}', loop.iter, end - loop.iter)
-    return Round(f'epoch {loop.epoch + 1}/{loop.max_epochs}', loop.iter, len(loop.dataloader))
+        return Interval(f'iteration {end}/{loop.max_iters}', loop.iter, end - loop.iter)
+    return Interval(f'epoch {loop.epoch + 1}/{loop.max_epochs}', loop.iter, len(loop.dataloader))
 
 
-def table_of(figures: Figures) -> Table:
+def table_of(outputs: OutputMetrics) -> Table:
     """Return the table of a validation."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(figures.metric or '')
+    table.add_column(outputs.metric or '')
     for heading in ('now', 'best so far'):
         table.add_column(heading, justify='right')
-    for name in (figures.deployed, ENSEMBLE):
-        if name in figures.by_output:
-            label = f'{name} (deployed)' if is_branch(figures, name) else name
-            now, best = figures.by_output[name][-1], figures.best(name)
+    for name in (outputs.deployed, ENSEMBLE):
+        if name in outputs.by_output:
+            label = f'{name} (deployed)' if is_branch(outputs, name) else name
+            now, best = outputs.by_output[name][-1], outputs.best(name)
             table.add_row(label, f'{now:.4f}', f'{best:.4f}')
     return table
 
 
-def line_of(figures: Figures) -> str:
-    """Return the figures of a validation in one line."""
-    now, best = figures.by_output[figures.deployed][-1], figures.best(figures.deployed)
+def line_of(outputs: OutputMetrics) -> str:
+    """Return the metrics of a validation in one line."""
+    now, best = outputs.by_output[outputs.deployed][-1], outputs.best(outputs.deployed)
     parts = [f'{now:.4f} (best {best:.4f})']
-    if is_branch(figures, figures.deployed) and ENSEMBLE in figures.by_output:
+    if is_branch(outputs, outputs.deployed) and ENSEMBLE in outputs.by_output:
         parts = [
-            f'{figures.deployed} {parts[0]}',
-            f'ensemble {figures.by_output[ENSEMBLE][-1]:.4f}',
+            f'{outputs.deployed} {parts[0]}',
+            f'ensemble {outputs.by_output[ENSEMBLE][-1]:.4f}',
         ]
-    return f'{figures.metric} {", ".join(parts)}'
+    return f'{outputs.metric} {", ".join(parts)}'
 
 
-def is_branch(figures: Figures, name: str) -> bool:
+def is_branch(outputs: OutputMetrics, name: str) -> bool:
     """Return whether an output is the deployed one of several."""
-    return name == figures.deployed and len(figures.by_output) > 1 and name != ENSEMBLE
+    return name == outputs.deployed and len(outputs.by_output) > 1 and name != ENSEMBLE
 
 
 def duration(seconds: float) -> str:

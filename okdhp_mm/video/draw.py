@@ -11,7 +11,7 @@ import numpy as np
 from ..visualization.primitives import WHITE, Color, draw_disc, draw_line, draw_outlined_text
 from .tracker import REJECTED
 
-GREY: Color = (150, 150, 150)
+GRAY: Color = (150, 150, 150)
 TURN = 0.618034
 """Share of the circle of hues between one identity and the next: neighbors differ clearly."""
 
@@ -79,6 +79,6 @@ class TrailDrawer:
 def color_of(identity: int) -> Color:
     """Return the color of an identity in BGR; gray for none."""
     if identity == REJECTED:
-        return GREY
+        return GRAY
     red, green, blue = colorsys.hsv_to_rgb(identity * TURN % 1, 0.85, 0.95)
     return round(255 * blue), round(255 * green), round(255 * red)

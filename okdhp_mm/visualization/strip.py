@@ -32,7 +32,7 @@ def heatmap_strip(
 ) -> np.ndarray:
     """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
 
-    Colours mean the same for all predictions of a row: their scale runs from 0 to the greatest
+    Colors mean the same for all predictions of a row: their scale runs from 0 to the greatest
     value in them. The target, which they reach late if ever, has a scale of its own. The number in
     a corner is the greatest value of that heatmap, and the ring is where it is.
 
@@ -80,8 +80,8 @@ def _blend_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: float) -> np.n
     share = np.clip(np.asarray(heatmap, np.float32) / max(scale, 1e-6), 0, 1)
     share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
     colors = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
-    pale = 0.55 * image + 0.25 * grey + 0.2 * 255
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+    pale = 0.55 * image + 0.25 * gray + 0.2 * 255
     # Opaque early: turbo's dark blue end would otherwise dirty the whole picture.
     alpha = np.minimum(1.0, 1.6 * share)[..., None] * 0.85
     blended = np.rint((1 - alpha) * pale + alpha * colors).astype(np.uint8)

@@ -8,7 +8,7 @@ from common import build
 from mmengine.config import Config
 
 from okdhp_mm.datasets.synthetic import write_coco
-from okdhp_mm.demo.run import FIGURE_SHOWN, KEYPOINTS_SHOWN, draw_heatmaps, put_data, run_demo
+from okdhp_mm.demo.run import FIGURE_SHOWN, KEYPOINTS_SHOWN, draw_heatmaps, run_demo, set_data_root
 from okdhp_mm.errors import UserError
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
@@ -16,7 +16,7 @@ DEMO = Path(__file__).parents[2] / 'configs' / 'okdhp' / 'demo.py'
 
 def test_all_data_are_where_they_are_put(tmp_path):
     cfg = Config.fromfile(DEMO)
-    put_data(cfg, tmp_path)
+    set_data_root(cfg, tmp_path)
     assert 'demo_out' not in cfg.pretty_text
     for split in ('train', 'val'):
         dataset = cfg[f'{split}_dataloader'].dataset
@@ -28,13 +28,13 @@ def test_all_data_are_where_they_are_put(tmp_path):
 
 def test_the_default_is_what_the_config_says():
     cfg = Config.fromfile(DEMO)
-    put_data(cfg, Path('demo_out') / 'data')
+    set_data_root(cfg, Path('demo_out') / 'data')
     assert cfg.to_dict() == Config.fromfile(DEMO).to_dict()
 
 
 def test_heatmaps_are_drawn_of_a_figure_that_is_validated(tmp_path):
     cfg = Config.fromfile(DEMO)
-    put_data(cfg, tmp_path)
+    set_data_root(cfg, tmp_path)
     write_coco(tmp_path, 'val', FIGURE_SHOWN + 1, seed=0)
     draw_heatmaps(cfg, build(cfg.model), tmp_path / 'heatmaps.png')
     height, width, _ = cv2.imread(str(tmp_path / 'heatmaps.png')).shape
@@ -49,7 +49,7 @@ def test_heatmaps_are_drawn_of_a_figure_that_is_validated(tmp_path):
 )
 def test_a_folder_that_is_taken_is_told(tmp_path, there, reason):
     cfg = Config.fromfile(DEMO)
-    put_data(cfg, tmp_path / 'data')
+    set_data_root(cfg, tmp_path / 'data')
     (tmp_path / there).parent.mkdir(exist_ok=True)
     (tmp_path / there).write_text('mine')
     with pytest.raises(UserError, match=f'cannot be written to {tmp_path}/data/ .*{reason}'):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from okdhp_mm.io.atomic import (
+    atomic_write,
+    atomic_write_folder,
     remove_temporary,
-    replacing,
-    replacing_together,
     write_bytes,
     write_text,
 )
@@ -37,7 +37,7 @@ def test_permissions_follow_the_umask(tmp_path):
 @pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file(tmp_path, error):
     write_text(tmp_path / 'a.txt', 'old')
-    with pytest.raises(error), replacing(tmp_path / 'a.txt') as temporary:
+    with pytest.raises(error), atomic_write(tmp_path / 'a.txt') as temporary:
         temporary.write_text('half')
         raise error
     assert (tmp_path / 'a.txt').read_text() == 'old'
@@ -79,7 +79,7 @@ def test_a_device_stays_a_device():
 def test_files_are_replaced_together(tmp_path):
     for name in ('weights', 'config', 'graph', 'users'):
         write_text(tmp_path / name, 'old')
-    with replacing_together(tmp_path, obsolete=['graph', 'missing']) as staging:
+    with atomic_write_folder(tmp_path, obsolete=['graph', 'missing']) as staging:
         write_text(staging / 'weights', 'new')
         write_text(staging / 'config', 'new')
         (staging / 'sub').mkdir()
@@ -93,7 +93,7 @@ def test_files_are_replaced_together(tmp_path):
 def test_an_error_replaces_none_of_them(tmp_path, error):
     write_text(tmp_path / 'weights', 'old')
     write_text(tmp_path / 'graph', 'old')
-    with pytest.raises(error), replacing_together(tmp_path, obsolete=['graph']) as staging:
+    with pytest.raises(error), atomic_write_folder(tmp_path, obsolete=['graph']) as staging:
         write_text(staging / 'weights', 'new')
         raise error
     assert names(tmp_path) == ['graph', 'weights']
@@ -103,23 +103,23 @@ def test_an_error_replaces_none_of_them(tmp_path, error):
 def test_one_that_cannot_be_replaced_keeps_them_all(tmp_path):
     write_text(tmp_path / 'a', 'old')
     (tmp_path / 'b').mkdir()
-    with pytest.raises(IsADirectoryError), replacing_together(tmp_path) as staging:
+    with pytest.raises(IsADirectoryError), atomic_write_folder(tmp_path) as staging:
         write_text(staging / 'a', 'new')
         write_text(staging / 'b', 'new')
     assert (tmp_path / 'a').read_text() == 'old'
 
 
 def test_a_new_folder_exists_only_after_success(tmp_path):
-    with pytest.raises(ValueError), replacing_together(tmp_path / 'x' / 'y'):
+    with pytest.raises(ValueError), atomic_write_folder(tmp_path / 'x' / 'y'):
         raise ValueError
     assert not names(tmp_path)
-    with replacing_together(tmp_path / 'x' / 'y') as staging:
+    with atomic_write_folder(tmp_path / 'x' / 'y') as staging:
         write_text(staging / 'a', '')
     assert names(tmp_path) == ['a', 'x', 'y']
 
 
 def test_errors_name_the_file_that_was_meant(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught, replacing_together(tmp_path) as staging:
+    with pytest.raises(FileNotFoundError) as caught, atomic_write_folder(tmp_path) as staging:
         os.stat(staging / 'a')
     assert caught.value.filename == str(tmp_path / 'a')
 
@@ -127,7 +127,7 @@ def test_errors_name_the_file_that_was_meant(tmp_path):
 def test_what_a_killed_process_left_is_removed(tmp_path):
     process = os.fork()
     if not process:
-        with replacing(tmp_path / 'a.pth') as path:
+        with atomic_write(tmp_path / 'a.pth') as path:
             path.write_text('half')
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(process, 0)

@@ -16,7 +16,7 @@ from torch import nn
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import drop_pretrained
 from okdhp_mm.models.state_names import student_name
-from okdhp_mm.recipes.convert import convert_config, half_way
+from okdhp_mm.recipes.convert import convert_config, default_split
 from okdhp_mm.student.config import stock_model, student_config
 from okdhp_mm.student.state import check_equal, student_state
 
@@ -323,7 +323,7 @@ def test_half_way_has_nearest_to_half_of_the_backbones_multiply_adds_below_it(
         own = sum(n for name, n in counts.items() if name.startswith(tuple(below)))
         shares[point] = own / sum(counts.values())
     nearest = min(shares, key=lambda point: abs(shares[point] - 0.5))
-    assert half_way(MODELS.build(config)) == nearest == expected, 'however heavy the head is'
+    assert default_split(MODELS.build(config)) == nearest == expected, 'however heavy the head is'
 
 
 @pytest.mark.parametrize('key', ['custom_imports', 'default_hooks', 'visualizer'])

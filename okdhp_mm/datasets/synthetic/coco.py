@@ -109,9 +109,9 @@ def _draw_set(folder: Path, split: str, num_images: int, seed: int) -> dict:
 
 
 def _annotation(figure: Figure, index: int) -> dict:
-    labelled = figure.visibility > 0
+    labeled = figure.visibility > 0
     xyv = np.column_stack((figure.keypoints.round(2), figure.visibility))
-    xyv[~labelled] = 0
+    xyv[~labeled] = 0
     mask = figure.silhouette.astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     # mmpose copies every annotation for every sample: few corners keep its pipeline quick.
@@ -125,6 +125,6 @@ def _annotation(figure: Figure, index: int) -> dict:
         'area': int(figure.silhouette.sum()),
         # Three corners are the fewest that make a polygon.
         'segmentation': [c.ravel().tolist() for c in contours if len(c) >= 3],
-        'num_keypoints': int(labelled.sum()),
+        'num_keypoints': int(labeled.sum()),
         'keypoints': xyv.ravel().tolist(),
     }

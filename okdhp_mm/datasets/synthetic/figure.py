@@ -7,7 +7,7 @@ import numpy as np
 
 from .body import Body, sample_body
 from .canvas import Canvas, capsule, disc, sample_color, shade
-from .painter import Painter, sample_look
+from .painter import Painter, sample_appearance
 from .skeleton import KEYPOINTS, SIDES, Part, visibility_of
 
 # Of the image in pixels; its width follows the pose (0.66 to 1 of the height).
@@ -47,7 +47,7 @@ def draw_figure(rng: np.random.Generator) -> Figure:
     Returns:
         The picture and its true labels.
     """
-    body, look = sample_body(rng), sample_look(rng)
+    body, look = sample_body(rng), sample_appearance(rng)
     points, turned_away = body.keypoints()
     width, scale, origin = _frame(body, points, rng)
     scale, origin = scale * _OVERSAMPLE, origin * _OVERSAMPLE

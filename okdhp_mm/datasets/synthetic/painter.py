@@ -17,7 +17,7 @@ _IRIS: Color = (45, 35, 30)
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Colors of skin, hair and clothes; sleeves and trouser legs are long or short."""
 
     skin: Color
@@ -29,9 +29,9 @@ class Look:
     long_trousers: bool
 
 
-def sample_look(rng: np.random.Generator) -> Look:
+def sample_appearance(rng: np.random.Generator) -> Appearance:
     """Draw the colors of a person."""
-    return Look(
+    return Appearance(
         skin=_SKIN[rng.integers(len(_SKIN))],
         hair=_HAIR[rng.integers(len(_HAIR))],
         shirt=sample_color(rng, (0.15, 0.85), (0.45, 1.0)),
@@ -49,7 +49,9 @@ class Painter:
         joints: name -> (3,) pixels of the canvas with depth.
     """
 
-    def __init__(self, body: Body, look: Look, canvas: Canvas, scale: float, origin: np.ndarray):
+    def __init__(
+        self, body: Body, look: Appearance, canvas: Canvas, scale: float, origin: np.ndarray
+    ):
         self._body, self._look, self._canvas = body, look, canvas
         self._scale, self._origin = scale, origin
         self.joints = {name: self.project(point) for name, point in body.joints.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import UserError
+from ...errors import UserError, join_names
 from ...io.data_files import read_json
 
 Boxes = Sequence[Sequence[float]]
@@ -50,9 +50,9 @@ def check_names(boxes: Mapping[str, Any], names: Iterable[str], place: str) -> N
     """
     unknown = sorted(boxes.keys() - set(names)) if boxes else []
     if unknown:
-        more = f' and {len(unknown) - 3} more' if unknown[3:] else ''
+        shown = join_names([repr(name) for name in unknown])
         raise UserError(
-            f'There are boxes for {", ".join(map(repr, unknown[:3]))}{more}, but {place} has no '
+            f'There are boxes for {shown}, but {place} has no '
             "such file. Name files relative to that folder, e.g. 'a.jpg' or 'sub/a.jpg'."
         )
 

@@ -23,7 +23,7 @@ SAME = 0.7
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """Boxes around persons.
 
     Attributes:
@@ -54,7 +54,7 @@ class PersonBoxes:
     threshold: float
     last: list[dict] = field(default_factory=list)
 
-    def of(self, frame: Frame) -> Found:
+    def find(self, frame: Frame) -> Detections:
         """Return the boxes of a picture or frame.
 
         Raises:
@@ -69,15 +69,15 @@ class PersonBoxes:
                 )
             given = given[frame.number]
         if given is not None:
-            return Found(given, [1.0] * len(given))
+            return Detections(given, [1.0] * len(given))
         if self.detector is None:
-            return Found(None, [1.0], 'whole image')
+            return Detections(None, [1.0], 'whole image')
         if frame.number is not None and frame.number % self.every:
             return self._followed(frame.image)
         found = self.detector(frame.image)
-        return Found(found[:, :4].tolist(), found[:, 4].tolist(), 'detector')
+        return Detections(found[:, :4].tolist(), found[:, 4].tolist(), 'detector')
 
-    def _followed(self, image: np.ndarray) -> Found:
+    def _followed(self, image: np.ndarray) -> Detections:
         height, width = image.shape[:2]
         boxes = np.array([self._around(person) for person in self.last], np.float32)
         boxes = np.clip(boxes.reshape(-1, 4), 0, [width, height, width, height])
@@ -86,7 +86,7 @@ class PersonBoxes:
         inside = [i for i, side in enumerate(sides) if (side[2:] >= 1).all()]
         kept = cv2.dnn.NMSBoxes(sides[inside].tolist(), [scores[i] for i in inside], 0, SAME)
         kept = sorted(inside[i] for i in np.asarray(kept, int).reshape(-1))
-        return Found(boxes[kept].tolist(), [scores[i] for i in kept], 'last poses')
+        return Detections(boxes[kept].tolist(), [scores[i] for i in kept], 'last poses')
 
     def _around(self, person: dict) -> np.ndarray:
         """Return the box around a pose, or the person's old one if the pose is not certain."""

@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...visualization import draw_pose
 from .detectors import Detector
 from .engines import Engine
-from .persons import Found, PersonBoxes
+from .persons import Detections, PersonBoxes
 from .sources import Frame, Pictures, Video, open_source
 from .summary import THRESHOLD, Summary
 from .tables import CocoResults, CsvTable, Table
@@ -95,16 +95,16 @@ def infer(
         if window:
             stack.callback(window.close)
         persons = PersonBoxes(boxes, detector, detect_every, threshold)
-        job = Job(engine, persons, summary, tables, window, identities)
+        pipeline = Pipeline(engine, persons, summary, tables, window, identities)
         if isinstance(opened, Video):
-            _infer_video(opened, job, results)
+            _infer_video(opened, pipeline, results)
         else:
-            _infer_pictures(opened, job, results)
+            _infer_pictures(opened, pipeline, results)
     return summary
 
 
 @dataclass
-class Job:
+class Pipeline:
     """The steps that pictures and frames share.
 
     Attributes:
@@ -123,13 +123,13 @@ class Job:
     window: Window | None
     identities: Identities | None = None
 
-    def look(self, frame: Frame) -> tuple[Found, list[dict], np.ndarray]:
-        """Find the persons in a frame.
+    def process(self, frame: Frame) -> tuple[Detections, list[dict], np.ndarray]:
+        """Find, draw and store the persons in a frame.
 
         Returns:
             Their boxes, their poses, and the drawing of them.
         """
-        found = self.boxes.of(frame)
+        found = self.boxes.find(frame)
         persons = self._poses(frame, found)
         self.boxes.last = persons
         if self.identities:
@@ -155,7 +155,7 @@ class Job:
             boxes=origin,
         )
 
-    def goes_on(self, picture: np.ndarray) -> bool:
+    def show(self, picture: np.ndarray) -> bool:
         """Show a drawing; return whether the user wants to see more."""
         return self.window is None or self.window.show(picture)
 
@@ -171,7 +171,7 @@ class Job:
             )
         return picture
 
-    def _poses(self, frame: Frame, found: Found) -> list[dict]:
+    def _poses(self, frame: Frame, found: Detections) -> list[dict]:
         persons = self.engine(frame.image, found.boxes)
         for person, score in zip(persons, found.scores, strict=True):
             person['bbox_score'] = score
@@ -184,43 +184,43 @@ class Job:
         return persons
 
 
-def _infer_pictures(pictures: Pictures, job: Job, results: Results) -> None:
+def _infer_pictures(pictures: Pictures, pipeline: Pipeline, results: Results) -> None:
     unread = dict.fromkeys(pictures.files)
     for frame in track(pictures.frames(), 'pictures', total=len(pictures)):
-        found, persons, drawing = job.look(frame)
-        meta = job.meta(frame, found.origin) | dict(image_id=pictures.image_id(frame))
+        found, persons, drawing = pipeline.process(frame)
+        meta = pipeline.meta(frame, found.origin) | dict(image_id=pictures.image_id(frame))
         results.write(frame.name, meta, persons)
         results.draw(frame.name, drawing)
         del unread[frame.name]
         if frame.cut:
-            job.summary.cut.append(frame.source)
-        if not job.goes_on(drawing):
+            pipeline.summary.cut.append(frame.source)
+        if not pipeline.show(drawing):
             return
-    job.summary.skipped += (str(pictures.files[name]) for name in unread)
+    pipeline.summary.skipped += (str(pictures.files[name]) for name in unread)
 
 
-def _infer_video(video: Video, job: Job, results: Results) -> None:
+def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
     frames = track(video.frames(), 'frames', total=video.announced)
     # Ctrl-C is how a camera is stopped, and ends a file too early.
     stop = suppress(KeyboardInterrupt) if video.live else ExitStack()
     origin = (
         'given'
-        if video.name in job.boxes.given
-        else ('detector' if job.boxes.detector else 'whole image')
+        if video.name in pipeline.boxes.given
+        else ('detector' if pipeline.boxes.detector else 'whole image')
     )
     first = Frame(video.name, video.source, video.first)
-    meta = job.meta(first, origin) | dict(
+    meta = pipeline.meta(first, origin) | dict(
         frame_rate=video.rate, frames_announced=video.announced, complete=video.live
     )
     with results.video(video.name, meta) as written, stop:
         stopped = False
         for frame in frames:
-            _, persons, drawing = job.look(frame)
+            _, persons, drawing = pipeline.process(frame)
             entry = dict(frame_id=frame.number, time=frame.time, instances=persons)
             written.add(entry, drawing, video.rate)
-            if not job.goes_on(drawing):
+            if not pipeline.show(drawing):
                 stopped = True
                 break
         if not stopped:
-            job.summary.end_of_video(video.source, video.announced)
-        meta['complete'] = job.summary.complete and (video.live or not stopped)
+            pipeline.summary.end_of_video(video.source, video.announced)
+        meta['complete'] = pipeline.summary.complete and (video.live or not stopped)

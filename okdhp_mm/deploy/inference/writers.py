@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ...errors import UserError
-from ...io.atomic import replacing, write_bytes, write_text
+from ...io.atomic import atomic_write, write_bytes, write_text
 
 
 class GrowingJson:
@@ -42,7 +42,7 @@ class GrowingJson:
         self.file.close()
         with (
             open(self.lines, encoding='utf-8') as lines,
-            replacing(self.target) as target,
+            atomic_write(self.target) as target,
             open(target, 'w', encoding='utf-8') as file,
         ):
             if self.head is not None:

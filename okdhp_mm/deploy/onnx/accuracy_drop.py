@@ -54,7 +54,7 @@ def measure_drop(
         student: The stock estimator that was exported.
         model: A serialised graph.
         other: Another one.
-        crops: Normalised inputs, (N, 3, H, W).
+        crops: Normalized inputs, (N, 3, H, W).
     """
     graphs = [GraphSession(student, each) for each in (model, other)]
     places = [graph.poses(crops)[0] for graph in graphs]

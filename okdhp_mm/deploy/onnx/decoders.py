@@ -79,7 +79,7 @@ class SimCCDecoder(nn.Module):
 def quarter_pixel(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Return a quarter of a cell towards the higher neighbor."""
     height, width = maps.shape[-2:]
-    peak = _Neighbours(maps, x, y)
+    peak = _Neighbors(maps, x, y)
     inside = (x > 0) & (y > 0)
     dx = torch.sign(peak(1, 0) - peak(-1, 0)) * ((x > 1) & (x < width - 1) & inside)
     dy = torch.sign(peak(0, 1) - peak(0, -1)) * ((y > 1) & (y < height - 1) & inside)
@@ -100,7 +100,7 @@ class Dark(nn.Module):
     def forward(self, maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the offset."""
         height, width = maps.shape[-2:]
-        peak = _Neighbours(self.blur(maps).clamp(min=1e-10).log(), x, y)
+        peak = _Neighbors(self.blur(maps).clamp(min=1e-10).log(), x, y)
         here = 2 * peak(0, 0)
         dxx = 0.25 * (peak(2, 0) - here + peak(-2, 0))
         dyy = 0.25 * (peak(0, 2) - here + peak(0, -2))
@@ -113,11 +113,11 @@ class Dark(nn.Module):
 
 
 class UnbiasedDark(Dark):
-    """The same as UDP does it: from the nearest neighbours, at the border too."""
+    """The same as UDP does it: from the nearest neighbors, at the border too."""
 
     def forward(self, maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the offset."""
-        peak = _Neighbours(self.blur(maps).clamp(1e-3, 50.0).log(), x, y)
+        peak = _Neighbors(self.blur(maps).clamp(1e-3, 50.0).log(), x, y)
         here = 2 * peak(0, 0)
         dxx = peak(1, 0) - here + peak(-1, 0) + EPSILON
         dyy = peak(0, 1) - here + peak(0, -1) + EPSILON
@@ -171,7 +171,7 @@ def graph_decoder(codec: Any) -> nn.Module:
     return decoder(codec)
 
 
-class _Neighbours:
+class _Neighbors:
     """Values around a peak, in double precision; beyond the border those of the border."""
 
     def __init__(self, maps: Tensor, x: Tensor, y: Tensor):
@@ -205,7 +205,7 @@ class _Blur(nn.Module):
         return blurred * height
 
 
-def _top(peak: _Neighbours, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> Tensor:
+def _top(peak: _Neighbors, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> Tensor:
     """Return the offset from the peak to where the gradient of the parabola vanishes."""
     dx, dy = 0.5 * (peak(1, 0) - peak(-1, 0)), 0.5 * (peak(0, 1) - peak(0, -1))
     determinant = (dxx * dyy - dxy * dxy).unsqueeze(-1)

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import KEYPOINT_CODECS
 
-from ...io.atomic import replacing_together, write_bytes
+from ...io.atomic import atomic_write_folder, write_bytes
 from ...models.branch_configs import config_branches
 from ...student.config import branch_to_export
 from ...student.export import Export, export_student
@@ -166,7 +166,7 @@ def export_together(
     """
     if not force:
         check_absent(out_dir)
-    with replacing_together(out_dir, obsolete=GRAPHS) as staging:
+    with atomic_write_folder(out_dir, obsolete=GRAPHS) as staging:
         export = export_student(cfg, checkpoint, staging, branch)
         lines = write_graphs(staging, out_dir, *graphs)
     return replace(export, config=out_dir / CONFIG, checkpoint=out_dir / CHECKPOINT), lines

@@ -1,6 +1,6 @@
 """Export a student to ONNX, optionally with its decoder, with metadata.
 
-Names are mmdeploy's: ``input`` is the normalised crop, ``output`` the heatmaps, ``simcc_x`` and
+Names are mmdeploy's: ``input`` is the normalized crop, ``output`` the heatmaps, ``simcc_x`` and
 ``simcc_y`` the vectors of SimCC. The flip test is not a part of the graph: to use it, run the
 graph twice.
 """

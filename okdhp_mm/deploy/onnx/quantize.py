@@ -38,7 +38,7 @@ def quantize(model: onnx.ModelProto, map_names: tuple[str, ...], crops: Tensor) 
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, 'int8.onnx')
-        # It recommends to optimise the graph beforehand, which the exporter has done.
+        # It recommends to optimize the graph beforehand, which the exporter has done.
         logging.disable(logging.WARNING)
         try:
             quantize_static(

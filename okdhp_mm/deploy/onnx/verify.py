@@ -86,7 +86,7 @@ class ParityReport:
 
 
 def crops_of(student: BasePoseEstimator, folder: str | None) -> Tensor:
-    """Normalised inputs as the student's own pipeline makes them, (N, 3, H, W).
+    """Return normalized inputs as the student's own pipeline makes them, (N, 3, H, W).
 
     Args:
         student: A stock estimator with its config.
@@ -155,7 +155,7 @@ def check_parity(student: BasePoseEstimator, model: bytes, crops: Tensor) -> Par
     Args:
         student: The stock estimator that was exported.
         model: The serialised graph, with the maps among its outputs.
-        crops: Normalised inputs, (N, 3, H, W).
+        crops: Normalized inputs, (N, 3, H, W).
     """
     stock, graph = StudentGraph(student, decode=False), GraphSession(student, model)
     parts = zip(*(stock.maps(batch) for batch in crops.split(BATCH)), strict=True)

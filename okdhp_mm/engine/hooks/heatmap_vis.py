@@ -58,7 +58,7 @@ class BranchVisualizationHook(Hook):
         if batch_idx % self.interval or not is_main_process():
             return
         names = keypoint_names(runner.val_dataloader.dataset.metainfo)
-        chosen = choose(self.keypoints, names)
+        chosen = choose_keypoints(self.keypoints, names)
         batch = {key: values[: self.samples] for key, values in data_batch.items()}
         # The EMA copy is validated if it is deployed.
         model = model_of(runner).deployed
@@ -74,7 +74,7 @@ def keypoint_names(metainfo: dict) -> list[str]:
     return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
 
 
-def choose(wanted: Sequence[str] | None, names: Sequence[str]) -> list[int]:
+def choose_keypoints(wanted: Sequence[str] | None, names: Sequence[str]) -> list[int]:
     """Return the indices of the keypoints to show.
 
     Raises:
@@ -95,7 +95,7 @@ def choose(wanted: Sequence[str] | None, names: Sequence[str]) -> list[int]:
 def draw_strips(
     model: BasePoseEstimator, batch: dict, keypoints: Sequence[int], names: Sequence[str]
 ) -> list[np.ndarray]:
-    """One picture per sample of a batch as the data loader gave it, BGR."""
+    """Return one BGR picture for every sample of a batch from the data loader."""
     inputs = model.data_preprocessor(batch, training=False)['inputs']
     outputs = model.head.outputs(model.backbone(inputs))
     adapter = model.head.adapter
@@ -127,10 +127,10 @@ def target_of(sample: PoseDataSample, adapter: HeadAdapter) -> np.ndarray | None
     """
     if not sample.gt_instances.keypoints.any():
         return None
-    return adapter.targets_to_display(encode(sample, adapter))[0].numpy()
+    return adapter.targets_to_display(encode_target(sample, adapter))[0].numpy()
 
 
-def encode(sample: PoseDataSample, adapter: HeadAdapter) -> Tensor:
+def encode_target(sample: PoseDataSample, adapter: HeadAdapter) -> Tensor:
     """Encode the target of a sample whose pipeline makes none, (1, K, H, W)."""
     truth, meta = sample.gt_instances, sample.metainfo
     # From the image to the crop: the way back of mmpose's add_pred_to_datasample.

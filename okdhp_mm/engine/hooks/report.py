@@ -18,11 +18,11 @@ from ...models.distillers.diagnosis import Diagnosis, diagnose
 from ...structures import branch_name
 from ..model import model_of
 
-MOST = 50
-"""Default iterations between two reports."""
-SETTLED = 0.1
+MAX_INTERVAL = 50
+"""Largest default of the iterations between two reports."""
+MIN_PROGRESS = 0.1
 """Share of the training before which the hook does not warn."""
-FIRST = 200
+MIN_ITERATIONS = 200
 """Iterations before which the hook does not warn, however short the training is."""
 RAMPED_UP = 0.99
 """Value of the schedule above which distillation counts as ramped up."""
@@ -85,7 +85,7 @@ class DistillReportHook(Hook):
         """Check that a compiled model can be reported on, and read the length of the training."""
         self._warm_up = warm_up_of(runner)
         if self.interval is None:
-            self.interval = max(1, min(MOST, runner.max_iters // 10))
+            self.interval = max(1, min(MAX_INTERVAL, runner.max_iters // 10))
         if runner.cfg.get('compile'):
             # Of torch.compiler.set_stance.
             check_torch('compile=True with a DistillReportHook', (2, 6))
@@ -125,7 +125,7 @@ class DistillReportHook(Hook):
         self._warn(runner, values)
 
     def _warn(self, runner, values: dict[str, float]) -> None:
-        settled = runner.iter >= max(FIRST, SETTLED * runner.max_iters, self._warm_up)
+        settled = runner.iter >= max(MIN_ITERATIONS, MIN_PROGRESS * runner.max_iters, self._warm_up)
         if not settled or values.get('kd/schedule', 1) < RAMPED_UP:
             return
         idle = values.get('kd/grad_ratio', 1) < self.min_grad_ratio

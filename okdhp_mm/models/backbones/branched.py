@@ -81,7 +81,7 @@ class BranchedBackbone(BaseModule):
             self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
         parts = (self.trunk, *self.branches)
         # A whole backbone loads its weights itself, because it may convert or resize them.
-        self._pretrained = [None if split == WHOLE else take_pretrained(part) for part in parts]
+        self._pretrained = [None if split == WHOLE else pop_pretrained(part) for part in parts]
 
     def _cut_top(self, index: int, top: BaseModule) -> BaseModule:
         split = self.splits[index]
@@ -252,7 +252,7 @@ def pretrained_entries(part: BaseModule) -> list[ConfigDict]:
     return [cfg for cfg in entries if cfg['type'] == 'Pretrained']
 
 
-def take_pretrained(part: BaseModule) -> ConfigDict | None:
+def pop_pretrained(part: BaseModule) -> ConfigDict | None:
     """Remove the 'Pretrained' entry from a part's ``init_cfg`` and return it."""
     pretrained = pretrained_entries(part)
     if not pretrained:

@@ -134,5 +134,5 @@ def mean_of_pairs(values: Tensor, weights: Tensor) -> Tensor:
     """
     rows, columns = values.shape[:2]
     first, second = torch.triu_indices(rows, columns, offset=1, device=values.device)
-    labelled = (weights > 0).float()
-    return (values[first, second] * labelled).mean(0).sum() / labelled.sum()
+    labeled = (weights > 0).float()
+    return (values[first, second] * labeled).mean(0).sum() / labeled.sum()

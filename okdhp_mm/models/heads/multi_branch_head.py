@@ -26,7 +26,7 @@ from ...structures import (
     branch_name,
     output_name,
 )
-from ..infer_shapes import evaluation, infer_shapes
+from ..infer_shapes import eval_mode, infer_shapes
 from .adapters import HeadAdapter, find_adapter
 from .check_loss import check_loss
 
@@ -94,7 +94,7 @@ class MultiBranchHead(BaseHead):
         self.distiller = build_distiller(distiller, spec, self.aggregator)
         requires = self.aggregator.requires | self.distiller.requires
         self._keeps_features = 'head_features' in requires
-        with evaluation(self):
+        with eval_mode(self):
             check_ensemble(self.aggregator, self.aggregator.aggregate(outputs))
 
     @property
@@ -285,9 +285,9 @@ class MultiBranchHead(BaseHead):
         """Compute the accuracy of the deployed output, as the stock head logs it."""
         deployed = self.test_cfg.get('branch', 0)
         heatmaps = outputs.ensemble if deployed == ENSEMBLE else outputs.heatmaps[deployed][-1]
-        labelled = to_numpy(targets.weights) > 0
+        labeled = to_numpy(targets.weights) > 0
         assert heatmaps is not None  # the aggregator computed the ensemble
-        accuracy = self.adapter.accuracy(heatmaps.detach().float(), targets.heatmaps, labelled)
+        accuracy = self.adapter.accuracy(heatmaps.detach().float(), targets.heatmaps, labeled)
         return torch.tensor(accuracy, device=targets.heatmaps.device)
 
 

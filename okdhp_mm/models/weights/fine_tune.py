@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, join_names
 from ..state_names import student_name
 from .load_stock import start_ema
 from .symmetry_breaking import noisy_copies
@@ -105,6 +105,4 @@ def shapes_of(state_dict: dict[str, Tensor]) -> dict[str, torch.Size]:
 
 def modules_of(names: Iterable[str]) -> str:
     """Return a text that lists the modules of tensors."""
-    modules = sorted({name.rpartition('.')[0] or name for name in names})
-    more = f' and {len(modules) - LISTED} more modules' if modules[LISTED:] else ''
-    return (', '.join(modules[:LISTED]) or 'none') + more
+    return join_names(sorted({name.rpartition('.')[0] or name for name in names}), LISTED)

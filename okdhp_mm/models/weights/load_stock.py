@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, join_names
 from ..state_names import student_name
 from .symmetry_breaking import noisy_copies
 
@@ -32,7 +32,7 @@ def check_branched(state_dict: dict[str, Tensor], source: str) -> None:
         )
 
 
-def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> None:
+def check_state_dict(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> None:
     """Compare a multi-branch checkpoint with the model.
 
     Raises:
@@ -53,7 +53,9 @@ def check_own(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> N
         )
 
 
-def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise: float) -> None:
+def convert_stock_state_dict(
+    model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise: float
+) -> None:
     """Copy the weights of a stock checkpoint to the trunk and to every branch, in place.
 
     Args:
@@ -90,8 +92,8 @@ def fan_out(model: nn.Module, state_dict: dict[str, Tensor], prefix: str, noise:
     branches = {owner[0] for owner in owners.values() if owner} - {None}
     print_log(
         f'Stock checkpoint: {len(used)} of {len(stock)} tensors copied to the trunk and to '
-        f'{len(branches)} branches; not used: {_some(unused)}; kept '
-        f'as initialized: {_some(new)}, and the aggregator'
+        f'{len(branches)} branches; not used: {join_names(unused)}; kept '
+        f'as initialized: {join_names(new)}, and the aggregator'
         f'{f"; relative noise of {noise} was added to the copies" if noisy else ""}.',
         logger='current',
         # If less than half is used, the checkpoint probably belongs to another network.
@@ -103,18 +105,14 @@ def start_ema(state_dict: dict[str, Tensor], prefix: str) -> None:
     """Give the EMA copy the weights of the model, as at the start of a training.
 
     Args:
-        state_dict: Weights of the model, after :func:`fan_out`. Those of the copy are added.
+        state_dict: Weights of the model, after :func:`convert_stock_state_dict`. Those of the
+            copy are added.
         prefix: Prefix of the names of the model's tensors.
     """
     copy = f'{prefix}ema.'
     for name, value in list(state_dict.items()):
         state_dict[f'{copy}module.{name.removeprefix(prefix)}'] = value
     state_dict[f'{copy}steps'] = torch.zeros(())
-
-
-def _some(names: list[str]) -> str:
-    more = f' and {len(names) - 3} more' if names[3:] else ''
-    return (', '.join(names[:3]) or 'none') + more
 
 
 def _shape(shapes: dict, name: str) -> str:

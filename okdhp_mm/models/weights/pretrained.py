@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, join_names
 
 COUNTER = 'num_batches_tracked'
 """Buffer of a batch norm that does not change what the network computes."""
@@ -37,9 +37,9 @@ class PretrainedWeights:
     def __str__(self) -> str:
         text = f'{len(self.state_dict)} of {self.total} tensors found by {self.rule} and shape'
         if self.missing:
-            text += f'; kept as initialized: {listed(self.missing)}'
+            text += f'; kept as initialized: {join_names(self.missing)}'
         if self.unused:
-            text += f'; not used: {listed(self.unused)}'
+            text += f'; not used: {join_names(self.unused)}'
         return text
 
 
@@ -112,9 +112,3 @@ def without_prefixes(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if inside:
             state_dict = {name.removeprefix(prefix): tensor for name, tensor in inside.items()}
     return dict(state_dict)
-
-
-def listed(names: list[str]) -> str:
-    """Return the first names and the number of the others."""
-    rest = f' and {len(names) - 3} more' if len(names) > 3 else ''
-    return ', '.join(names[:3]) + rest

@@ -15,7 +15,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from okdhp_mm.engine import BranchVisualizationHook
 from okdhp_mm.engine.hooks import heatmap_vis
-from okdhp_mm.engine.hooks.heatmap_vis import choose, draw_strips, encode, keypoint_names
+from okdhp_mm.engine.hooks.heatmap_vis import (
+    choose_keypoints,
+    draw_strips,
+    encode_target,
+    keypoint_names,
+)
 from okdhp_mm.errors import UserError
 from okdhp_mm.models.teachers import Teacher
 
@@ -130,13 +135,13 @@ def test_a_teacher_is_not_called_an_ensemble(monkeypatch, teaches):
 
 def test_a_box_of_a_detector_has_no_target(monkeypatch):
     model = make_model().eval()
-    found, labelled = Noise(2)[0], Noise(2)[1]
+    found, labeled = Noise(2)[0], Noise(2)[1]
     # As BaseCocoStyleDataset fills them in.
     found['data_samples'].gt_instances.keypoints = np.zeros((1, 17, 2), np.float32)
     found['data_samples'].gt_instances.keypoints_visible = np.ones((1, 17), np.float32)
     seen = []
     monkeypatch.setattr(heatmap_vis, 'heatmap_strip', lambda image, **shown: seen.append(shown))
-    draw_strips(model, pseudo_collate([found, labelled]), [3], ['name'] * 17)
+    draw_strips(model, pseudo_collate([found, labeled]), [3], ['name'] * 17)
     assert seen[0]['target'] is None
     assert seen[1]['target'].max() > 0.5
 
@@ -166,7 +171,7 @@ def test_simcc_is_drawn_as_the_product_of_its_distributions(monkeypatch):
 def test_the_target_is_where_the_keypoint_is_in_the_crop(codec):
     sample = Noise(1)[0]['data_samples']
     codec = dict(CODEC, type=codec.__name__)
-    target = encode(sample, make_model(codec=codec).head.adapter)[0]
+    target = encode_target(sample, make_model(codec=codec).head.adapter)[0]
     corner = sample.input_center - sample.input_scale / 2
     inside = (sample.gt_instances.keypoints[0] - corner) / sample.input_scale
     peaks = [np.unravel_index(maps.argmax(), maps.shape)[::-1] for maps in target.numpy()]
@@ -177,11 +182,11 @@ def test_the_target_is_where_the_keypoint_is_in_the_crop(codec):
 
 def test_keypoints_are_chosen_by_name_or_spread():
     names = ['nose', 'left_wrist', 'knee']
-    assert choose(['knee', 'nose'], names) == [2, 0]
-    assert choose(None, [str(k) for k in range(17)]) == [4, 8, 12]
-    assert choose(None, ['one']) == [0]
+    assert choose_keypoints(['knee', 'nose'], names) == [2, 0]
+    assert choose_keypoints(None, [str(k) for k in range(17)]) == [4, 8, 12]
+    assert choose_keypoints(None, ['one']) == [0]
     with pytest.raises(UserError, match=r"\['tail'\] do not exist; the data set has nose, left"):
-        choose(['tail', 'nose'], names)
+        choose_keypoints(['tail', 'nose'], names)
 
 
 @pytest.mark.parametrize('wrong', [dict(interval=0), dict(samples=0)])

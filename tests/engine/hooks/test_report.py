@@ -268,7 +268,7 @@ def test_the_longest_warm_up_counts_and_a_decay_does_not():
         [diagnosis(share=0.002)] * 2 + [diagnosis()] + [diagnosis(share=0.002)] * 2,
         [diagnosis()] * 5,
         [diagnosis(agreement=0.999)] * 2 + [diagnosis()] + [diagnosis(agreement=0.999)] * 2,
-        [diagnosis(share=float('nan'), agreement=float('nan'))] * 5,  # nothing labelled
+        [diagnosis(share=float('nan'), agreement=float('nan'))] * 5,  # nothing labeled
         [Diagnosis(None, None, None, None, None)] * 5,
     ],
 )

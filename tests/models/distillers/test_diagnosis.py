@@ -153,7 +153,7 @@ def test_peaks_are_measured_in_heatmap_pixels():
     assert mean == pytest.approx(10 / 3)
 
 
-def test_unlabelled_keypoints_do_not_count():
+def test_unlabeled_keypoints_do_not_count():
     values = torch.zeros(2, 2, 1, 3)
     values[0, 1, 0] = torch.tensor([1.0, 2.0, 30.0])
     assert mean_of_pairs(values, torch.tensor([[1.0, 0.5, 0.0]])) == 1.5

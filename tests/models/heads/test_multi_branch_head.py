@@ -60,7 +60,7 @@ def test_the_loss_is_the_sum_of_supervision_ensemble_and_ramped_divergence(model
     torch.testing.assert_close(total, sum(expected.values()), rtol=1e-4, atol=1e-6)
 
 
-def test_unlabelled_keypoints_train_nothing(model):
+def test_unlabeled_keypoints_train_nothing(model):
     data = batch()
     for sample in data['data_samples']:
         sample.gt_instance_labels.keypoint_weights.zero_()

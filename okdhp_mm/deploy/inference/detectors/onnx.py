@@ -13,7 +13,7 @@ from ..runtime import onnxruntime_errors, open_session
 from .detector import OVERLAP, THRESHOLD, inside
 
 PADDING = 114
-"""Grey value around a picture that is smaller than the input."""
+"""Gray value around a picture that is smaller than the input."""
 SIZE = 640
 """Width and height of an input that the file leaves open."""
 STRIDES = (8, 16, 32)

@@ -136,13 +136,13 @@ class ContrastiveTerm(Term):
         return False
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
-        labelled = targets.weights.T > 0
+        labeled = targets.weights.T > 0
         # Autocast could run the dot products below in half precision.
-        with torch.autocast(labelled.device.type, enabled=False):
+        with torch.autocast(labeled.device.type, enabled=False):
             embeddings = self._embeddings(outputs, targets)
-            value = self._mean_nce(embeddings, labelled)
+            value = self._mean_nce(embeddings, labeled)
         if self.training and self.bank_size:
-            self._remember(embeddings * labelled[..., None])
+            self._remember(embeddings * labeled[..., None])
         return self.loss_weight * value
 
     def _embeddings(self, outputs: BranchOutputs, targets: Targets) -> Tensor:
@@ -163,18 +163,18 @@ class ContrastiveTerm(Term):
         ]
         return F.normalize(torch.stack(embeddings), dim=-1)
 
-    def _mean_nce(self, embeddings: Tensor, labelled: Tensor) -> Tensor:
+    def _mean_nce(self, embeddings: Tensor, labeled: Tensor) -> Tensor:
         """Average the loss over labeled joints, (K, B), and ordered pairs of branches."""
         anchors = self._grouped(embeddings)
         keys = torch.cat([anchors, self._grouped(self.bank)], dim=2)
-        is_anchor = self._grouped(labelled.expand(len(anchors), -1, -1))
+        is_anchor = self._grouped(labeled.expand(len(anchors), -1, -1))
         is_key = torch.cat([is_anchor, self._grouped(self.bank.any(-1))], dim=2)
         pairs = list(permutations(range(len(anchors)), 2))
         total = sum(
             torch.where(is_anchor[i], info_nce(anchors[i], keys[j], is_key[j], self.tau), 0).sum()
             for i, j in pairs
         )
-        return total / (len(pairs) * labelled.sum().clamp(min=1))
+        return total / (len(pairs) * labeled.sum().clamp(min=1))
 
     def _grouped(self, entries: Tensor) -> Tensor:
         """Group entries into sets of negatives, (M, K, n, ...) -> (M, sets, size of a set, ...)."""

@@ -105,7 +105,7 @@ class HeadAdapter(ABC):
         """Return the fields that the stock head adds to predictions with ``output_heatmaps``."""
 
     @abstractmethod
-    def accuracy(self, maps: Tensor, targets: Tensor, labelled: np.ndarray) -> float:
+    def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:
         """Return the share of keypoints within 5 % of the image size, as the stock head logs it."""
 
     def difference(self, maps: Tensor, targets: Tensor) -> Tensor:

@@ -91,8 +91,8 @@ class HeatmapAdapter(HeadAdapter):
     def fields(self, maps: Tensor, predictions: list[InstanceData]) -> list[PixelData]:  # noqa: D102
         return [PixelData(heatmaps=heatmaps) for heatmaps in maps.detach()]
 
-    def accuracy(self, maps: Tensor, targets: Tensor, labelled: np.ndarray) -> float:  # noqa: D102
-        return pose_pck_accuracy(to_numpy(maps), to_numpy(targets), labelled)[1]
+    def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:  # noqa: D102
+        return pose_pck_accuracy(to_numpy(maps), to_numpy(targets), labeled)[1]
 
 
 def _below(final_layer: nn.Module, features: Tensor) -> Tensor | None:

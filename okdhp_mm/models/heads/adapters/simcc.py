@@ -91,9 +91,9 @@ class SimCCAdapter(HeadAdapter):
             prediction.keypoint_y_labels = own_y[None]
         return [PixelData(heatmaps=heatmaps) for heatmaps in _outer(x, y)]
 
-    def accuracy(self, maps: Tensor, targets: Tensor, labelled: np.ndarray) -> float:  # noqa: D102
+    def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:  # noqa: D102
         output, target = (to_numpy(self.to_output(both)) for both in (maps, targets))
-        return simcc_pck_accuracy(output, target, self.head.simcc_split_ratio, labelled)[1]
+        return simcc_pck_accuracy(output, target, self.head.simcc_split_ratio, labeled)[1]
 
     def difference(self, maps: Tensor, targets: Tensor) -> Tensor:  # noqa: D102
         return _side_by_side(*self._probabilities(maps)) - _side_by_side(

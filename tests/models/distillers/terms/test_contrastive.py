@@ -18,7 +18,7 @@ B, K, H, W = 3, 4, 6, 5
 CHANNELS = (7, 8, 9)
 M = len(CHANNELS)
 DONE = torch.ones(())
-LABELLED = torch.tensor([[1, 0, 1, 1], [1, 1, 0.5, 0], [1, 0, 0, 1]])
+LABELED = torch.tensor([[1, 0, 1, 1], [1, 1, 0.5, 0], [1, 0, 0, 1]])
 SETTINGS = [
     dict(negatives=negatives, bank=bank, pool_by=pool_by)
     for negatives in ('joints', 'images')
@@ -42,7 +42,7 @@ def make_outputs(seed, size=(H, W)):
     )
 
 
-def make_targets(seed, weights=LABELLED):
+def make_targets(seed, weights=LABELED):
     return Targets(random(B, K, H, W, seed=seed + 20).clamp(min=0), weights, ())
 
 
@@ -87,35 +87,35 @@ class Literal:
         self.queues = {(m, k): [] for m in range(M) for k in range(K)}
 
     def __call__(self, outputs, targets):
-        labelled = [(b, k) for b in range(B) for k in range(K) if targets.weights[b, k] > 0]
+        labeled = [(b, k) for b in range(B) for k in range(K) if targets.weights[b, k] > 0]
         embeddings = {
             (m, b, k): literal_embedding(self.term, outputs, targets, m, b, k)
             for m in range(M)
-            for b, k in labelled
+            for b, k in labeled
         }
         losses = []
         for i, j in permutations(range(M), 2):
-            for anchor in labelled:
+            for anchor in labeled:
                 similar = embeddings[(i, *anchor)] @ embeddings[(j, *anchor)] / self.term.tau
                 total = similar.exp()
-                for negative in self.negatives(embeddings, labelled, j, anchor):
+                for negative in self.negatives(embeddings, labeled, j, anchor):
                     total = total + (embeddings[(i, *anchor)] @ negative / self.term.tau).exp()
                 losses.append(-(similar.exp() / total).log())
-        self.remember(embeddings, labelled)
+        self.remember(embeddings, labeled)
         return sum(losses) / len(losses)
 
-    def negatives(self, embeddings, labelled, j, anchor):
+    def negatives(self, embeddings, labeled, j, anchor):
         same_joint = self.term.negatives == 'images'
-        for b, k in labelled:
+        for b, k in labeled:
             if (b, k) != anchor and (k == anchor[1] or not same_joint):
                 yield embeddings[j, b, k]
         for k in range(K):
             if k == anchor[1] or not same_joint:
                 yield from self.queues[j, k]
 
-    def remember(self, embeddings, labelled):
+    def remember(self, embeddings, labeled):
         for (m, k), queue in self.queues.items():
-            new = [embeddings[m, b, k].detach() for b, joint in labelled if joint == k]
+            new = [embeddings[m, b, k].detach() for b, joint in labeled if joint == k]
             self.queues[m, k] = (new + queue)[: self.term.bank_size]
 
 
@@ -124,7 +124,7 @@ def test_values_and_gradients_are_those_of_the_equation(settings):
     term = make_term(**settings)
     literal = Literal(term)
     for step in range(4):
-        outputs, targets = make_outputs(step), make_targets(step, LABELLED.roll(step, 1))
+        outputs, targets = make_outputs(step), make_targets(step, LABELED.roll(step, 1))
         leaves = [*outputs.head_features, *term.parameters()]
         expected = literal(outputs, targets)
         expected_gradients = torch.autograd.grad(expected, leaves)
@@ -208,10 +208,10 @@ def test_no_branch_is_privileged(outputs, targets, settings):
     torch.testing.assert_close(permuted(others, targets, DONE), term(outputs, targets, DONE))
 
 
-def test_unlabelled_joints_change_nothing(outputs, targets):
+def test_unlabeled_joints_change_nothing(outputs, targets):
     term = make_term(bank=2)
     others = replace(targets, heatmaps=targets.heatmaps.clone())
-    others.heatmaps[LABELLED == 0] = 7 * random(H, W, seed=99)
+    others.heatmaps[LABELED == 0] = 7 * random(H, W, seed=99)
     twin = copy.deepcopy(term)
     assert torch.equal(term(outputs, targets, DONE), twin(outputs, others, DONE))
     assert torch.equal(term.bank, twin.bank)
@@ -253,7 +253,7 @@ def test_a_bank_of_an_interrupted_training_gives_the_same_next_losses():
     assert train(make_term(bank=5), range(2, 5)) != expected[2:], 'the bank counts'
 
 
-def test_the_bank_keeps_the_newest_labelled_of_every_joint():
+def test_the_bank_keeps_the_newest_labeled_of_every_joint():
     term = make_term(bank=4)
     literal = Literal(term)
     for step in range(3):
@@ -261,7 +261,7 @@ def test_the_bank_keeps_the_newest_labelled_of_every_joint():
         term(outputs, targets, DONE)
         literal(outputs, targets)
     counts = term.bank.any(-1).sum(-1)
-    assert counts.tolist() == [[4, 3, 4, 4]] * M, 'three batches with 3, 1, 2 and 2 labelled'
+    assert counts.tolist() == [[4, 3, 4, 4]] * M, 'three batches with 3, 1, 2 and 2 labeled'
     for (m, k), queue in literal.queues.items():
         torch.testing.assert_close(term.bank[m, k, : len(queue)], torch.stack(queue))
 
@@ -302,7 +302,7 @@ def assert_nothing_learned(value, term, outputs):
 
 
 @pytest.mark.parametrize('settings', SETTINGS, ids=lambda s: '-'.join(map(str, s.values())))
-def test_a_batch_without_a_labelled_joint_teaches_nothing(outputs, targets, settings):
+def test_a_batch_without_a_labeled_joint_teaches_nothing(outputs, targets, settings):
     term = make_term(**settings)
     nothing = replace(
         targets, weights=torch.zeros(B, K), heatmaps=torch.zeros_like(targets.heatmaps)

@@ -185,10 +185,10 @@ def test_permuting_the_branches_changes_nothing(name, outputs, targets):
     torch.testing.assert_close(value, again, rtol=1e-5, atol=1e-8)
 
 
-def test_without_any_labelled_keypoint_nothing_is_taught(outputs, targets):
-    unlabelled = replace(targets, weights=torch.zeros(B, K))
+def test_without_any_labeled_keypoint_nothing_is_taught(outputs, targets):
+    unlabeled = replace(targets, weights=torch.zeros(B, K))
     for config in TERMS.values():
-        value = build(config)(outputs, unlabelled, DONE)
+        value = build(config)(outputs, unlabeled, DONE)
         assert value == 0
         assert not any(gradient.any() for gradient in gradients(value, outputs))
 

@@ -328,7 +328,7 @@ def test_pictures_have_their_peaks_where_the_keypoints_are():
     for picture, (x, y) in zip(pictures[0], keypoints[0, :2], strict=False):
         assert divmod(int(picture.argmax()), WIDTH // 4) == (y // 4, x // 4)
         torch.testing.assert_close(picture.sum(), torch.ones(()))
-    assert not pictures[0, 2].any(), 'not labelled'
+    assert not pictures[0, 2].any(), 'not labeled'
 
 
 # ----------------------------------------------------------------------------- refused

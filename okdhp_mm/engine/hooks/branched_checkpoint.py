@@ -8,7 +8,7 @@ from ...models.weights.load_stock import check_branched, is_branched
 from ..model import model_of
 
 
-class TrainedBranches(Hook):
+class BranchedCheckpointHook(Hook):
     """Refuses to test branches with the weights of a stock network, which only begin a training."""
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
