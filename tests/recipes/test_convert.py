@@ -536,7 +536,7 @@ def test_mmposes_own_configs_convert_train_and_export(tmp_path, name):
         (
             'mmpose::body_2d_keypoint/integral_regression/coco/'
             'ipr_res50_8xb64-210e_coco-256x256.py',
-            'no heatmaps',
+            'DSNTHead does not predict',
         ),
     ],
     ids=lambda value: Path(value).stem,
