@@ -20,12 +20,6 @@ PAGES = [*ROOT.glob('*.md'), *DOCS.rglob('*.md')]
 LINK = re.compile(r'\]\(([^)\s]+)\)|<img src="([^"]+)"')
 FENCED = re.compile(r'^ *```(\w*)\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r'(?:^ {4}.*\n)+', re.MULTILINE)
-TOOL_OF = {
-    'export_student': 'export',
-    'generalization_gap': 'gap',
-    'okdhp_config': 'convert',
-}
-"""Command of each script in tools/ that has another name."""
 PLACEHOLDERS = {'N': '1', '"$DATA"': 'a=1', '$DATA': 'a=1'}
 INLINE = re.compile(r'`([^`\n]+)`')
 COMMAND = re.compile(r'(?:^|\s)(?:\S*python[\d.]*\s|make\s|torchrun\s|tools/\w+\.(?:py|sh)\s)')
@@ -99,11 +93,44 @@ def script_of(words):
     return None, []
 
 
+def command_of(script):
+    """Return the command of the package that a script runs, or None."""
+    for name in COMMANDS:
+        if script == command_file(name):
+            return name
+    found = re.search(r"run_command\('(\w+)'", script.read_text())
+    return found[1] if found else None
+
+
+class _StoppedError(Exception):
+    """Ends a command at its parser."""
+
+
+def parser_of(command, arguments=None):
+    """Return the parser of a command, which has accepted the arguments. The command does not run.
+
+    Without arguments, nothing is parsed.
+    """
+    original = argparse.ArgumentParser.parse_args
+
+    def stop(self, args=None, namespace=None):
+        if arguments is not None:
+            original(self, args, namespace)
+        raise _StoppedError(self)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, 'parse_args', stop)
+        with pytest.raises(_StoppedError) as stopped:
+            importlib.import_module(COMMANDS[command].module).main(arguments or [])
+    return stopped.value.args[0]
+
+
 @cache
 def declared(script):
-    """Options of a script, of the files in its folder, and of the shared command line."""
+    """Options of a command's parser, or of a benchmark and the files in its folder."""
+    if command := command_of(script):
+        return set(parser_of(command)._option_string_actions)
     files = [script, ROOT / 'okdhp_mm' / 'cli.py', *script.with_suffix('').glob('*.py')]
-    files += map(command_file, re.findall(r"run_command\('(\w+)'", script.read_text()))
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     values = [arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)]
@@ -147,49 +174,27 @@ def test_commands_exist(page):
     assert {line: found for line in commands(page) if (found := list(mistakes(line)))} == {}
 
 
-class _ParsedError(Exception):
-    """Ends a command after its parser has accepted the arguments."""
-
-
-def parse(monkeypatch, line):
-    """Parse a command line with the parser of its command, without running it."""
-    words = shlex.split(line.partition(' > ')[0])
-    if 'okdhp_mm' in words:
-        name, *arguments = words[words.index('okdhp_mm') + 1 :] or ['COMMAND']
-    else:
-        place = next((i for i, word in enumerate(words) if re.match(r'tools/\w+\.py', word)), None)
-        if place is None:
-            return
-        tool = Path(words[place]).stem
-        name, arguments = TOOL_OF.get(tool, tool), words[place + 1 :]
-    if name == 'COMMAND' or '...' in arguments:
-        return
-    original = argparse.ArgumentParser.parse_args
-
-    def parse_only(self, args=None, namespace=None):
-        original(self, args, namespace)
-        raise _ParsedError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(argparse.ArgumentParser, 'parse_args', parse_only)
-        with pytest.raises(_ParsedError):
-            main = importlib.import_module(COMMANDS[name].module).main
-            main([PLACEHOLDERS.get(word, word) for word in arguments])
+def parse(line):
+    """Parse a command line with the real parser of its command, if it is complete."""
+    script, arguments = script_of(shlex.split(line.partition(' > ')[0]))
+    command = script and script.suffix == '.py' and command_of(script)
+    if command and '...' not in arguments:
+        parser_of(command, [PLACEHOLDERS.get(word, word) for word in arguments])
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name_of)
-def test_commands_are_accepted_by_their_parsers(page, monkeypatch):
+def test_commands_are_accepted_by_their_parsers(page):
     for line in commands(page, inline=False):
         try:
-            parse(monkeypatch, line)
+            parse(line)
         except SystemExit:
             pytest.fail(f'the parser refuses: {line}')
 
 
-def test_a_wrong_argument_is_noticed(monkeypatch):
+def test_a_wrong_argument_is_noticed():
     for line in ('python tools/train.py', 'python tools/infer.py a --student b --batch many'):
         with pytest.raises(SystemExit):
-            parse(monkeypatch, line)
+            parse(line)
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name_of)
