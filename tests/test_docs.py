@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+import okdhp_mm
 from okdhp_mm.commands import COMMANDS, reference
 
 ROOT = Path(__file__).parents[1]
@@ -205,6 +206,19 @@ def test_python_compiles_and_configs_load(page):
         compile(code, name_of(page), 'exec')
         if re.search(r"^_base_ = 'mmpose::", code, re.MULTILINE):
             assert Config.fromstring(re.sub('^custom_imports.*', '', code, flags=re.M), '.py').model
+
+
+def test_the_example_of_the_tracker_runs():
+    (code,) = [
+        code for _, code in FENCED.findall((DOCS / 'video.md').read_text()) if 'PoseT' in code
+    ]
+    exec(compile(code, 'video.md', 'exec'), {})
+
+
+def test_the_page_on_the_api_names_all_of_it():
+    page = (DOCS / 'reference' / 'api.md').read_text()
+    names = set(okdhp_mm.__all__) - {'__version__'}
+    assert {name for name in names if not re.search(rf'\b{name}\b', page)} == set()
 
 
 def test_the_page_on_the_command_line_is_current():
