@@ -84,9 +84,13 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
         )
     images = entries_of(path, content, 'images')
     annotations = entries_of(path, content, 'annotations')
-    if 'categories' in content:
-        categories = entries_of(path, content, 'categories')
-        require(path, 'category', categories, 'id', int)
+    if layout.evaluation and not content.get('categories'):
+        raise UserError(
+            f'{path} has no categories, which CocoMetric needs. Add e.g. "categories": '
+            '[{"id": 1, "name": "person"}] if the category_id of every annotation is 1.'
+        )
+    categories = entries_of(path, content, 'categories') if 'categories' in content else []
+    require(path, 'category', categories, 'id', int)
     require(path, 'image', images, 'id', int)
     require(path, 'image', images, 'file_name', str)
     require(path, 'annotation', annotations, 'id', int)
@@ -99,6 +103,12 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
             check_positive(path, 'image', images, name)
         require(path, 'annotation', annotations, 'category_id', int)
     check_persons(path, annotations, layout)
+    if layout.evaluation:
+        known = {category['id'] for category in categories}
+        for entry in annotations:
+            if entry.get('category_id') not in known:
+                reason = f'`category_id` {entry.get("category_id")} is not in `categories`'
+                fail(path, 'annotation', entry, reason)
     if layout.plain:
         check_labeled(path, images, annotations)
 

@@ -171,6 +171,22 @@ def test_a_metric_with_its_own_file_needs_keypoints_in_every_annotation(config, 
     check_data(cfg, 'train', 'val')
 
 
+@pytest.mark.parametrize(
+    ('path', 'value', 'reason'),
+    [
+        ('categories', DELETE, 'has no categories, which CocoMetric needs'),
+        ('categories', [], 'has no categories, which CocoMetric needs'),
+        ('categories.0.id', 2, 'annotation 1.*: `category_id` 1 is not in `categories`'),
+    ],
+)
+def test_a_metric_needs_the_categories_of_all_annotations(config, drawn, path, value, reason):
+    cfg, write = config
+    write(changed(drawn[1], path, value))
+    check_data(cfg, 'train')
+    with pytest.raises(UserError, match=reason):
+        check_data(cfg, 'train', 'val')
+
+
 @pytest.mark.parametrize('sigmas', [[], [0.1] * 3, [0.0] * 17])
 def test_wrong_sigmas_are_refused_where_they_are_needed(config, sigmas):
     cfg, _ = config
