@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from torch import Tensor
 
 _OWNERS = (
     (re.compile(r'backbone\.trunk\.(?P<rest>.+)'), 'backbone.'),
@@ -24,3 +27,21 @@ def student_name(name: str) -> tuple[int | None, str] | None:
             branch = match.groupdict().get('branch')
             return (None if branch is None else int(branch)), prefix + match['rest']
     return None
+
+
+def student_tensors(tensors: Mapping[str, Tensor], branch: int) -> dict[str, Tensor]:
+    """Select the tensors of the trunk and of one branch, by their names in the student.
+
+    Args:
+        tensors: Tensors of the multi-branch model by name, such as its state dict.
+        branch: Index of the branch.
+    """
+    selected: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        owner = student_name(name)
+        if owner is None or owner[0] not in (None, branch):
+            continue
+        if owner[1] in selected:
+            raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
+        selected[owner[1]] = tensor
+    return selected

@@ -26,7 +26,7 @@ from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR, config_branches
 from ..models.heads.adapters import find_adapter
 from ..models.infer_shapes import size_as_user_error
 from ..models.teachers import FrozenTeacher
-from ..student.complexity import flop_analyzer
+from ..student.complexity import count_flops
 from .methods import all_imports, apply_method, method_file
 
 TENSORBOARD = 'TensorboardVisBackend'
@@ -164,7 +164,7 @@ def default_split(network: BasePoseEstimator) -> str:
     if family is None:
         return WHOLE
     with size_as_user_error(network.head):
-        flops = flop_analyzer(network).by_module()
+        flops = count_flops(network)
     steps = family.steps(network.backbone)
     costs = [sum(flops[f'backbone.{path}'] for path in step.children) for step in steps]
     shares = {step.name: sum(costs[: i + 1]) / sum(costs) for i, step in enumerate(steps[:-1])}

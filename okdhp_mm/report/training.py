@@ -223,7 +223,7 @@ def costs_section(runner: Runner) -> str:
         [
             name,
             f'{cost.parameters / 1e6:.2f} M',
-            f'{cost.macs / 1e9:.3f} G',
+            f'{cost.flops / 1e9:.3f} G',
             f'{cost.size / 1e6:.1f} MB',
         ]
         for name, cost in costs.items()

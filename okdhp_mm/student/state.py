@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..io.config import drop_pretrained
 from ..models.heads.adapters import find_adapter
-from ..models.state_names import student_name
+from ..models.state_names import student_tensors
 from ..models.weights.load_stock import check_branched
 from ..structures import branch_name
 
@@ -37,15 +37,8 @@ def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> Ba
 
 def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
     """Return the weights of trunk and branch under the student's names."""
-    state = OrderedDict()
-    for name, value in state_dict.items():
-        owner = student_name(name)
-        if owner is None or owner[0] not in (None, branch):
-            continue
-        if owner[1] in state:
-            raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
-        state[owner[1]] = value.detach().cpu().clone()
-    return state
+    tensors = student_tensors(state_dict, branch)
+    return OrderedDict((name, value.detach().cpu().clone()) for name, value in tensors.items())
 
 
 def check_finite(state: dict[str, Tensor], source: str) -> None:

@@ -11,9 +11,10 @@ from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.models.pose_estimators.base import BasePoseEstimator
+from torch import Tensor
 
 from ..engine.model import model_of
-from ..models.state_names import student_name
+from ..models.state_names import student_tensors
 
 COUNTED = 20_000
 """Largest number of persons whose pictures are counted, which takes time."""
@@ -65,11 +66,10 @@ def describe_student(runner: Runner) -> str:
 
 def student_parameters(model: BasePoseEstimator) -> int:
     """Return the number of parameters of branch 0 and the trunk, or of a stock model."""
-    named = list(model.named_parameters())
-    if not hasattr(model.head, 'branches'):
-        return sum(values.numel() for _, values in named)
-    owners = ((student_name(name), values) for name, values in named)
-    return sum(values.numel() for owner, values in owners if owner and owner[0] in (None, 0))
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    if hasattr(model.head, 'branches'):
+        parameters = student_tensors(parameters, 0)
+    return sum(values.numel() for values in parameters.values())
 
 
 def describe_method(cfg: dict, model: BasePoseEstimator) -> str:

@@ -78,15 +78,17 @@ class BranchedBackbone(BaseModule):
             tops = [MODELS.build(copy.deepcopy(backbone)) for backbone in backbones]
             # Every branch has its own split: a deeper branch has more steps above the same point.
             self.splits = [find_split(top, split) for top in tops]
-            self.branches = ModuleList(self._cut_top(m, top) for m, top in enumerate(tops))
+            children = [child for step in self.split.lower for child in step.children]
+            for m, top in enumerate(tops):
+                # Equal configs give equal networks, and the comparison takes time.
+                if backbones[m] != backbones[0]:
+                    check_same(self.trunk, top, children, m)
+            self.branches = ModuleList(
+                split.cut_top(top) for split, top in zip(self.splits, tops, strict=True)
+            )
         parts = (self.trunk, *self.branches)
         # A whole backbone loads its weights itself, because it may convert or resize them.
         self._pretrained = [None if split == WHOLE else pop_pretrained(part) for part in parts]
-
-    def _cut_top(self, index: int, top: BaseModule) -> BaseModule:
-        split = self.splits[index]
-        check_same(self.trunk, top, [c for step in split.lower for c in step.children], index)
-        return split.cut_top(top)
 
     def forward(
         self, images: Tensor | BranchViews, branches: Iterable[int] | None = None
