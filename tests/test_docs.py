@@ -218,6 +218,7 @@ def test_the_example_of_the_tracker_runs():
 def test_the_page_on_the_api_names_all_of_it():
     page = (DOCS / 'reference' / 'api.md').read_text()
     names = set(okdhp_mm.__all__) - {'__version__'}
+    assert all(hasattr(okdhp_mm, name) for name in names)
     assert {name for name in names if not re.search(rf'\b{name}\b', page)} == set()
 
 

@@ -35,7 +35,7 @@ def find_split(backbone: BaseModule, point: str) -> Split:
         raise UserError(
             f'split={point!r}: {kind} has no split points (known families: {known}). Use '
             "split='whole', which shares the whole backbone and gives every branch its own head, "
-            'or register a split family for it (CONTRIBUTING.md shows how).'
+            'or register a split family for it (docs/tutorials/own_split.md).'
         )
     points = split_points(backbone)
     if point not in points:
