@@ -2,7 +2,7 @@
 
     python benchmarks/authors_cost.py --batch-size 16 --input-size 128
 
-Sides, measured in turns in one run, each of them the whole step, without the optimiser:
+Sides, measured in turns in one run, each of them the whole step, without the optimizer:
 
 - ours: the config as it is
 - official: its network with the authors' FAU at full resolution and losses of the same value as

@@ -2,7 +2,7 @@
 
     python benchmarks/data_wait.py configs/okdhp/resnet18_mpii.py --data data/mpii
 
-Trains on real persons by the config's own loader and optimiser, and takes the time between asking
+Trains on real persons by the config's own loader and optimizer, and takes the time between asking
 for a batch and having it apart from that of the step. Beside it, what a person costs in the data
 pipeline and in the step, in processor time of one core: by that, how many workers keep the step
 from waiting can be told for another machine.
@@ -35,7 +35,7 @@ class Iteration:
 
     Attributes:
         wait: From asking for the batch to having it.
-        step: The step, optimiser included.
+        step: The step, optimizer included.
         busy: Processor time of this process in the step.
     """
 

@@ -3,7 +3,7 @@
     python benchmarks/fau_cost.py --batch-size 2 --repeats 7
 
 Sides, measured in turns in one run: the whole step of a config without any FAU (mean ensemble,
-without the optimiser), and forward and backward of each form alone on the feature that this config
+without the optimizer), and forward and backward of each form alone on the feature that this config
 shares. A form's share is its time over the sum of both.
 """
 

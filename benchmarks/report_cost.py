@@ -2,7 +2,7 @@
 
     python benchmarks/report_cost.py configs/okdhp/hrnet_w32_coco.py --batch-size 4
 
-A step is what the runner does, hooks included, without the data loader and the optimiser. Every
+A step is what the runner does, hooks included, without the data loader and the optimizer. Every
 ``--interval``-th step is a reported one; the last line says what that makes of the average step.
 """
 

@@ -6,7 +6,7 @@
 
 Sides, measured in turns in one run:
 
-- step: the whole step, as the runner does it, without the optimiser
+- step: the whole step, as the runner does it, without the optimizer
 - floor: forward and backward of one trunk, the branches' tops and heads, plain MSE
 - students: as many whole students as there are branches, one after another
 
@@ -70,7 +70,7 @@ def start_training(model: nn.Module) -> nn.Module:
 
 
 def step(model: nn.Module, batch: dict, dtype: torch.dtype | None = None) -> None:
-    """The step of ``BaseModel.train_step`` up to the optimiser, autocast to a dtype if given."""
+    """The step of ``BaseModel.train_step`` up to the optimizer, autocast to a dtype if given."""
     with torch.autocast(batch['inputs'].device.type, dtype, enabled=dtype is not None):
         losses = model(**batch, mode='loss')
     model.parse_losses(losses)[0].backward()

@@ -79,7 +79,7 @@ class Builder:
         return self.networks[key]
 
 
-class HalfWay:
+class DefaultSplit:
     """The default split, found on the CPU and once per backbone and image size.
 
     Multiply-adds cannot be counted on the meta device.
@@ -98,7 +98,7 @@ class HalfWay:
         return self.splits[key]
 
 
-BUILDER, HALF_WAY = Builder(), HalfWay()
+BUILDER, DEFAULT_SPLIT = Builder(), DefaultSplit()
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def for_meta() -> Iterator[None]:
     head = 'okdhp_mm.models.heads.multi_branch_head'
     with (
         patch('okdhp_mm.recipes.convert.build', BUILDER),
-        patch('okdhp_mm.recipes.convert.default_split', HALF_WAY),
+        patch('okdhp_mm.recipes.convert.default_split', DEFAULT_SPLIT),
         patch(f'{head}.check_loss', check_loss_on_cpu),
     ):
         yield

@@ -130,7 +130,7 @@ def shake(model):
 
 
 def batch(batch_size=2, input_size=INPUT_SIZE, heatmap_size=HEATMAP_SIZE, keypoints=NUM_KEYPOINTS):
-    """Packed inputs as a data loader gives them; left and right are neighbours."""
+    """Packed inputs as a data loader gives them; left and right are neighbors."""
     inputs = get_packed_inputs(
         batch_size,
         num_keypoints=keypoints,

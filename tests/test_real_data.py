@@ -74,9 +74,9 @@ def test_the_coco_config_predicts_within_the_persons_box(coco):
     for sample in samples:
         # A peak at the edge is refined by a fraction beyond it.
         reach = 0.55 * sample.metainfo['input_scale']
-        centre = sample.metainfo['input_center']
+        center = sample.metainfo['input_center']
         for instances in (sample.pred_instances, sample.pred_outputs.get('ensemble')):
-            assert (abs(instances.keypoints - centre) <= reach).all()
+            assert (abs(instances.keypoints - center) <= reach).all()
             assert instances.keypoints.std() > 1
 
 

@@ -13,7 +13,7 @@ from okdhp_mm.structures import ENSEMBLE
 
 
 def ready(**changes):
-    """An initialised model half way through its training, in which samples are independent."""
+    """An initialized model half way through its training, in which samples are independent."""
     model = make_model(**changes)
     model.init_weights()
     model.head.distiller.set_progress(0.5)

@@ -48,7 +48,7 @@ def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEA
 
 
 def training_step(cfg: Config) -> Callable[[], None]:
-    """A step as a run takes it: its layout, its precision, its optimiser."""
+    """A step as a run takes it: its layout, its precision, its optimizer."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = MODELS.build(copy.deepcopy(cfg.model)).to(device, memory_format=LAYOUT).train()
     if 'branches' in cfg.model:

@@ -30,11 +30,11 @@ def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
         cfg: Config of the run.
         seed: The run's.
     """
-    state = initialised(cfg.model, seed).state_dict()
+    state = initialized(cfg.model, seed).state_dict()
     if 'branches' not in cfg.model:
         return state
     students = [
-        initialised(stock_model(cfg.model | own), seed + 1000 * m).state_dict()
+        initialized(stock_model(cfg.model | own), seed + 1000 * m).state_dict()
         for m, own in enumerate(config_branches(cfg.model))
     ]
     for name in state:
@@ -44,7 +44,7 @@ def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
     return state
 
 
-def initialised(model: dict, seed: int) -> nn.Module:
+def initialized(model: dict, seed: int) -> nn.Module:
     """The model with its random weights of this seed."""
     torch.manual_seed(seed)
     built = MODELS.build(copy.deepcopy(model))

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 
 from .arms import ALONE
 from .data import DIGEST
-from .summary import summarise
+from .summary import summarize
 
 TITLES = dict(PCK='PCKh@0.5', AUC='area under the PCKh curve')
 COLUMNS = ('deployed', 'branches', 'chosen', 'ensemble')
@@ -39,7 +39,7 @@ def write_report(results: list[dict], settings: dict, stem: Path) -> str:
         The Markdown.
     """
     epochs = {(r['student'], r['arm']): r['epochs'] for r in results}
-    tables = {metric: summarise(results, metric) for metric in TITLES}
+    tables = {metric: summarize(results, metric) for metric in TITLES}
     shared = {k: v for k, v in settings.items() if k not in ('students', DIGEST)}
     text = '\n\n'.join(
         [

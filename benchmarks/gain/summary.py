@@ -33,7 +33,7 @@ def scores(result: dict, metric: str) -> dict[str, float]:
     return found
 
 
-def summarise(results: Iterable[dict], metric: str) -> list[dict]:
+def summarize(results: Iterable[dict], metric: str) -> list[dict]:
     """A row per student and arm, in the order of their first runs.
 
     Args:

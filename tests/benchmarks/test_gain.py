@@ -315,7 +315,7 @@ def test_every_student_fits_its_budget(name, budget_, splits):
         assert shape == (budget_.input_size // 4,) * 2
     assert cfg.train_dataloader.dataset.pipeline[-2].encoder == codec
     if budget_ is CPU:
-        model = pairing.initialised(cfg.model, 0)
+        model = pairing.initialized(cfg.model, 0)
         parameters = sum(p.numel() for p in model.parameters())
         assert parameters < 3e6
         images = torch.zeros(1, 3, *codec.input_size)
@@ -347,7 +347,7 @@ def test_a_size_that_simcc_cannot_have_is_told(budget_, multiple, splits):
 @pytest.mark.parametrize('student', ['resnet18', 'simcc'])
 def test_mixed_precision_is_for_the_heads_that_know_it(student, splits):
     cfg = training_config(Run(student, 'alone', 0), override(GPU, ['input_size=32']), splits)
-    model = pairing.initialised(cfg.model, 0)
+    model = pairing.initialized(cfg.model, 0)
     step = partial(step_time.step, model, step_time.packed_batch(model, 2), torch.bfloat16)
     if arms.in_bf16(GPU, cfg.codec):
         step()
@@ -369,7 +369,7 @@ def test_the_loss_on_others_is_beside_that_on_those_trained_on(runs):
     for result in runs.values():
         # Of a training of six steps.
         assert 0.8 < result['loss_ratio'] < 1.3
-    rows = summary.summarise(runs.values(), 'PCK')
+    rows = summary.summarize(runs.values(), 'PCK')
     assert [row['loss_ratio'] for row in rows] == [r['loss_ratio'] for r in runs.values()]
 
 
@@ -481,7 +481,7 @@ def test_the_cost_is_that_of_a_runs_step(student, splits, budget):
         assert optim_wrapper.get_lr() == dict(lr=[budget.lr])
         before = weight.clone()
         step()
-        assert not torch.equal(weight, before), 'the optimiser costs, too'
+        assert not torch.equal(weight, before), 'the optimizer costs, too'
 
 
 @pytest.mark.slow
@@ -578,7 +578,7 @@ def result(arm, seed, test, selection=None, seconds=1.0):
 
 
 def test_gains_are_of_pairs_and_transfer_is_their_share():
-    alone, okdhp = summary.summarise(
+    alone, okdhp = summary.summarize(
         [
             result('alone', 0, [30.0]),
             result('alone', 1, [34.0]),
@@ -606,7 +606,7 @@ def test_the_time_is_that_of_one_device():
             result(arm, number // 2, [30.0], seconds=seconds) | place
             for number, ((arm, seconds), place) in enumerate(zip(sides, places, strict=True))
         ]
-        return summary.summarise(found, 'PCK')[1]
+        return summary.summarize(found, 'PCK')[1]
 
     one, other, unknown = dict(device='A GPU'), dict(device='Another GPU'), {}
     assert row(one, one, other, other)['time'] == pytest.approx(1.7)
@@ -618,10 +618,10 @@ def test_the_time_is_that_of_one_device():
 
 
 def test_what_cannot_be_known_is_left_out():
-    (row,) = summary.summarise([result('okdhp', 0, [1.0, 2.0, 3.0])], 'PCK')
+    (row,) = summary.summarize([result('okdhp', 0, [1.0, 2.0, 3.0])], 'PCK')
     assert row['spread_deployed'] is None
     assert not any(name.startswith(('gain', 'transfer')) for name in row)
-    rows = summary.summarise(
+    rows = summary.summarize(
         [result('alone', 0, [3.0]), result('okdhp', 0, [2.0, 2.0, 2.5])], 'PCK'
     )
     assert rows[1]['gain_deployed'] == -1

@@ -112,15 +112,15 @@ def test_without_boxes_there_are_no_persons(decoded):
     assert OnnxEngine(decoded[0], 'student.onnx')(image, []) == []
 
 
-def test_grey_and_transparent_images_are_taken(decoded):
+def test_gray_and_transparent_images_are_taken(decoded):
     pose = OnnxPose(decoded[0] / 'student.onnx')
     image = draw_figure(np.random.default_rng(3)).image
     transparent = np.dstack([image, np.full(image.shape[:2], 7, np.uint8)])
     assert np.array_equal(pose(transparent)[0], pose(image)[0])
-    grey = image[..., 1]
-    expected = pose(np.dstack([grey] * 3))[0]
-    assert np.array_equal(pose(grey)[0], expected)
-    assert np.array_equal(pose(grey[..., None])[0], expected)
+    gray = image[..., 1]
+    expected = pose(np.dstack([gray] * 3))[0]
+    assert np.array_equal(pose(gray)[0], expected)
+    assert np.array_equal(pose(gray[..., None])[0], expected)
 
 
 @pytest.mark.parametrize(

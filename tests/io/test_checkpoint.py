@@ -92,7 +92,7 @@ def marker(tmp_path):
 # ---------------------------------------------------------------------------------- honest
 
 
-def test_a_resumed_optimiser_counts_its_steps_on_the_host(trained):
+def test_a_resumed_optimizer_counts_its_steps_on_the_host(trained):
     """On a GPU, where mmengine loads them, Adam would wait for every counter in every step."""
     with safe_loader():
         loaded = CheckpointLoader.load_checkpoint(str(trained[1]), map_location='meta')

@@ -135,7 +135,7 @@ PRETRAINED = dict(type='Pretrained', checkpoint='torchvision://resnet50')
 KAIMING = dict(type='Kaiming', layer='Conv2d')
 
 
-def test_from_scratch_drops_every_pretrained_initialisation_and_no_other():
+def test_from_scratch_drops_every_pretrained_initialization_and_no_other():
     model = ConfigDict(
         init_cfg=copy.deepcopy(PRETRAINED),
         backbone=dict(type='A', init_cfg=[KAIMING, PRETRAINED], stem=dict(init_cfg=PRETRAINED)),

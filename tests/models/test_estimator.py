@@ -419,7 +419,7 @@ def test_a_stock_checkpoint_goes_to_the_trunk_and_to_every_branch(load, name, me
     assert told[0].startswith('INFO: ')
 
 
-def test_a_stock_checkpoint_with_other_keypoints_keeps_the_final_layers_as_initialised(
+def test_a_stock_checkpoint_with_other_keypoints_keeps_the_final_layers_as_initialized(
     load, messages
 ):
     stock = shake(build(stock_model(head=head(8, deconv=None, out_channels=5))))

@@ -14,7 +14,7 @@ def test_a_pose_is_drawn_over_a_copy():
     assert drawn.any()
 
 
-def test_left_and_right_have_their_own_colours():
+def test_left_and_right_have_their_own_colors():
     image = np.zeros((100, 100, 3), np.uint8)
     keypoints = np.array([[20.0, 20.0], [80.0, 80.0]])
     names = ('left_wrist', 'right_wrist')

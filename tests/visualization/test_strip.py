@@ -32,7 +32,7 @@ def strip_of(branches, ensemble, target):
     return heatmap_strip(image, np.stack(branches), ensemble, target, [0], KEYPOINTS)
 
 
-def test_strip_colours_compare_among_the_predictions_of_a_row():
+def test_strip_colors_compare_among_the_predictions_of_a_row():
     """Half the value looks different from the full value, though each is its heatmap's peak."""
     full, half = heatmaps_at(8, 6, 1.0), heatmaps_at(8, 6, 0.5)
     strong, weak = strip_of([full, full], full, full), strip_of([half, full], full, full)

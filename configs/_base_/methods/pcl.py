@@ -1,4 +1,4 @@
-# PCL (Wu & Gong, AAAI 2021): each peer sees the images in other colours; their fusion teaches all
+# PCL (Wu & Gong, AAAI 2021): each peer sees the images in other colors; their fusion teaches all
 # of them, and the others' averaged weights teach each. What is deployed has averaged weights. The
 # ramp-up is the paper's: 80 of 300 epochs.
 method = dict(

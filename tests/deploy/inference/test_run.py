@@ -62,7 +62,7 @@ def video(tmp_path_factory):
     return file
 
 
-class Centre:
+class Center:
     """Finds one keypoint in every box, and remembers what it was given."""
 
     keypoint_names, skeleton = ['nose'], []
@@ -117,7 +117,7 @@ def test_every_box_has_a_pose_of_its_own(engine, pictures):
     assert not np.allclose(found[1]['keypoints'], whole['keypoints'], atol=1)
 
 
-def test_colours_of_a_picture_stay(engine, tmp_path):
+def test_colors_of_a_picture_stay(engine, tmp_path):
     image = np.zeros((600, 400, 3), np.uint8)
     image[..., 0] = 255  # blue
     cv2.imwrite(str(tmp_path / 'a.png'), image)
@@ -176,25 +176,25 @@ def test_a_video_has_poses_of_every_frame(student, video, tmp_path, monkeypatch,
 def test_boxes_are_given_by_file_name(pictures, video, tmp_path):
     file = tmp_path / 'boxes.json'
     file.write_text(json.dumps({'1.png': BOXES}))
-    engine = Centre()
+    engine = Center()
     infer(pictures, engine, tmp_path / 'pictures', read_boxes(file))
     assert [boxes for _, boxes in engine.seen] == [None, BOXES]
-    engine = Centre()
+    engine = Center()
     infer(pictures / '0.png', engine, tmp_path / 'single', read_boxes(file))
-    assert [boxes for _, boxes in engine.seen] == [None], 'they are of its neighbour'
+    assert [boxes for _, boxes in engine.seen] == [None], 'they are of its neighbor'
     file.write_text(json.dumps({'clip.avi': BOXES[:1]}))
-    engine = Centre()
+    engine = Center()
     assert infer(video, engine, tmp_path / 'video', read_boxes(file)).written == 6
     assert [boxes for _, boxes in engine.seen] == [BOXES[:1]] * 6
 
 
 def test_a_folder_is_no_video_whatever_its_name(pictures, tmp_path):
     folder = shutil.copytree(pictures, tmp_path / 'clips.mp4')
-    assert str(infer(folder, Centre(), tmp_path / 'out')) == '2 pictures, 1 skipped'
+    assert str(infer(folder, Center(), tmp_path / 'out')) == '2 pictures, 1 skipped'
 
 
 def test_a_single_picture_needs_no_folder(pictures, tmp_path):
-    assert str(infer(pictures / '1.png', Centre(), tmp_path)) == '1 picture'
+    assert str(infer(pictures / '1.png', Center(), tmp_path)) == '1 picture'
     assert read(tmp_path / 'predictions' / '1.json')['instance_info'][0]['keypoints'] == [[1, 2]]
 
 
@@ -203,7 +203,7 @@ def test_a_single_picture_needs_no_folder(pictures, tmp_path):
 )
 def test_a_picture_of_a_kind_that_cannot_be_written_becomes_a_jpeg(pictures, tmp_path, name):
     shutil.copy(pictures / '0.png', tmp_path / name)  # its content says what it is
-    assert infer(tmp_path / name, Centre(), tmp_path).written == 1
+    assert infer(tmp_path / name, Center(), tmp_path).written == 1
     (written,) = (tmp_path / 'visualizations').iterdir()
     assert written.name == 'a.jpg'
     assert cv2.imread(str(written)).shape == cv2.imread(str(pictures / '0.png')).shape
@@ -220,13 +220,13 @@ def test_a_picture_or_video_that_cannot_be_written_is_told(
         (tmp_path / 'visualizations' / name).mkdir(parents=True)
     file = video if source == video.name else pictures / source
     with pytest.raises(UserError, match=f'visualizations/{blocked} cannot be written'):
-        infer(file, Centre(), tmp_path)
+        infer(file, Center(), tmp_path)
 
 
 def test_a_picture_of_a_codec_that_is_turned_off_is_skipped(pictures, tmp_path):
     (tmp_path / 'a.exr').write_bytes(b'\x76\x2f\x31\x01')
     shutil.copy(pictures / '0.png', tmp_path)
-    assert str(infer(tmp_path, Centre(), tmp_path / 'out')) == '1 picture, 1 skipped'
+    assert str(infer(tmp_path, Center(), tmp_path / 'out')) == '1 picture, 1 skipped'
 
 
 @pytest.mark.parametrize('base', ['boxes.pkl', 'evil.yaml'])
@@ -258,23 +258,23 @@ def test_a_device_that_is_not_there_is_refused(student, device):
 
 def test_sources_that_are_none_are_refused(pictures, tmp_path):
     with pytest.raises(UserError, match='nowhere does not exist'):
-        infer(tmp_path / 'nowhere', Centre(), tmp_path)
+        infer(tmp_path / 'nowhere', Center(), tmp_path)
     with pytest.raises(UserError, match='is not a folder with pictures'):
-        infer(tmp_path, Centre(), tmp_path)
+        infer(tmp_path, Center(), tmp_path)
     with pytest.raises(UserError, match='neither a picture nor a video nor a folder'):
-        infer(pictures / 'notes.txt', Centre(), tmp_path)
+        infer(pictures / 'notes.txt', Center(), tmp_path)
     with pytest.raises(UserError, match=r'None of the 1 pictures can be read, e\.g\. .*broken'):
-        infer(pictures / 'broken.jpg', Centre(), tmp_path)
+        infer(pictures / 'broken.jpg', Center(), tmp_path)
     (tmp_path / 'clip.mp4').write_text('not a video')
     with pytest.raises(UserError, match=r'clip\.mp4 cannot be read: it is empty, damaged'):
-        infer(tmp_path / 'clip.mp4', Centre(), tmp_path)
+        infer(tmp_path / 'clip.mp4', Center(), tmp_path)
 
 
 def test_pictures_that_would_be_written_to_one_file_are_refused(tmp_path):
     for name in ('a.jpg', 'a.png'):
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UserError, match=r'a\.jpg and a\.png would both be written to a\.json'):
-        infer(tmp_path, Centre(), tmp_path / 'out')
+        infer(tmp_path, Center(), tmp_path / 'out')
 
 
 @pytest.mark.parametrize('name', ['2.png', 'photos/1.png', '1.PNG', './1.png'])
@@ -282,7 +282,7 @@ def test_pictures_that_would_be_written_to_one_file_are_refused(tmp_path):
 def test_boxes_for_files_that_are_not_there_are_refused(pictures, tmp_path, name, source):
     boxes = {'1.png': BOXES, name: BOXES}
     with pytest.raises(UserError) as refused:
-        infer(pictures / source, Centre(), tmp_path / 'out', boxes)
+        infer(pictures / source, Center(), tmp_path / 'out', boxes)
     assert str(refused.value) == (
         f'There are boxes for {name!r}, but {pictures} has no such file. Name files relative to '
         "that folder, e.g. 'a.jpg' or 'sub/a.jpg'."
@@ -304,7 +304,7 @@ def test_an_empty_list_means_that_there_are_no_persons(engine, pictures, tmp_pat
 
 def test_a_video_may_have_a_list_of_boxes_for_each_frame(video, tmp_path):
     lists = [BOXES, [], BOXES[:1], [], [], BOXES[1:]]
-    engine = Centre()
+    engine = Center()
     done = infer(video, engine, tmp_path, {'clip.avi': lists})
     assert [boxes for _, boxes in engine.seen] == lists
     assert done.origins == {'given': 6}
@@ -314,11 +314,11 @@ def test_a_video_may_have_a_list_of_boxes_for_each_frame(video, tmp_path):
 
 def test_a_picture_has_no_list_of_boxes_for_each_frame(pictures, tmp_path):
     with pytest.raises(UserError, match=r'0\.png is a picture, but its boxes are lists'):
-        infer(pictures, Centre(), tmp_path, {'0.png': [BOXES, []]})
+        infer(pictures, Center(), tmp_path, {'0.png': [BOXES, []]})
 
 
 def test_it_is_said_which_pictures_were_taken_as_one_person(pictures, tmp_path):
-    done = infer(pictures, Centre(), tmp_path, {'0.png': BOXES})
+    done = infer(pictures, Center(), tmp_path, {'0.png': BOXES})
     assert done.notes == [
         '1 of 2 pictures were taken as one person each: no detector and no boxes were given for '
         'them.'
@@ -330,7 +330,7 @@ def test_it_is_said_which_pictures_were_taken_as_one_person(pictures, tmp_path):
 
 @pytest.mark.parametrize('threshold, drawn', [(0.3, False), (0.2, True)])
 def test_it_is_said_if_no_keypoint_is_drawn(pictures, tmp_path, threshold, drawn):
-    done = infer(pictures / '0.png', Centre(0.25), tmp_path, threshold=threshold)
+    done = infer(pictures / '0.png', Center(0.25), tmp_path, threshold=threshold)
     picture = cv2.imread(str(tmp_path / 'visualizations' / '0.png'))
     assert np.array_equal(picture, cv2.imread(str(pictures / '0.png'))) != drawn
     said = [note for note in done.notes if 'None of the 1 keypoints reaches the threshold' in note]
@@ -354,7 +354,7 @@ def test_sub_folders_are_looked_into_and_earlier_results_are_not(pictures, tmp_p
     for place in ('a', 'b/deep er', '.thumbnails'):
         (folder / place).mkdir(parents=True)
         shutil.copy(pictures / '0.png', folder / place / '0.png')
-    engine = Centre()
+    engine = Center()
     for _ in range(2):
         done = infer(folder, engine, folder / 'out', {'b/deep er/0.png': BOXES})
         assert (done.written, done.origins['whole image']) == (2, 1)
@@ -367,10 +367,10 @@ def test_a_drawing_never_replaces_its_source(pictures, tmp_path):
     folder.mkdir()
     shutil.copy(pictures / '0.png', folder)
     with pytest.raises(UserError, match='would replace .* itself: choose another --out'):
-        infer(folder / '0.png', Centre(), tmp_path)
+        infer(folder / '0.png', Center(), tmp_path)
 
 
-class Broken(Centre):
+class Broken(Center):
     """Finds a keypoint that is not finite, or stops like Ctrl-C or SIGKILL, at the third frame."""
 
     def __init__(self, stop):
@@ -417,7 +417,7 @@ def test_a_killed_video_keeps_its_frames_as_lines(video, tmp_path):
     meta, *frames = map(json.loads, text.splitlines())
     assert meta['meta_info']['keypoint_names'] == ['nose']
     assert [frame['frame_id'] for frame in frames] == [0, 1]
-    infer(video, Centre(), tmp_path)
+    infer(video, Center(), tmp_path)
     assert len(read(tmp_path / 'predictions' / 'clip.json')['instance_info']) == 6
     assert not (tmp_path / 'predictions' / 'clip.jsonl').exists()
 
@@ -427,7 +427,7 @@ def test_a_full_disk_keeps_the_frames_so_far(video, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OSError) as full:
-            infer(video, Centre(), tmp_path, {'clip.avi': [[0, 0, 9, 9]] * 3})
+            infer(video, Center(), tmp_path, {'clip.avi': [[0, 0, 9, 9]] * 3})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert full.value.errno == errno.EFBIG
@@ -442,7 +442,7 @@ def test_a_cut_video_is_reported(video, tmp_path):
     cut = tmp_path / 'cut.avi'
     # The index is at the end; the header still announces six frames.
     cut.write_bytes(whole[: int(len(whole) * 0.6)])
-    done = infer(cut, Centre(), tmp_path / 'out')
+    done = infer(cut, Center(), tmp_path / 'out')
     assert 1 <= done.written < 5
     assert not done.complete
     assert str(done) == f'{done.written} of 6 frames'
@@ -465,7 +465,7 @@ def test_one_bad_picture_never_stops_the_others(pictures, tmp_path):
     (folder / 'half.jpg').write_bytes(content[: len(content) // 2])
     os.mkfifo(folder / 'pipe.jpg')
     (folder / 'folder.jpg').mkdir()
-    done = infer(folder, Centre(), tmp_path / 'out')
+    done = infer(folder, Center(), tmp_path / 'out')
     names = ['empty.jpg', 'gone.png', 'no.exr', 'phone.HEIC', 'text.webp', 'wide.png']
     assert [Path(file).name for file in done.skipped] == names
     assert [Path(file).name for file in done.cut] == ['half.jpg']

@@ -91,7 +91,7 @@ def test_permuted_branches_with_permuted_logits_give_the_same_ensemble():
 
 
 def convolved(x, convolution, norm, training):
-    """relu(bn(conv(x))), the normalisation written out."""
+    """relu(bn(conv(x))), the normalization written out."""
     assert convolution.groups == 1
     y = F.conv2d(x, convolution.weight, convolution.bias, padding=convolution.kernel_size[0] // 2)
     mean, var = norm.running_mean, norm.running_var

@@ -42,7 +42,7 @@ def test_no_width_is_refused():
         FeatureFusion(C, M, K, branch_channels=(C,) * M, mid_channels=0)
 
 
-def test_one_initialisation_may_stand_without_a_list():
+def test_one_initialization_may_stand_without_a_list():
     config = dict(type='Constant', layer='Conv2d', val=0.5)
     fusion = FeatureFusion(C, M, K, branch_channels=(C,) * M, init_cfg=config)
     fusion.init_weights()

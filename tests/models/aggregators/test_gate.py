@@ -43,6 +43,6 @@ def test_every_parameter_learns(gate, outputs):
     assert all(parameter.grad.any() for parameter in gate.parameters())
 
 
-def test_a_single_image_is_normalised_by_the_running_statistics(gate, outputs):
+def test_a_single_image_is_normalized_by_the_running_statistics(gate, outputs):
     one = outputs.features.shared[:1]
     assert torch.equal(gate.train()(one), gate.eval()(one))

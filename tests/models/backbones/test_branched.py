@@ -323,7 +323,7 @@ def test_loading_pretrained_weights_equals_what_the_stock_backbone_does(weights_
     )
 
 
-def test_several_initialisations_may_stand_in_a_tuple(weights_file):
+def test_several_initializations_may_stand_in_a_tuple(weights_file):
     file, state = weights_file(resnet())
     zeros = dict(type='Constant', layer='Conv2d', val=0)
     backbone = branched(resnet(init_cfg=(pretrained(file), zeros)), 'layer2')
@@ -394,7 +394,7 @@ def test_the_hooks_of_a_whole_backbone_see_what_is_loaded(weights_file):
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
 
 
-def test_weights_of_another_width_above_leave_those_as_initialised(weights_file):
+def test_weights_of_another_width_above_leave_those_as_initialized(weights_file):
     file, state = weights_file(resnet())
     state.pop('layer4.0.conv1.weight')
     torch.save(state, file)
@@ -412,7 +412,7 @@ def test_without_pretrained_weights_the_branches_start_different():
     assert not torch.equal(first, second)
 
 
-def test_a_second_initialisation_changes_nothing_as_in_every_mmengine_module(weights_file):
+def test_a_second_initialization_changes_nothing_as_in_every_mmengine_module(weights_file):
     file, _ = weights_file(resnet())
     backbone = branched(resnet(init_cfg=pretrained(file)), 'layer2')
     backbone.init_weights()

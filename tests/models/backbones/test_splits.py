@@ -291,7 +291,7 @@ def test_train_freezes_and_evaluates_exactly_what_stock_does(name, norm_eval):
 
 
 @pytest.mark.parametrize('name', ['MobileNetV2', 'ShuffleNetV2', 'LiteHRNet', 'CSPNeXt'])
-def test_branches_may_be_initialised_and_start_different(name):
+def test_branches_may_be_initialized_and_start_different(name):
     config, points = NETWORKS[name]
     backbone = branched(config, points[1])
     backbone.init_weights()

@@ -25,9 +25,9 @@ def maps(*shape, seed=0):
 
 def gaussians(batch, keypoints, height=64, width=48, sigma=2.0, seed=0):
     """Heatmaps as they are trained to be: a peak of height 1 somewhere, 0 elsewhere."""
-    centres = maps(batch, keypoints, 2, seed=seed) * torch.tensor([width - 1.0, height - 1.0])
+    centers = maps(batch, keypoints, 2, seed=seed) * torch.tensor([width - 1.0, height - 1.0])
     x, y = torch.arange(width), torch.arange(height)[:, None]
-    distance = (x - centres[..., :1, None]) ** 2 + (y - centres[..., 1:, None]) ** 2
+    distance = (x - centers[..., :1, None]) ** 2 + (y - centers[..., 1:, None]) ** 2
     return torch.exp(-distance / (2 * sigma**2))
 
 

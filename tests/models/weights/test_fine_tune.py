@@ -49,7 +49,7 @@ def test_an_equal_model_takes_all_as_it_is(trained, messages):
 
 
 @pytest.mark.parametrize('keypoints', [9, 25])
-def test_another_number_of_keypoints_keeps_the_final_layers_as_initialised(
+def test_another_number_of_keypoints_keeps_the_final_layers_as_initialized(
     trained, keypoints, messages
 ):
     # The codec encodes as many keypoints as there are; the head says how many.
