@@ -17,9 +17,10 @@ from mmpose.registry import (
 from ..io.atomic import atomic_write_folder, write_bytes, write_text
 from ..io.checkpoint import load_checkpoint
 from ..io.config import require_key
+from .card import model_card
 from .complexity import Complexity, complexity
 from .config import branch_to_export, dataset_meta, needs_package, stock_model, student_config
-from .files import CHECKPOINT, CONFIG, GRAPHS, check_absent
+from .files import CARD, CHECKPOINT, CONFIG, GRAPHS, check_absent
 from .state import build_trained, check_equal, check_finite, student_state
 
 
@@ -51,13 +52,13 @@ def export_student(
     branch: int | None = None,
     force: bool = False,
 ) -> Export:
-    """Write one branch as a stock config and a checkpoint.
+    """Write one branch as a stock config and a checkpoint, with a model card.
 
     Args:
         cfg: Training config.
         checkpoint: Any checkpoint of it: of any epoch, of an interrupted run, of an EMA run (whose
             averaged weights are exported, as they are what was evaluated).
-        out_dir: Folder for ``student.py`` and ``student.pth``.
+        out_dir: Folder for ``student.py``, ``student.pth`` and ``README.md``.
         branch: Index of the branch; by default the deployed one, ``model.test_cfg.branch``.
         force: Whether to replace a student that is already there. Its graphs are removed.
 
@@ -86,9 +87,11 @@ def export_student(
     check_equal(trained, student, branch)
 
     config_file, checkpoint_file = files
+    cost, dataset = complexity(student), dataset_meta(config, loaded.get('meta', {}))
+    card = model_card(cfg, config, loaded, trained, branch, cost, dataset)
     meta = dict(
         cfg=config.pretty_text,
-        dataset_meta=dataset_meta(config, loaded.get('meta', {})),
+        dataset_meta=dataset,
         mmpose_version=mmpose.__version__,
     )
     saved = io.BytesIO()
@@ -96,11 +99,12 @@ def export_student(
     with atomic_write_folder(out_dir, obsolete=GRAPHS) as staging:
         write_bytes(staging / CHECKPOINT, saved.getvalue())
         write_text(staging / CONFIG, config.pretty_text)
+        write_text(staging / CARD, card)
     return Export(
         config=config_file,
         checkpoint=checkpoint_file,
         branch=branch,
-        student=complexity(student),
+        student=cost,
         stock=complexity(MODELS.build(stock_model(cfg.model))),
         needs_package=needs_package(config.model),
     )

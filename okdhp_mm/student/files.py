@@ -6,18 +6,18 @@ from pathlib import Path
 
 from ..errors import UserError
 
-CONFIG, CHECKPOINT = 'student.py', 'student.pth'
+CONFIG, CHECKPOINT, CARD = 'student.py', 'student.pth', 'README.md'
 GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
 GRAPHS = (GRAPH, SMALL_GRAPH)
 
 
 def check_absent(folder: str | Path) -> None:
-    """Check that a folder does not hold a student.
+    """Check that a folder does not hold a student or another model card.
 
     Raises:
         UserError: If it does.
     """
-    files = (Path(folder) / name for name in (CONFIG, CHECKPOINT))
+    files = (Path(folder) / name for name in (CONFIG, CHECKPOINT, CARD))
     if present := [str(file) for file in files if file.exists()]:
         raise UserError(f'{" and ".join(present)} exist already; --force overwrites them.')
 

@@ -23,6 +23,7 @@ from ..models.branch_configs import config_branches
 from ..structures import branch_name
 from .config import branch_to_export
 from .export import Export, export_student
+from .files import CARD
 from .load import load_student
 
 TABLE = 'students.csv'
@@ -64,7 +65,8 @@ def export_all(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool = 
     branch_to_export(cfg, 0)
     count = len(config_branches(cfg.model))
     # Check before writing the first student, so that an error leaves no incomplete table.
-    patterns = [TABLE, *(f'{branch_name(m)}/student.*' for m in range(count))]
+    names = ('student.*', CARD)
+    patterns = [TABLE, *(f'{branch_name(m)}/{name}' for m in range(count) for name in names)]
     present = [str(file) for pattern in patterns for file in sorted(out_dir.glob(pattern))]
     if present and not force:
         raise UserError(f'{", ".join(present)} already there; --force overwrites.')

@@ -13,15 +13,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from common import batch, build, images, python, run, shake, stock_model, student_weights
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 from mmpose import registry as registries
 from mmpose.apis import MMPoseInferencer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
 import okdhp_mm
+from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.checkpoint import load_checkpoint
 from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student import export, state
 from okdhp_mm.student.export import export_student
@@ -125,6 +129,59 @@ def test_neither_file_mentions_this_package(exported):
         content = file.read_bytes().lower()
         for trace in (b'okdhp', b'distil', b'EveryOutput'.lower(), b' branches=3', b'split='):
             assert trace not in content, (file.name, trace)
+
+
+def test_the_card_tells_what_is_known_of_the_student(exported, trained):
+    card = (exported.config.parent / 'README.md').read_text()
+    front = yaml.safe_load(card.split('---')[1])
+    tags = ['pose-estimation', 'knowledge-distillation']
+    assert front == dict(library_name='mmpose', pipeline_tag='keypoint-detection', tags=tags)
+    for fact in (
+        '# HRNet for 17 keypoints of coco',
+        f'HRNet with HeatmapHead, {exported.student}',
+        '64x96 pixels; RGB, (value - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]',
+        'codec MSRAHeatmap (heatmap_size=(16, 24), sigma=1.0, unbiased=True, blur_kernel_size=5)',
+        'distillation by loss_kd; this is branch1',
+        '| trained on | `person_keypoints_train2017.json` |',
+        '`nose`, `left_eye`, `right_eye`',
+        '`student.py` is Python code',
+    ):
+        assert fact in card, fact
+    assert '| metric |' not in card, 'this checkpoint records none'
+
+
+def test_the_card_has_the_numbers_of_persons_and_the_metric_of_a_best_checkpoint(trained, tmp_path):
+    cfg, _, file = trained
+    cfg = Config(cfg.to_dict())
+    write_coco(tmp_path / 'data', 'train', 3, seed=0)
+    cfg.train_dataloader.dataset.data_root = f'{tmp_path / "data"}/'
+    history = {'val/coco/AP': [0.1, 0.25], 'val/branch1/coco/AP': [0.2, 0.5]}
+    logged = {name: HistoryBuffer(values, [1, 1]) for name, values in history.items()}
+    found = {}
+    for validated in (True, False):
+        saved = load_checkpoint(file) | dict(
+            resume_state=dict(random=[], validated=validated),
+            message_hub=dict(log_scalars=logged, runtime_info={}, resumed_keys={}),
+        )
+        torch.save(saved, tmp_path / 'best.pth')
+        for branch in (0, 1):
+            folder = tmp_path / f'{validated}{branch}'
+            export_student(cfg, str(tmp_path / 'best.pth'), folder, branch)
+            found[validated, branch] = (folder / 'README.md').read_text()
+    assert '`person_keypoints_train2017.json` (3 persons)' in found[True, 0]
+    assert '| metric | coco/AP 0.2500 in the validation |' in found[True, 0]
+    assert '| metric | coco/AP 0.5000 in the validation |' in found[True, 1]
+    assert '| metric |' not in found[False, 0]
+
+
+def test_a_card_of_others_is_kept_without_force(trained, tmp_path):
+    cfg, _, file = trained
+    (tmp_path / 'README.md').write_text('mine')
+    with pytest.raises(UserError, match=r'README.md exist already; --force'):
+        export_student(cfg, file, tmp_path)
+    assert (tmp_path / 'README.md').read_text() == 'mine'
+    export_student(cfg, file, tmp_path, force=True)
+    assert (tmp_path / 'README.md').read_text().startswith('---')
 
 
 RUN_STUDENT = """

@@ -1,0 +1,157 @@
+"""Model card of an exported student: a ``README.md`` in the form of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmpose
+import torch
+from mmengine.config import Config
+from mmpose.models.pose_estimators.base import BasePoseEstimator
+
+from ..data.annotations import read_json
+from ..data.check import leaf_datasets
+from ..errors import UserError
+from ..evaluation.summary import main_metric
+from ..structures import branch_name
+from ..terminal.overview import describe_method
+from ..version import __version__
+from .complexity import Complexity
+
+COUNTED = 50_000_000
+"""Size in bytes of the largest annotation file whose persons are counted; COCO's takes too long."""
+CARD = """\
+---
+library_name: mmpose
+pipeline_tag: keypoint-detection
+tags:
+- pose-estimation
+- knowledge-distillation
+---
+
+# {title}
+
+| | |
+|---|---|
+{rows}
+
+## Keypoints
+
+{keypoints}
+
+## Run
+
+```bash
+python -m okdhp_mm infer PICTURES --student FOLDER
+```
+
+```python
+from mmpose.apis import MMPoseInferencer
+
+inferencer = MMPoseInferencer('FOLDER/student.py', 'FOLDER/student.pth', det_model='whole_image')
+result = next(inferencer('photo.jpg'))
+```
+
+If the folder has `student.onnx`, add `--onnx` to the first command. That graph needs neither MMPose nor torch.
+
+`student.py` is Python code, and MMPose unpickles `student.pth`. Use them only if you trust their author.
+"""  # noqa: E501
+
+
+def model_card(
+    cfg: Config,
+    config: Config,
+    checkpoint: dict,
+    trained: BasePoseEstimator,
+    branch: int,
+    cost: Complexity,
+    meta: dict,
+) -> str:
+    """Return the text of the model card.
+
+    Args:
+        cfg: Training config.
+        config: Config of the student.
+        checkpoint: The checkpoint that is exported.
+        trained: The network with all branches.
+        branch: Index of the branch.
+        cost: Cost of the student.
+        meta: Metainfo of its dataset.
+    """
+    names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
+    model, codec = config.model, dict(config.model.head.decoder)
+    width, height = codec.pop('input_size')
+    settings = ', '.join(f'{key}={value}' for key, value in codec.items() if key != 'type')
+    rows = {
+        'network': f'{model.backbone.type} with {model.head.type}, {cost}',
+        'input': f'crop around one person or animal, {width}x{height} pixels; {pixels(model)}',
+        'output': f'{len(names)} keypoints, codec {codec["type"]} ({settings})',
+        'method': f'{describe_method(cfg, trained)}; this is {branch_name(branch)}',
+        'trained on': describe_sets(cfg.get('train_dataloader')),
+        'validated on': describe_sets(cfg.get('val_dataloader')),
+        'metric': recorded_metric(cfg, checkpoint, branch),
+        'exported with': f'okdhp_mm {__version__}, mmpose {mmpose.__version__}, '
+        f'torch {torch.__version__}',
+    }
+    return CARD.format(
+        title=f'{model.backbone.type} for {len(names)} keypoints of {meta["dataset_name"]}',
+        rows='\n'.join(f'| {name} | {text} |' for name, text in rows.items() if text),
+        keypoints=', '.join(f'`{name}`' for name in names),
+    )
+
+
+def pixels(model: Any) -> str:
+    """Return the order of the channels and the normalization."""
+    preprocessor = model.data_preprocessor
+    swaps = preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr')
+    mean, std = preprocessor.get('mean'), preprocessor.get('std')
+    scaled = f'(value - {mean}) / {std}' if mean and std else 'values of 0 to 255'
+    return f'{"RGB" if swaps else "BGR"}, {scaled}'
+
+
+def describe_sets(loader: Any) -> str:
+    """Return the annotation files of a data loader, with their numbers of persons if known."""
+    sets = [dataset for dataset, _ in leaf_datasets(loader.dataset)] if loader else []
+    files = [
+        os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+        for dataset in sets
+        if dataset.get('ann_file')
+    ]
+    return ', '.join(f'`{Path(file).name}`{count_persons(file)}' for file in files)
+
+
+def count_persons(file: str) -> str:
+    """Return the number of labeled persons of a small COCO JSON in brackets, otherwise ''."""
+    try:
+        content = read_json(file) if os.path.getsize(file) <= COUNTED else None
+    except (OSError, UserError):
+        return ''  # the data need not be on the machine that exports
+    entries = content.get('annotations') if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        return ''
+    persons = [entry for entry in entries if isinstance(entry, dict) and is_labeled(entry)]
+    return f' ({len(persons)} persons)'
+
+
+def is_labeled(entry: dict) -> bool:
+    """Return whether an annotation has a labeled keypoint and is not a crowd."""
+    keypoints: Sequence[float] = entry.get('keypoints') or ()
+    return any(keypoints[2::3]) and not entry.get('iscrowd')
+
+
+def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
+    """Return the main metric that the checkpoint records for its weights; '' if it has none.
+
+    Only a best checkpoint is written after its validation; others hold the metric of older weights.
+    """
+    if not (checkpoint.get('resume_state') or {}).get('validated'):
+        return ''
+    logged = (checkpoint.get('message_hub') or {}).get('log_scalars') or {}
+    found = [name.removeprefix('val/') for name in logged if name.startswith('val/')]
+    metric, _ = main_metric(cfg, found)
+    deployed = (cfg.model.get('test_cfg') or {}).get('branch', 0)
+    key = f'val/{metric}' if branch == deployed else f'val/{branch_name(branch)}/{metric}'
+    return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''
