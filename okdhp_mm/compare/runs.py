@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..data.check import leaf_datasets
 from ..errors import UserError, as_user_error
 from ..evaluation.run_log import Curves, first_step, read_run_log
 from ..evaluation.summary import main_metric
@@ -18,6 +21,8 @@ from ..structures import ENSEMBLE, output_name
 
 ALONE = 'alone'
 """Name of the plain student, trained without distillation."""
+SEED_FOLDER = re.compile(r'seed[_-]?\d+')
+"""Name of a run's folder that does not name its method; that of its parent does."""
 CONFIG = '*/vis_data/config.py'
 """Copy of the config that mmengine's LocalVisBackend writes beside the scalars."""
 
@@ -34,6 +39,7 @@ class Run:
         lower_is_better: Whether a smaller value of the metric is better.
         outputs: Value of the last validation by output; the deployed output comes first.
         model: JSON of the model's config.
+        validation: JSON of the data that it was validated on.
     """
 
     folder: Path
@@ -43,6 +49,7 @@ class Run:
     lower_is_better: bool
     outputs: dict[str, float]
     model: str
+    validation: str
 
     @property
     def deployed(self) -> float:
@@ -74,8 +81,9 @@ def read_runs(folders: Sequence[str | Path]) -> list[Run]:
     for folder in map(Path, folders):
         run = read_run(folder)
         if run.model not in names:
-            taken = run.method in names.values()
-            names[run.model] = f'{run.method} ({folder.name})' if taken else run.method
+            own = [name for name in (name_of(folder), str(folder)) if name != run.method]
+            labels = [run.method, *(f'{run.method} ({name})' for name in own)]
+            names[run.model] = next(name for name in labels if name not in names.values())
         runs.append(replace(run, method=names[run.model]))
     seen: dict[tuple[str, int], Run] = {}
     for run in runs:
@@ -94,7 +102,7 @@ def read_run(folder: Path, method: str | None = None) -> Run:
     Args:
         folder: Work directory.
         method: Name of its method; by default ``alone`` for a model without branches, else the
-            name of the folder.
+            name of the folder, or of the one above ``seed0``.
 
     Raises:
         UserError: If the folder has no training, or one that is not finished.
@@ -124,13 +132,34 @@ def read_run(folder: Path, method: str | None = None) -> Run:
         )
     return Run(
         folder=folder,
-        method=method or (folder.name if branched else ALONE),
+        method=method or (name_of(folder) if branched else ALONE),
         seed=seed,
         metric=metric,
         lower_is_better=rule == 'less',
         outputs={deployed: values[deployed]} | values,
         model=json.dumps(cfg.model.to_dict(), sort_keys=True, default=str),
+        validation=json.dumps(validation_data(cfg)),
     )
+
+
+def name_of(folder: Path) -> str:
+    """Return the name of the method in the path of a run."""
+    folder = folder.resolve()
+    return (folder.parent if SEED_FOLDER.fullmatch(folder.name) else folder).name
+
+
+def validation_data(cfg: Config) -> list[list]:
+    """Return the annotation files of the validation, and the settings that choose its samples."""
+    loader = cfg.get('val_dataloader')
+    return [
+        [
+            os.path.realpath(
+                os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+            ),
+            *(dataset.get(key) for key in ('indices', 'bbox_file', 'filter_cfg')),
+        ]
+        for dataset, _ in (leaf_datasets(loader.dataset) if loader else ())
+    ]
 
 
 def check_finished(folder: Path, cfg: Config, validation: Curves) -> None:
@@ -151,14 +180,20 @@ def check_finished(folder: Path, cfg: Config, validation: Curves) -> None:
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
-    """Check that all runs were validated with the same metric.
+    """Check that all runs were validated with the same metric on the same data.
 
     Raises:
-        UserError: If two have different metrics.
+        UserError: If two have different metrics or data.
     """
     for run in runs:
         if run.metric != runs[0].metric:
             raise UserError(
                 f'{runs[0].folder} was validated with {runs[0].metric}, {run.folder} with '
                 f'{run.metric}. Only runs with the same metric can be compared.'
+            )
+        if run.validation != runs[0].validation:
+            first, other = (json.loads(each.validation) for each in (runs[0], run))
+            raise UserError(
+                f'{runs[0].folder} was validated on {first}, {run.folder} on {other}. Only runs '
+                'with the same validation data can be compared.'
             )

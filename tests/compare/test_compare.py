@@ -96,6 +96,34 @@ def test_two_models_of_one_name_stay_apart(tmp_path):
     assert [run.method for run in read_runs(folders)] == ['alone', 'alone (b)']
 
 
+def test_a_folder_of_a_seed_is_named_after_the_one_above(tmp_path):
+    """As `compare CONFIG` lays them out; models of one name stay apart."""
+    folders = [
+        finished(tmp_path / place / f'seed{seed}', outputs(0.5, 0.5, 0.5), model, seed=seed)
+        for place, model in (
+            ('a/dml', BRANCHED),
+            ('a/pcl', BRANCHED | dict(neck='x')),
+            ('b/dml', BRANCHED | dict(neck='y')),
+        )
+        for seed in (0, 1)
+    ]
+    names = [(run.method, run.seed) for run in read_runs(folders)]
+    other = f'dml ({folders[4]})'
+    assert names == [(name, seed) for name in ('dml', 'pcl', other) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize('changed', [dict(ann_file='b.json'), dict(indices=10)])
+def test_runs_with_other_validation_data_are_not_compared(tmp_path, changed):
+    data = dict(type='CocoDataset', data_root='data', ann_file='a.json')
+    folders = [
+        finished(tmp_path / name, {'PCK': 0.1}, seed=seed, val_dataloader=dict(dataset=dataset))
+        for seed, (name, dataset) in enumerate(dict(one=data, other=data | changed).items())
+    ]
+    with pytest.raises(UserError, match='Only runs with the same validation data'):
+        check_comparable(read_runs(folders))
+    check_comparable(read_runs(folders[:1]))
+
+
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
