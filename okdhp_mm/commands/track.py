@@ -57,6 +57,8 @@ def main(arguments: list[str]) -> int:
             force=args.force,
         )
     print(*done.files, done, sep='\n')
+    if done.speed:
+        print(f'poses found at {done.speed}')
     if args.smooth != 'none':
         moved = 100 * done.moved
         print(f'smoothing moved the keypoints by {moved:.1f} % of the body height on average')

@@ -13,6 +13,7 @@ from ..deploy.inference.detectors import Detector
 from ..deploy.inference.engines import Engine
 from ..deploy.inference.run import infer
 from ..deploy.inference.sources import VIDEO_SUFFIXES
+from ..deploy.inference.writers import check_absent
 from ..errors import UserError
 from .formats import FALLBACK_RATE, WRITERS, check_rate, read_poses
 from .modes import build_tracker
@@ -31,6 +32,7 @@ class Tracked:
         moved: Mean distance that smoothing moved the keypoints, in body heights.
         notes: Sentences on the poses that were found.
         complete: Whether the whole video was read.
+        speed: Sentence on the frames per second of finding the poses.
     """
 
     files: Sequence[Path]
@@ -40,6 +42,7 @@ class Tracked:
     moved: float
     notes: Sequence[str] = ()
     complete: bool = True
+    speed: str = ''
 
     def __str__(self):
         return f'{self.identities} identities for {self.poses} poses in {self.frames} frames'
@@ -114,6 +117,7 @@ def track(
         moved=moved,
         notes=found.notes if found else (),
         complete=found is None or found.complete,
+        speed=found.speed if found else '',
     )
 
 
@@ -140,13 +144,13 @@ def _check_source(source: Path, engine: Engine | None, has_poses: bool) -> None:
         )
 
 
-def _check_targets(files: Iterable[Path], sources: Iterable[Path | None], force: bool) -> None:
+def _check_targets(files: Sequence[Path], sources: Iterable[Path | None], force: bool) -> None:
     read = {source.resolve() for source in sources if source}
     for file in files:
         if file.resolve() in read:
             raise UserError(f'{file} is read and would be replaced. Choose another --out.')
-        if file.exists() and not force:
-            raise UserError(f'{file} exists. Choose another --out, or overwrite it by --force.')
+    if not force:
+        check_absent(files)
 
 
 def _rate_of(film: Path) -> float:

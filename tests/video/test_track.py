@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -211,11 +212,16 @@ def test_the_tools_on_a_video(monkeypatch, capsys, film, tmp_path):
     code = run_tool(monkeypatch, 'track.py', film, '--student', student, '--out', out,
                     '--format', 'csv', '--device', 'cpu')  # fmt: skip
     assert code == 0
-    assert 'in 8 frames' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'in 8 frames' in printed
+    assert re.search(r'poses found at [\d.e+]+ frames per second', printed)
     assert (out / 'film_tracks.mp4').stat().st_size
     assert (out / 'film_csv.csv').read_text().startswith('frame,time,track_id,x1')
-    code = run_tool(monkeypatch, 'infer.py', film, '--student', student, '--out', out,
-                    '--track', '--device', 'cpu')  # fmt: skip
-    assert code == 0
+    again = ('infer.py', film, '--student', student, '--out', out, '--track', '--device', 'cpu')
+    before = (out / 'predictions/film.json').read_bytes()
+    assert 'film.json exists. Choose another --out' in run_tool(monkeypatch, *again)
+    assert (out / 'predictions/film.json').read_bytes() == before
+    assert run_tool(monkeypatch, *again, '--force') == 0
+    assert 'frames per second' in capsys.readouterr().out
     frames = json.loads((out / 'predictions/film.json').read_text())['instance_info']
     assert all('track_id' in person for frame in frames for person in frame['instances'])

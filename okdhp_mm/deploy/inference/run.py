@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from .sources import Frame, Pictures, Video, open_source
 from .summary import THRESHOLD, Summary
 from .tables import CocoResults, CsvTable, Table
 from .window import Window
-from .writers import Results
+from .writers import Results, check_absent, result_files
 
 FRAME_SHOWN = 1
 """Milliseconds that a frame of a video stays in the window, at least."""
@@ -50,6 +51,7 @@ def infer(
     csv: bool = False,
     coco: bool = False,
     identities: Identities | None = None,
+    force: bool = True,
 ) -> Summary:
     """Find the poses in pictures or a video.
 
@@ -69,26 +71,29 @@ def infer(
         csv: Whether to write all poses to ``poses.csv``.
         coco: Whether to write all poses to ``coco_results.json``.
         identities: Gives the persons of a video identities, which all files then have.
+        force: Whether to replace results.
 
     Raises:
         UserError: If the source is missing or of another kind, nothing in it can be read, a result
-            cannot be written, or boxes name files that do not exist.
+            cannot be written or exists, or boxes name files that do not exist.
     """
     opened = open_source(str(source), ignored=out_dir)
     boxes = boxes or {}
     opened.check_boxes(boxes)
     if identities and not isinstance(opened, Video):
         raise UserError(f'{source} is not a video, so persons in it cannot be tracked.')
+    paths = dict(csv=out_dir / 'poses.csv', coco=out_dir / 'coco_results.json')
+    if not force:
+        wanted = [paths[name] for name, on in dict(csv=csv, coco=coco).items() if on]
+        check_absent([*result_files(out_dir, opened.files), *wanted])
     results = Results(out_dir, opened.files)
     summary = Summary(opened.unit, threshold)
     with ExitStack() as stack:
         tables: list[Table] = []
         if csv:
-            tables.append(
-                CsvTable(out_dir / 'poses.csv', engine.keypoint_names, identities is not None)
-            )
+            tables.append(CsvTable(paths['csv'], engine.keypoint_names, identities is not None))
         if coco:
-            tables.append(CocoResults(out_dir / 'coco_results.json', opened.image_id))
+            tables.append(CocoResults(paths['coco'], opened.image_id))
         window = Window(FRAME_SHOWN if isinstance(opened, Video) else 0) if show else None
         for table in tables:
             stack.callback(table.close)
@@ -212,6 +217,7 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
     meta = pipeline.meta(first, origin) | dict(
         frame_rate=video.rate, frames_announced=video.announced, complete=video.live
     )
+    start = time.monotonic()
     with results.video(video.name, meta) as written, stop:
         stopped = False
         for frame in frames:
@@ -224,3 +230,4 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
         if not stopped:
             pipeline.summary.end_of_video(video.source, video.announced)
         meta['complete'] = pipeline.summary.complete and (video.live or not stopped)
+    pipeline.summary.seconds = time.monotonic() - start

@@ -31,6 +31,7 @@ class Summary:
         keypoints: Number of keypoints found.
         drawn: Number of those that were drawn.
         highest: Their highest score.
+        seconds: Time that a video took, with reading and writing.
     """
 
     unit: str
@@ -44,6 +45,7 @@ class Summary:
     keypoints: int = 0
     drawn: int = 0
     highest: float = -math.inf
+    seconds: float = 0
 
     def add(self, persons: Sequence[dict], origin: str) -> None:
         """Count the persons of one picture or frame."""
@@ -66,6 +68,13 @@ class Summary:
     def complete(self) -> bool:
         """Return whether the whole input was read."""
         return not (self.skipped or self.cut)
+
+    @property
+    def speed(self) -> str:
+        """Return a sentence on the frames per second of a video; '' for pictures."""
+        if not self.seconds or not self.written:
+            return ''
+        return f'{self.written / self.seconds:.3g} frames per second, with reading and writing'
 
     @property
     def notes(self) -> list[str]:

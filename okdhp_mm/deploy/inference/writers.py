@@ -61,6 +61,22 @@ class GrowingJson:
         self.file.flush()
 
 
+def check_absent(files: Iterable[Path]) -> None:
+    """Check that no file would be replaced.
+
+    Raises:
+        UserError: If one would be.
+    """
+    for file in files:
+        if file.exists():
+            raise UserError(f'{file} exists. Choose another --out, or overwrite it by --force.')
+
+
+def result_files(out_dir: Path, names: Iterable[str]) -> list[Path]:
+    """Return the files of predictions for sources of these names."""
+    return [(out_dir / 'predictions' / name).with_suffix('.json') for name in names]
+
+
 class Results:
     """Folders of predictions and drawings: below them, files are named as their sources are.
 
