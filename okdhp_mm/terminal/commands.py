@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from ..engine.hooks.finite_loss import last_good
+from ..engine.hooks import DurableCheckpointHook
 from ..engine.model import model_of
 from ..errors import interrupt_of
 from ..evaluation.summary import branch_table, output_metrics
@@ -44,9 +44,16 @@ def interrupted(runner: Runner) -> str:
     """Return the sentences for a training that Ctrl-C ended."""
     loop = runner.train_loop
     when = f'Interrupted after {loop.iter} of {loop.max_iters} steps.'
-    if not runner.message_hub.runtime_info.get('last_ckpt'):
+    hooks = (hook for hook in runner.hooks if isinstance(hook, DurableCheckpointHook))
+    saved = next((hook for hook in hooks if hook.last_ckpt), None)
+    if saved is None:
         return f'{when} No checkpoint was written yet, so a new training must start.'
-    return f'{when} {last_good(runner)} To continue from it:\n{resume_command(runner)}'
+    lost = loop.iter - saved.saved_iter
+    steps = f'{lost} step{"" if lost == 1 else "s"} earlier'
+    return (
+        f'{when} The last good checkpoint is {saved.last_ckpt}, {steps}. To continue from it:\n'
+        f'{resume_command(runner)}'
+    )
 
 
 def resume_command(runner: Runner) -> str:

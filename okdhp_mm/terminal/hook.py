@@ -56,6 +56,7 @@ class TerminalHook(Hook):
         self._bar: Bar | None = None
         self._interval: Interval | None = None
         self._line = ''
+        self._introduced = False
         self._first = 0
         self._start = 0.0
 
@@ -65,7 +66,7 @@ class TerminalHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Print the overview."""
-        self.say(overview(runner))
+        self._introduce(runner)
         self._first, self._start = runner.iter, time.monotonic()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
@@ -97,6 +98,7 @@ class TerminalHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start the bar of the validation, which disappears afterwards."""
+        self._introduce(runner)  # a resumed training may start with a validation
         if self.live:
             self._bar = Bar(self.console, 'validation', len(runner.val_dataloader), True)
 
@@ -121,6 +123,11 @@ class TerminalHook(Hook):
         """Leave the terminal as it was, whatever ended the training."""
         self._stop_bar()
         self._flush()
+
+    def _introduce(self, runner: Runner) -> None:
+        if not self._introduced:
+            self.say(overview(runner))
+        self._introduced = True
 
     def _flush(self) -> None:
         if self._line:

@@ -18,6 +18,7 @@ NOISE = (
     'will be deprecated in future',
     'The prefix is not set in metric class',
     '`save_param_scheduler` is True but',
+    '`resume_param_scheduler` is True but',
 )
 """Parts of warnings of mmengine that concern its own code or ask for nothing."""
 

@@ -10,6 +10,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.evaluation.summary import branch_table
 from okdhp_mm.recipes.convert import convert_config
 from okdhp_mm.student.export import export_student
+from okdhp_mm.terminal import TerminalRunner
 
 STOCK = """
 default_scope = 'mmpose'
@@ -68,7 +69,7 @@ def trained(tmp_path_factory):
     cfg = Config.fromfile(convert_config(str(folder / 'stock.py'), folder / 'own.py').config)
     check_data(cfg, 'train', 'val', 'test')
     cfg.work_dir = str(folder / 'run')
-    runner = Runner.from_cfg(cfg)
+    runner = TerminalRunner.from_cfg(cfg)
     runner.train()
     return cfg, runner
 

@@ -1,5 +1,6 @@
 """A training shows what a user watches, and its complete log goes to the file."""
 
+import io
 import os
 import sys
 import threading
@@ -8,13 +9,15 @@ import pytest
 from common import stock_model
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from runs import runner_of
+from rich.console import Console
+from runs import CtrlC, runner_of
 from xtcocotools import coco
 
 from okdhp_mm.env.noise import silent_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.schedule import stop_early
 from okdhp_mm.terminal import TerminalRunner, train_to_end
+from okdhp_mm.terminal.hook import TerminalHook
 
 OVERVIEW = ['data', 'student', 'method', 'steps', 'device', 'files']
 
@@ -123,21 +126,26 @@ def test_iterations_between_validations_are_a_round_also_without_validation(tmp_
 
 
 def test_ctrl_c_names_the_last_checkpoint_and_the_command_that_resumes(tmp_path, command):
-    def interrupt(runner):
-        raise KeyboardInterrupt
-
     hooks = dict(
         distill=dict(type='DistillProgressHook'),
         checkpoint=dict(type='CheckpointHook', interval=1),
     )
     runner = runner_of(tmp_path / 'run', kind=TerminalRunner, default_hooks=hooks)
-    runner.register_hook(At(4, interrupt))
+    runner.register_hook(CtrlC(4))
     with pytest.raises(KeyboardInterrupt) as caught:
         train_to_end(runner)
     sentence, resume = str(caught.value).splitlines()
     assert sentence.startswith('Interrupted after 4 of 6 steps. The last good checkpoint is ')
-    assert f'{tmp_path}/run/epoch_1.pth' in sentence
+    assert f'{tmp_path}/run/epoch_1.pth, 1 step earlier.' in sentence
     assert resume == "python -m okdhp_mm train 'my config.py' --resume"
+
+
+def test_the_overview_precedes_a_validation_that_a_resumed_training_starts_with(trained):
+    console = Console(file=io.StringIO(), width=200)
+    hook = TerminalHook(console)
+    hook.before_val_epoch(trained)
+    hook.before_train(trained)
+    assert [line.split()[0] for line in console.file.getvalue().splitlines()] == OVERVIEW
 
 
 def test_a_training_without_gain_stops_early_also_of_a_student_alone(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from .finite_loss import ADVICE, last_good
 
 KEY = 'resume_state'
 """Entry of a checkpoint: random states of all processes, and whether its validation is over."""
+LATEST = 'latest.pth'
+"""Checkpoint of an epoch between those of the interval; the next checkpoint replaces it."""
+LONGEST_LOSS = 60
+"""Seconds of training that may be lost; older epochs are kept in ``LATEST``."""
 
 
 @HOOKS.register_module()
@@ -31,6 +36,8 @@ class DurableCheckpointHook(CheckpointHook):
 
     - A file is replaced in one step. An older one is removed only after the new one and
       ``last_checkpoint`` are complete.
+    - An epoch between two checkpoints of the interval is kept in ``latest.pth`` if the last
+      checkpoint is older than a minute, so that Ctrl-C or a crash costs little.
     - Weights that are NaN or infinite stop the training instead of being saved.
     - The checkpoint holds the state of the random numbers. If the training was killed between the
       checkpoint and the end of the validation that follows it, the resumed training starts with
@@ -49,6 +56,8 @@ class DurableCheckpointHook(CheckpointHook):
         self._states = None
         self._validated = False
         self._resumed = None
+        self._saved = 0.0
+        self.saved_iter = 0
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Keep the state to resume with; mmengine sets its seed only after this."""
@@ -64,6 +73,7 @@ class DurableCheckpointHook(CheckpointHook):
             self._remove_all_but_best(outdated)
         resumed, self._resumed = self._resumed, None
         loop = runner.train_loop
+        self._saved, self.saved_iter = time.monotonic(), loop.iter
         if loop.iter:
             # Or mmengine would not write it again after a new best.
             self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
@@ -91,6 +101,16 @@ class DurableCheckpointHook(CheckpointHook):
             set_random_state(self._resumed)
             self._resumed = None
 
+    def after_train_epoch(self, runner) -> None:
+        """Save the checkpoint of the interval, or keep this epoch until the next one."""
+        before = self._saved
+        super().after_train_epoch(runner)
+        # All processes do what the main one decides, because they save together.
+        old = all_gather_object(time.monotonic() - self._saved >= LONGEST_LOSS)[0]
+        if self.by_epoch and self._saved == before and old:
+            self._gather(runner)
+            self._save(runner, LATEST, dict(epoch=runner.epoch + 1, iter=runner.iter))
+
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the state to resume with."""
         if self._states is not None:
@@ -100,13 +120,24 @@ class DurableCheckpointHook(CheckpointHook):
         self._gather(runner)
         hub = runner.message_hub
         name = self.filename_tmpl.format(step)
-        path = self.file_backend.join_path(self.out_dir, name)
         kept = list(self.keep_ckpt_ids) if self.max_keep_ckpts > 0 else []
         if self.max_keep_ckpts > 0 and step not in kept:
             # With those that are removed below: mmengine removes them after a resume otherwise.
             kept.append(step)
             hub.update_info('keep_ckpt_ids', kept)
-        hub.update_info('last_ckpt', path)
+        self._save(runner, name, meta)
+        self._remove(LATEST)
+        if self.max_keep_ckpts > 0:
+            for outdated in kept[: -self.max_keep_ckpts]:
+                self._remove(self.filename_tmpl.format(outdated))
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
+            hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+    def _save(self, runner, name: str, meta: dict) -> None:
+        """Write a checkpoint to resume from, and then ``last_checkpoint``."""
+        path = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', path)
         runner.save_checkpoint(
             self.out_dir,
             name,
@@ -120,14 +151,9 @@ class DurableCheckpointHook(CheckpointHook):
         )
         self._states = None
         self.last_ckpt = path
+        self._saved, self.saved_iter = time.monotonic(), meta['iter']
         if is_main_process():
             write_text(Path(runner.work_dir) / POINTER, path)
-        if self.max_keep_ckpts > 0:
-            for outdated in kept[: -self.max_keep_ckpts]:
-                self._remove(self.filename_tmpl.format(outdated))
-            self.keep_ckpt_ids.clear()
-            self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
-            hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         if not self.save_best:

@@ -5,9 +5,9 @@ import torch
 from common import okdhp_model
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from runs import loader
+from runs import CtrlC, loader
 
-from okdhp_mm.engine.hooks import DurableCheckpointHook
+from okdhp_mm.engine.hooks import DurableCheckpointHook, durable_checkpoint
 from okdhp_mm.engine.random_state import random_state, set_random_state
 from okdhp_mm.engine.runner import DurableRunner
 from okdhp_mm.errors import UserError
@@ -73,6 +73,36 @@ def test_a_resumed_training_continues_exactly(tmp_path):
         )
         runner.train()
         assert rest.all == whole.all[2 * epoch :]
+
+
+def test_ctrl_c_loses_the_started_epoch_only(tmp_path, monkeypatch):
+    """Although the config saves one epoch in three."""
+    monkeypatch.setattr(durable_checkpoint, 'LONGEST_LOSS', 0)
+    changes = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=3)))
+    runner, whole = run(tmp_path / 'whole', **changes)
+    runner.train()
+    assert [file.name for file in (tmp_path / 'whole').glob('*.pth')] == ['epoch_3.pth']
+    folder = tmp_path / 'interrupted'
+    runner, _ = run(folder, **changes)
+    runner.register_hook(CtrlC(5))
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    latest = (folder / 'last_checkpoint').read_text()
+    assert latest == str(folder / 'latest.pth')
+    runner, rest = run(folder, latest, **changes)
+    runner.train()
+    assert rest.all == whole.all[4:]
+    assert [file.name for file in folder.glob('*.pth')] == ['epoch_3.pth']
+
+
+def test_an_epoch_is_not_kept_if_a_checkpoint_is_young(tmp_path):
+    runner, _ = run(
+        tmp_path, default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=9))
+    )
+    runner.register_hook(CtrlC(5))
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_an_iteration_based_training_continues_exactly(tmp_path):
