@@ -17,7 +17,6 @@ from ..data.check import leaf_datasets
 from ..errors import UserError
 from ..evaluation.summary import main_metric
 from ..structures import branch_name
-from ..terminal.overview import describe_method
 from ..version import __version__
 from .complexity import Complexity
 
@@ -155,3 +154,18 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
     deployed = (cfg.model.get('test_cfg') or {}).get('branch', 0)
     key = f'val/{metric}' if branch == deployed else f'val/{branch_name(branch)}/{metric}'
     return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''
+
+
+def describe_method(cfg: dict, model: BasePoseEstimator) -> str:
+    """Return the branches and the parts of the distillation."""
+    if not hasattr(model.head, 'branches'):
+        return 'the student alone, without distillation'
+    split = (cfg.get('model') or {}).get('split', 'whole')
+    where = 'share the backbone' if split == 'whole' else f'part at {split}'
+    count = len(model.head.branches)
+    parts = [f'{count} branches, which {where}' if count > 1 else '1 branch']
+    parts.append(type(model.head.aggregator).__name__)
+    terms = model.head.distiller.terms.items()
+    distills = ', '.join(name for name, term in terms if term.is_distillation)
+    parts.append(f'distillation by {distills}' if distills else 'without distillation')
+    return '; '.join(parts)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..engine.model import model_of
 from ..models.state_names import student_tensors
+from ..student.card import describe_method
 
 COUNTED = 20_000
 """Largest number of persons whose pictures are counted, which takes time."""
@@ -70,21 +71,6 @@ def student_parameters(model: BasePoseEstimator) -> int:
     if hasattr(model.head, 'branches'):
         parameters = student_tensors(parameters, 0)
     return sum(values.numel() for values in parameters.values())
-
-
-def describe_method(cfg: dict, model: BasePoseEstimator) -> str:
-    """Return the branches and the parts of the distillation."""
-    if not hasattr(model.head, 'branches'):
-        return 'the student alone, without distillation'
-    split = (cfg.get('model') or {}).get('split', 'whole')
-    where = 'share the backbone' if split == 'whole' else f'part at {split}'
-    count = len(model.head.branches)
-    parts = [f'{count} branches, which {where}' if count > 1 else '1 branch']
-    parts.append(type(model.head.aggregator).__name__)
-    terms = model.head.distiller.terms.items()
-    distills = ', '.join(name for name, term in terms if term.is_distillation)
-    parts.append(f'distillation by {distills}' if distills else 'without distillation')
-    return '; '.join(parts)
 
 
 def describe_steps(runner: Runner) -> str:
