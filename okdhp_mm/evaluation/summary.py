@@ -13,8 +13,8 @@ from ..engine.model import model_of
 from ..structures import ENSEMBLE, branch_name, output_name
 
 ADVICE = (
-    'The best branch was chosen on the reported data, which flatters it: fix\n'
-    'model.test_cfg.branch beforehand, or choose it on one split and report it on another.'
+    '{leader} is better than the deployed {deployed} on these data. `export --branch {index}`\n'
+    'exports it. Choosing by these data flatters it: report its figure on other data.'
 )
 OUTPUT = re.compile(rf'(branch\d+|{ENSEMBLE})/(?P<metric>.+)')
 LESS_IS_BETTER = ('loss', 'epe', 'nme')
@@ -133,4 +133,7 @@ def format_table(
     for name, values in metrics.items():
         best = f'  {better(values):6.4f}' if several else ''
         lines.append(f'{name:{width}}  {last[name]:6.4f}{best}  {"; ".join(marks[name])}'.rstrip())
-    return '\n'.join([*lines, ADVICE])
+    if leader != deployed and deployed != ENSEMBLE:
+        index = branches.index(leader)
+        lines.append(ADVICE.format(leader=leader, deployed=deployed, index=index))
+    return '\n'.join(lines)

@@ -37,9 +37,17 @@ def test_it_has_the_last_and_the_best_figure_of_every_output(runner):
     assert table[3] == ['ensemble', '0.6500', '0.8000', 'needs every branch']
 
 
-def test_it_says_that_choosing_by_it_flatters(runner):
-    assert 'flatters' in branch_table(runner)
-    assert 'choose it on one split and report it on another' in branch_table(runner)
+def test_a_better_branch_is_offered_with_a_warning(runner):
+    table = branch_table(runner)
+    assert 'branch1 is better than the deployed branch0 on these data' in table
+    assert '`export --branch 1`' in table
+    assert 'report its figure on other data' in table
+
+
+def test_nothing_is_offered_if_the_best_branch_is_deployed(runner):
+    for name in ('', 'branch1/'):
+        runner.message_hub.update_scalar(f'val/{name}coco/AP', 0.6 if name else 0.8)
+    assert 'better' not in branch_table(runner)
 
 
 def test_the_ensemble_is_never_the_best_branch(runner):
