@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -16,6 +15,7 @@ from mmpose.registry import METRICS
 
 from ..errors import UserError
 from .modes import build_tracker
+from .places import place_of
 from .tracker import REJECTED
 
 INSTALL = (
@@ -136,8 +136,8 @@ class TrueFrame:
 def read_videos(file: str | Path, frame_rate: float) -> dict[str, list[TrueFrame]]:
     """Read a COCO-like file with identities: the frames of each video in their order.
 
-    An image belongs to the video ``vid_id``, or to the folder of its file. Its place is
-    ``frame_id``, or the number at the end of its file name. Annotations have ``track_id``.
+    :func:`~okdhp_mm.video.places.place_of` finds video and place of an image. Annotations have
+    ``track_id``.
 
     Raises:
         UserError: If the file cannot be read or lacks one of these.
@@ -159,14 +159,8 @@ def read_videos(file: str | Path, frame_rate: float) -> dict[str, list[TrueFrame
             labels.setdefault(label['image_id'], []).append(label)
     videos: dict[str, list[tuple[int, dict]]] = {}
     for image in images:
-        name = PurePosixPath(image.get('file_name', ''))
-        digits = re.findall(r'\d+', name.stem)
-        if 'frame_id' not in image and not digits:
-            raise UserError(
-                f'Image {image["id"]} in {file} has neither frame_id nor a number in its name.'
-            )
-        number = int(image.get('frame_id', digits[-1] if digits else 0))
-        videos.setdefault(str(image.get('vid_id', name.parent)), []).append((number, image))
+        name, number = place_of(image, file)
+        videos.setdefault(name, []).append((number, image))
     return {name: _true_frames(frames, labels, frame_rate) for name, frames in videos.items()}
 
 
