@@ -1,0 +1,250 @@
+"""DKD on tiny films: frames, tracks, losses and wrong input."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from common import PREPROCESSOR, build, head, resnet, shake, stock_model
+from films import CODEC, KEYPOINTS, film_dataset, write_film
+from mmengine.config import ConfigDict
+from mmengine.dataset import pseudo_collate
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.video.clips import ClipDataset
+from okdhp_mm.video.clips.structures import Clip
+from okdhp_mm.video.dkd.kernels import area_pool, localize
+
+STRIDE_4 = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
+ROTATE = [dict(type='RandomFlip'), dict(type='RandomBBoxTransform', rotate_factor=60)]
+
+
+def initializer():
+    """A tiny stock model of three keypoints."""
+    return stock_model(
+        'resnet',
+        backbone=resnet(**STRIDE_4),
+        head=head(8, CODEC, deconv=None, out_channels=KEYPOINTS),
+        data_preprocessor=PREPROCESSOR,
+    )
+
+
+def dkd(**changes):
+    return ConfigDict(
+        dict(
+            type='DKDPoseEstimator',
+            initializer=initializer(),
+            backbone=resnet(**STRIDE_4, base_channels=4),
+            distillator=dict(channels=8, kernel_size=3),
+            freeze_initializer=False,
+        )
+        | changes
+    )
+
+
+@pytest.fixture(scope='module')
+def film(tmp_path_factory):
+    return write_film(tmp_path_factory.mktemp('film'), absent=[(1, 0, 4)])
+
+
+@pytest.fixture(scope='module')
+def tracks(film):
+    """Whole tracks of 6, 6, 4, 1 and 6 frames."""
+    dataset = ClipDataset(film_dataset(film, targets=False))
+    return [dataset[index] for index in range(len(dataset))]
+
+
+@pytest.fixture(scope='module')
+def clips(film):
+    dataset = ClipDataset(film_dataset(film, ROTATE), frames=3)
+    return [dataset[index] for index in range(4)]
+
+
+def prepared(model, clips, training=False):
+    return model.data_preprocessor(pseudo_collate(copy.deepcopy(clips)), training)
+
+
+def predict(model, clips):
+    model.eval()
+    with torch.no_grad():
+        found = model(**prepared(model, clips), mode='predict')
+    return [
+        np.concatenate([sample.pred_instances.keypoints for sample in clip.data_samples])
+        for clip in found
+    ]
+
+
+def test_the_first_frame_is_that_of_the_initializer_bit_for_bit(tracks):
+    model = shake(build(dkd())).eval()
+    stock = model.initializer
+    found = predict(model, tracks)
+    for clip, poses in zip(tracks, found, strict=True):
+        data = dict(inputs=[clip.inputs[0]], data_samples=[copy.deepcopy(clip.data_samples[0])])
+        with torch.no_grad():
+            (alone,) = stock.test_step(data)
+        assert np.array_equal(poses[:1], alone.pred_instances.keypoints)
+
+
+def test_tracks_do_not_reach_each_other(tracks):
+    model = shake(build(dkd()))
+    found = predict(model, tracks)
+    assert [len(poses) for poses in found] == [len(clip.inputs) for clip in tracks]
+    for order in ([4, 2, 0, 3, 1], [1, 0, 4, 3, 2]):
+        permuted = predict(model, [tracks[index] for index in order])
+        for index, poses in zip(order, permuted, strict=True):
+            assert np.allclose(poses, found[index], atol=1e-3)
+    for clip, poses in zip(tracks, found, strict=True):
+        (alone,) = predict(model, [clip])
+        assert np.allclose(alone, poses, atol=1e-3)
+
+
+def test_the_state_matters(tracks):
+    """Without it, the test above would say nothing."""
+    model = shake(build(dkd()))
+    long, other = tracks[0], tracks[1]
+    mixed = Clip([other.inputs[0], *long.inputs[1:]], long.data_samples)
+    a, b = predict(model, [long])[0], predict(model, [mixed])[0]
+    assert not np.allclose(a[1:], b[1:], atol=1e-3)
+
+
+def test_reinitialization(tracks):
+    model = shake(build(dkd(reinitialize_every=2)))
+    whole = predict(model, tracks[:1])[0]
+    second = Clip(tracks[0].inputs[2:], tracks[0].data_samples[2:])
+    assert np.array_equal(predict(model, [second])[0], whole[2:])
+
+
+def test_the_loss_trains_all_parts(clips):
+    torch.manual_seed(0)
+    model = build(dkd())
+    model.init_weights()
+    losses = model(**prepared(model, clips, True), mode='loss')
+    assert set(losses) == {'loss_kpt'}
+    losses['loss_kpt'].backward()
+    # Only the tests' own initializer is trained here; by default it is frozen.
+    assert {n for n, p in model.named_parameters() if p.grad is None} == set()
+    assert all(p.grad.abs().sum() > 0 for p in model.distillator.distill.parameters())
+
+
+@pytest.mark.parametrize('distillator', ['PoseKernels', 'PreviousHeatmaps'])
+def test_it_learns_a_clip(clips, distillator):
+    torch.manual_seed(0)
+    model = build(dkd(distillator=dict(type=distillator, channels=16)))
+    model.init_weights()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    batch = prepared(model, clips, True)
+    values = []
+    for _ in range(60):
+        loss = model(**batch, mode='loss')['loss_kpt']
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1)
+        optimizer.step()
+        values.append(loss.item())
+    assert values[-1] < 0.3 * values[0]
+
+
+def test_the_discriminator_trains_neither_side_with_the_loss_of_the_other(clips):
+    model = build(dkd(discriminator=dict()))
+    losses = model(**prepared(model, clips, True), mode='loss')
+    assert set(losses) == {'loss_kpt', 'loss_discriminator', 'loss_adversarial'}
+    adversary = [*model.discriminator.parameters()]
+    others = [*model.distillator.parameters(), *model.backbone.parameters()]
+
+    def gradients(loss, parameters):
+        found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        return [gradient for gradient in found if gradient is not None]
+
+    assert gradients(losses['loss_discriminator'], adversary)
+    assert not gradients(losses['loss_discriminator'], others)
+    assert gradients(losses['loss_adversarial'], others)
+    assert not gradients(losses['loss_adversarial'], adversary)
+
+
+def test_the_repeated_pose_stays_where_it_was_in_the_image(clips):
+    """Also in crops that are rotated and moved with the box."""
+    model = shake(build(dkd(distillator=dict(type='LastHeatmaps')))).eval()
+    clip = copy.deepcopy(clips[0])
+    with torch.no_grad():
+        batch = prepared(model, [clip])['clips']
+        # A true pose instead of the untrained initializer's.
+        true = batch.frames[0].data_samples[0]
+        model.initial_heatmaps = lambda images: true.gt_fields.heatmaps[None]
+        (found,) = model.predict(batch)
+    first, *later = [sample.pred_instances.keypoints for sample in found.data_samples]
+    for pose in later:
+        # Half a cell of the heatmap in pixels of the image.
+        assert abs(pose - first).max() < 0.5 * 30 / 16 * 1.3
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(reinitialize_every=0), 'reinitialize_every=0'),
+        (dict(test_cfg=dict(flip_test=True)), 'flip_test=True needs the state'),
+        (
+            dict(backbone=resnet()),
+            r'features of \(2, 2\).* heatmaps of \(16, 16\)',
+        ),
+        (dict(initializer='absent.py'), 'absent.py'),
+        (dict(initializer=dict(type='TopdownPoseEstimator')), 'not the config of a model'),
+        (dict(distillator=dict(kernel_size=4)), 'kernel_size=4 must be odd'),
+    ],
+)
+def test_wrong_configs_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        build(dkd(**changes))
+
+
+def test_a_frozen_initializer_needs_weights(tmp_path):
+    with pytest.raises(UserError, match='keeps random weights'):
+        build(dkd(freeze_initializer=True)).init_weights()
+
+
+def test_the_initializer_is_loaded_and_frozen(tmp_path, clips):
+    trained = shake(build(initializer()))
+    torch.save(dict(state_dict=trained.state_dict()), tmp_path / 'large.pth')
+    model = build(dkd(freeze_initializer=True, initializer_checkpoint=str(tmp_path / 'large.pth')))
+    model.init_weights()
+    model.train()
+    before = copy.deepcopy(model.initializer.state_dict())
+    model(**prepared(model, clips, True), mode='loss')['loss_kpt'].backward()
+    after = model.initializer.state_dict()
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, after[name]) and torch.equal(before[name], after[name]), name
+    assert all(p.grad is None for p in model.initializer.parameters())
+
+
+def test_the_checkpoint_of_another_network_is_refused(tmp_path):
+    other = build(stock_model('resnet'))
+    torch.save(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
+    model = build(dkd(initializer_checkpoint=str(tmp_path / 'other.pth')))
+    with pytest.raises(UserError, match='other.pth is not a checkpoint of model.initializer'):
+        model.init_weights()
+
+
+def test_clips_of_one_frame_are_refused(clips):
+    model = build(dkd())
+    single = [Clip(clips[0].inputs[:1], clips[0].data_samples[:1])]
+    with pytest.raises(UserError, match='at least two frames'):
+        model(**prepared(model, single, True), mode='loss')
+    with pytest.raises(UserError, match='equal length'):
+        model(**prepared(model, [clips[0], *single], True), mode='loss')
+
+
+def test_localization_is_the_convolution_of_each_track_with_its_own_kernels():
+    features, kernels = torch.randn(3, 4, 6, 7), torch.randn(3, 4, 5, 5)
+    expected = torch.nn.functional.conv2d(
+        features.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], padding=2, groups=12
+    )
+    expected = expected.view(3, 4, 6, 7) / 25
+    assert torch.allclose(localize(features, kernels), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [3, 5])
+def test_pooling_is_adaptive_where_both_exist(size):
+    maps = torch.randn(2, 3, 15, 30)
+    expected = torch.nn.functional.adaptive_avg_pool2d(maps, size)
+    assert torch.allclose(area_pool(maps, size), expected, atol=1e-5)
+    ones = area_pool(torch.ones(1, 1, 6, 7), size)
+    assert torch.allclose(ones, torch.ones_like(ones))
