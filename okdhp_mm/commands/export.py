@@ -10,6 +10,7 @@ from ..parser import command_parser
 from ..structures import branch_name
 from ..student.export import Export
 from ..student.zoo import export_all
+from ..video.dkd.export import export_dkd
 
 
 def branch(text: str) -> int | str:
@@ -58,6 +59,9 @@ def main(arguments: list[str]) -> None:
     with errors_in_one_sentence():
         cfg = read_config(args.config)
         merge_options(cfg, args.cfg_options)
+        if cfg.model.type == 'DKDPoseEstimator':
+            print(*export_dkd(cfg, args.checkpoint, args.out_dir, args.force), sep='\n')
+            return
         if args.onnx:
             check_export(cfg, args.decode, args.check_images, args.int8)
         out_dir = Path(args.out_dir)

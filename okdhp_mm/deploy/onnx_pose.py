@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+DECODED = ['keypoints', 'scores']
 MOST_BYTES = 2**31
 """Limit of the format."""
 EXTERNAL = re.compile(rb'(\x0a|\x8a\x80*\x00)(\x08|\x88\x80*\x00)location')
@@ -48,7 +49,8 @@ class OnnxPose:
         metadata = self.session.get_modelmeta().custom_metadata_map
         if 'crop' not in metadata:
             raise ValueError(f'{file} does not say how to crop: export it with this package.')
-        if [output.name for output in self.session.get_outputs()] != ['keypoints', 'scores']:
+        # Graphs for video have more outputs.
+        if [output.name for output in self.session.get_outputs()][:2] != DECODED:
             raise ValueError(f'{file} gives maps, not keypoints: export it with --onnx --decode.')
         try:
             self._read(metadata)
@@ -76,7 +78,7 @@ class OnnxPose:
         given = {each.name: each.shape[1:] for each in self.session.get_inputs()}
         if given != {'input': [3, *self.input_size[::-1]]} or self.mean.shape != (3,):
             raise ValueError(f'input_size={crop["input_size"]!r}, input={given!r}')
-        for output, size in zip(self.session.get_outputs(), ([2], []), strict=True):
+        for output, size in zip(self.session.get_outputs()[:2], ([2], []), strict=True):
             if output.shape[1:] != [len(names), *size]:
                 raise ValueError(f'{len(names)} keypoint names, {output.name}={output.shape!r}')
 
@@ -96,22 +98,41 @@ class OnnxPose:
         Raises:
             ValueError: If the image or a box has another layout, or a box is not finite.
         """
+        if boxes is not None and len(boxes) == 0:
+            return self.no_poses()
+        crops, corner, size = self.crops(image, boxes)
+        keypoints, scores = self.session.run(DECODED, {'input': crops})
+        return keypoints / self.input_size * size + corner, scores
+
+    def no_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return keypoints and scores of no person."""
+        names = len(self.keypoint_names)
+        return np.zeros((0, names, 2), np.float32), np.zeros((0, names), np.float32)
+
+    def crops(
+        self, image: np.ndarray, boxes: Sequence[Sequence[float]] | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cut out the regions around boxes.
+
+        Args:
+            image: As in a call.
+            boxes: N boxes, at least one, or None.
+
+        Returns:
+            The crops as the network wants them, (N, 3, H, W), their upper left corners in the
+            image, (N, 1, 2), and their sizes in pixels of the image, (N, 1, 2).
+        """
         image = _bgr(image)
         if boxes is None:
             boxes = [(0, 0, image.shape[1], image.shape[0])]
-        names = len(self.keypoint_names)
-        if len(boxes) == 0:
-            return np.zeros((0, names, 2), np.float32), np.zeros((0, names), np.float32)
         corners = np.array(boxes, np.float32)
         if corners.shape != (len(boxes), 4) or not np.isfinite(corners).all():
             raise ValueError(f'boxes={boxes!r}: give x1 y1 x2 y2 for each person, finite numbers.')
         centers = (corners[:, :2] + corners[:, 2:]) / 2
         scales = np.array([self._scale(box) for box in corners])
         crops = [self._crop(image, *place) for place in zip(centers, scales, strict=True)]
-        keypoints, scores = self.session.run(None, {'input': np.stack(crops)})
-        # Out of the crop again as mmpose does it, for UDP as well.
-        corner, size = (centers - scales / 2)[:, None], scales[:, None]
-        return keypoints / self.input_size * size + corner, scores
+        # As mmpose leads out of the crop again, for UDP as well.
+        return np.stack(crops), (centers - scales / 2)[:, None], scales[:, None]
 
     def _scale(self, box: np.ndarray) -> np.ndarray:
         """Width and height of the region around a box that has the input's aspect ratio."""

@@ -105,18 +105,21 @@ def build_onnx(
     """
     check_installed()
     graph = StudentGraph(without_deconvolutions(student), decode)
-    tapped = _exported(graph)
-    _warn_unfolded(tapped)
-    for node in tapped.graph.node:
-        # Places of the operator in the source: paths and lines of this machine.
-        del node.metadata_props[:]
-    del tapped.metadata_props[:]
-    for key, value in metadata(graph).items():
-        tapped.metadata_props.add(key=key, value=value)
+    width, height = map(int, student.head.decoder.input_size)
+    # One image would make the exporter take the batch for a constant.
+    names = [*(DECODED if decode else ()), *graph.map_names]
+    tapped = to_onnx(graph, dict(input=torch.zeros(2, 3, height, width)), names)
+    add_metadata(tapped, metadata(graph))
     model = copy.deepcopy(tapped)
     if decode:
         del model.graph.output[len(DECODED) :]
     return model, tapped
+
+
+def add_metadata(model: onnx.ModelProto, entries: dict[str, str]) -> None:
+    """Add entries to the metadata of a file."""
+    for key, value in entries.items():
+        model.metadata_props.add(key=key, value=value)
 
 
 def metadata(graph: StudentGraph) -> dict[str, str]:
@@ -157,16 +160,24 @@ def metadata(graph: StudentGraph) -> dict[str, str]:
     )
 
 
-def _exported(graph: StudentGraph) -> onnx.ModelProto:
-    width, height = map(int, graph.student.head.decoder.input_size)
+def to_onnx(
+    module: nn.Module, inputs: dict[str, Tensor], output_names: list[str]
+) -> onnx.ModelProto:
+    """Turn a module into a graph for any batch size, without metadata.
+
+    Args:
+        module: In evaluation mode.
+        inputs: Example of its positional arguments by the names that they get, with batch size 2.
+        output_names: Names of its outputs.
+    """
+    batch = torch.export.Dim('batch')
     program = torch.onnx.export(
-        graph,
-        # One image would make the exporter take the batch for a constant.
-        (torch.zeros(2, 3, height, width),),
-        input_names=['input'],
-        output_names=[*(DECODED if graph.decoder is not None else ()), *graph.map_names],
+        module,
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        output_names=output_names,
         dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim('batch')},),
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
         opset_version=OPSET,
         verbose=False,
     )
@@ -176,6 +187,11 @@ def _exported(graph: StudentGraph) -> onnx.ModelProto:
     program.optimize()
     model = program.model_proto
     model.ir_version = IR_VERSION
+    _warn_unfolded(model)
+    for node in model.graph.node:
+        # Places of the operator in the source: paths and lines of this machine.
+        del node.metadata_props[:]
+    del model.metadata_props[:]
     return model
 
 

@@ -1,0 +1,160 @@
+"""Exported DKD estimators: the graphs equal PyTorch, and each track keeps its own state."""
+
+import numpy as np
+import pytest
+import torch
+from common import build, shake
+from films import METAINFO, film_dataset, write_film
+from mmengine.config import Config
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from test_dkd import dkd
+
+from okdhp_mm.errors import UserError
+from okdhp_mm.student.load import load_student
+
+pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+from okdhp_mm.deploy.onnx_pose import OnnxPose  # noqa: E402
+from okdhp_mm.video.dkd.export import export_dkd, torch_steps  # noqa: E402
+from okdhp_mm.video.dkd.onnx_video_pose import OnnxVideoPose  # noqa: E402
+
+BOXES = [[2.0, 4.0, 30.0, 40.0], [30.0, 10.0, 60.0, 44.0], [8.0, 20.0, 50.0, 60.0]]
+
+
+def config_of(film, **changes):
+    dataset = dict(type='ClipDataset', dataset=film_dataset(film, targets=False))
+    return Config(
+        dict(
+            default_scope='mmpose',
+            custom_imports=dict(imports=['okdhp_mm'], allow_failed_imports=False),
+            model=dkd(freeze_initializer=True, **changes),
+            test_dataloader=dict(batch_size=2, dataset=dataset),
+            test_evaluator=dict(type='ClipMetric', metric=dict(type='PCKAccuracy')),
+        )
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A config and the checkpoint of its model, with weights that differ."""
+    folder = tmp_path_factory.mktemp('trained')
+    cfg = config_of(write_film(folder / 'film', videos=1, frames=2))
+    model = shake(build(cfg.model))
+    meta = dict(dataset_meta=parse_pose_metainfo(METAINFO))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'dkd.pth')
+    return cfg, folder / 'dkd.pth', model.eval()
+
+
+@pytest.fixture(scope='module')
+def exported(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('exported')
+    export_dkd(*trained[:2], folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def pictures():
+    return np.random.default_rng(0).integers(0, 255, (50, 64, 64, 3), np.uint8)
+
+
+def test_fifty_frames_equal_pytorch(trained, exported, pictures):
+    pose = OnnxVideoPose(exported)
+    frames = [torch.from_numpy(pose.initializer.crops(p, BOXES)[0]) for p in pictures]
+    for t, (picture, expected) in enumerate(
+        zip(pictures, torch_steps(trained[2], frames), strict=True)
+    ):
+        keypoints, scores = pose(picture, BOXES, [5, 6, 7])
+        _, corner, size = pose.initializer.crops(picture, BOXES)
+        theirs = expected[0] / pose.initializer.input_size * size + corner
+        assert abs(keypoints - theirs).max() < 1e-3, f'frame {t}'
+        assert np.allclose(scores, expected[1], atol=1e-4)
+
+
+def test_the_first_frame_is_that_of_the_initializer_bit_for_bit(exported, pictures):
+    alone = OnnxPose(exported / 'initializer.onnx')(pictures[0], BOXES)
+    first = OnnxVideoPose(exported)(pictures[0], BOXES, [0, 1, 2])
+    for ours, theirs in zip(first, alone, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_track_is_what_it_would_be_alone(exported, pictures):
+    """Also if another person appears, leaves, or stands at another place of the batch."""
+    alone, among = OnnxVideoPose(exported), OnnxVideoPose(exported)
+    groups = [[3], [3, 8], [8, 3], [1, 8, 3], [3, 1], [3]]
+    for picture, ids in zip(pictures, groups, strict=False):
+        boxes = [BOXES[identity % 3] for identity in ids]
+        expected = alone(picture, [BOXES[0]], [3])[0][0]
+        found = among(picture, boxes, ids)[0][ids.index(3)]
+        assert np.allclose(found, expected, atol=1e-3)
+    assert set(among.states) == {3}
+
+
+def test_a_track_that_returns_starts_anew(exported, pictures):
+    pose = OnnxVideoPose(exported)
+    first = OnnxPose(exported / 'initializer.onnx')
+    pose(pictures[0], BOXES[:1], [4])
+    assert pose(pictures[1], [], [])[0].shape == (0, 3, 2)
+    assert not pose.states
+    found = pose(pictures[2], BOXES[:1], [4])[0]
+    assert np.array_equal(found, first(pictures[2], BOXES[:1])[0])
+    pose.reset()
+    assert np.array_equal(pose(pictures[3], BOXES[:1], [4])[0], first(pictures[3], BOXES[:1])[0])
+    # Without an identity, a person is new in every frame.
+    for picture in pictures[4:6]:
+        found = pose(picture, BOXES[:1], [-1])[0]
+        assert np.array_equal(found, first(picture, BOXES[:1])[0])
+
+
+def test_reinitialization(exported, pictures):
+    pose = OnnxVideoPose(exported, reinitialize_every=3)
+    first = OnnxPose(exported / 'initializer.onnx')
+    same = [
+        np.array_equal(pose(p, BOXES[:1], [0])[0], first(p, BOXES[:1])[0]) for p in pictures[:7]
+    ]
+    assert same == [True, False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize('ids', [[1, 1, 2], [1, 2]])
+def test_wrong_identities_are_refused(exported, pictures, ids):
+    with pytest.raises(ValueError, match='give each box one identity'):
+        OnnxVideoPose(exported)(pictures[0], BOXES, ids)
+
+
+def test_the_initializer_is_a_stock_student(trained, exported):
+    student = load_student(exported)
+    assert type(student).__module__.startswith('mmpose.')
+    assert 'okdhp_mm' not in (exported / 'student.py').read_text()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = trained[2].initial_heatmaps(images)
+        assert torch.equal(student(images, None, mode='tensor'), expected)
+
+
+def test_an_incomplete_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='has no initializer.onnx and no dkd_step.onnx'):
+        OnnxVideoPose(tmp_path)
+
+
+def test_controls_that_need_crops_are_refused(trained, tmp_path):
+    cfg = Config(trained[0].to_dict())
+    cfg.model.distillator = dict(type='LastHeatmaps')
+    meta = dict(dataset_meta=parse_pose_metainfo(METAINFO))
+    state = build(cfg.model).state_dict()
+    torch.save(dict(state_dict=state, meta=meta), tmp_path / 'last.pth')
+    with pytest.raises(UserError, match='LastHeatmaps is a control of DKD'):
+        export_dkd(cfg, tmp_path / 'last.pth', tmp_path / 'out')
+    assert not (tmp_path / 'out' / 'student.py').exists()
+
+
+def test_the_checkpoint_of_another_model_is_refused(trained, tmp_path):
+    state = {name: value for name, value in list(trained[2].state_dict().items())[:-1]}
+    torch.save(dict(state_dict=state), tmp_path / 'other.pth')
+    with pytest.raises(UserError, match='other.pth is not a checkpoint of this config'):
+        export_dkd(trained[0], tmp_path / 'other.pth', tmp_path / 'out')
+
+
+def test_an_old_student_is_kept(trained, exported):
+    with pytest.raises(UserError, match='exist already'):
+        export_dkd(*trained[:2], exported)
