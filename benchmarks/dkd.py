@@ -1,0 +1,301 @@
+"""DKD against its controls on two flies: accuracy, drift and latency. Resumable.
+
+    python benchmarks/dkd.py --data data/fly_pair --out work_dirs/dkd --seeds 0
+    python benchmarks/dkd.py --data data/fly_pair --out work_dirs/dkd --seeds 0 --arms dkd
+    python benchmarks/dkd.py --out work_dirs/dkd --report
+
+Each arm and seed is one training of a config in configs/dkd. Its results are in OUT/ARM/SEED.json,
+and a finished one is not repeated. The video is cut into blocks of 40 frames, and every fourth one
+is for the test, because the flies hardly move in the first 1,000 frames. The centers of all boxes
+are moved at random, like those of a detector. All arms see as many frames per iteration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import okdhp_mm  # noqa: F401  (registers)  # isort: skip
+from mmengine.analysis import get_model_complexity_info
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.evaluation.functional import keypoint_pck_accuracy
+from mmpose.registry import MODELS
+from timing import take_turns
+from torch import nn
+from torch.utils.data import DataLoader
+
+from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.io.atomic import write_text
+from okdhp_mm.video.clips import ClipDataset
+from okdhp_mm.video.dkd.state import PoseState
+
+CONFIGS = Path(__file__).parents[1] / 'configs' / 'dkd'
+STOCK = ('initializer', 'same_encoder', 'same_cost')
+FOLLOWING = ('dkd', 'previous_heatmaps')
+ARMS = (*STOCK, *FOLLOWING, 'repeat')
+EVERY = (None, 20, 10, 5)
+BLOCK, TEST_EVERY = 40, 4
+JITTER = 0.05
+"""Standard deviation of the boxes' centers, in parts of their longer side."""
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--data', type=Path, help='folder with annotations.json and frames/')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--arms', nargs='+', choices=ARMS, default=ARMS)
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--iterations', type=int, default=1000)
+    parser.add_argument('--clips', type=int, default=16, help='clips of four frames per iteration')
+    parser.add_argument('--report', action='store_true', help='train nothing, print the table')
+    return parser.parse_args()
+
+
+def write_blocks(source: Path, target: Path) -> None:
+    """Write train.json and test.json: interleaved blocks, each a video, with moved boxes."""
+    content = json.loads((source / 'annotations.json').read_text())
+    rng = np.random.default_rng(0)
+    for label in content['annotations']:
+        x, y, width, height = label['bbox']
+        dx, dy = rng.normal(0, JITTER * max(width, height), 2)
+        label['bbox'] = [x + dx, y + dy, width, height]
+    target.mkdir(parents=True, exist_ok=True)
+    for name, is_test in (('train', False), ('test', True)):
+        images = [
+            image | dict(vid_id=f'block{image["frame_id"] // BLOCK:02}')
+            for image in content['images']
+            if (image['frame_id'] // BLOCK % TEST_EVERY == TEST_EVERY - 1) == is_test
+        ]
+        kept = {image['id'] for image in images}
+        labels = [label for label in content['annotations'] if label['image_id'] in kept]
+        parts = dict(images=images, annotations=labels, categories=content['categories'])
+        write_text(target / f'{name}.json', json.dumps(parts))
+
+
+def config_of(arm: str, args: argparse.Namespace, seed: int) -> Config:
+    """Return the training config of an arm."""
+    cfg = Config.fromfile(CONFIGS / f'fly_pair_{arm}.py')
+    stock = arm in STOCK
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = cfg[name].dataset if stock else cfg[name].dataset.dataset
+        dataset.data_root = ''
+        dataset.ann_file = str(args.out / 'data' / dataset.ann_file)
+        dataset.data_prefix = dict(img=str(args.data))
+    cfg.train_dataloader.batch_size = args.clips * (4 if stock else 1)
+    cfg.train_cfg = dict(by_epoch=False, max_iters=args.iterations)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    warm_up, decay = cfg.param_scheduler
+    warm_up.end = decay.begin = args.iterations // 10
+    decay.end = cfg.default_hooks.checkpoint.interval = args.iterations
+    cfg.randomness = dict(seed=seed)
+    cfg.work_dir = str(args.out / arm / str(seed))
+    if not stock:
+        cfg.model.initializer_checkpoint = str(weights_of('initializer', args, seed))
+    return cfg
+
+
+def weights_of(arm: str, args: argparse.Namespace, seed: int) -> Path:
+    """Return the checkpoint of a finished training."""
+    return args.out / arm / str(seed) / f'iter_{args.iterations}.pth'
+
+
+def trained(arm: str, args: argparse.Namespace, seed: int) -> nn.Module:
+    """Train an arm unless it is finished; return its estimator of clips."""
+    cfg = config_of(arm, args, seed)
+    if arm != 'repeat' and not (file := weights_of(arm, args, seed)).exists():
+        Runner.from_cfg(cfg).train()
+    if arm in STOCK:
+        # A stock model evaluated on clips is an initializer that runs on every frame.
+        clips = config_of('initializer_per_frame', args, seed).model
+        clips.update(initializer=cfg.model, initializer_checkpoint=str(file))
+        model = MODELS.build(clips)
+        model.init_weights()
+    else:
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        if arm != 'repeat':
+            model.load_state_dict(torch.load(file, weights_only=False)['state_dict'])
+    return model.eval()
+
+
+def evaluate(model: nn.Module, dataset: ClipDataset) -> dict[str, float]:
+    """Return PCK in percent, and errors in pixels of the crop early and late in the tracks."""
+    loader = DataLoader(dataset, batch_size=9, collate_fn=pseudo_collate)
+    tracks = [clip for batch in loader for clip in model.test_step(batch)]
+    poses, true, seen, sizes, errors = [], [], [], [], []
+    for clip in tracks:
+        for t, sample in enumerate(clip.data_samples):
+            pose, label = sample.pred_instances.keypoints, sample.gt_instances.keypoints
+            visible = sample.gt_instances.keypoints_visible.reshape(1, -1) > 0
+            box = sample.gt_instances.bboxes[0]
+            poses.append(pose), true.append(label), seen.append(visible)
+            sizes.append(np.full((1, 2), max(box[2:] - box[:2])))
+            scale = sample.input_size[0] / sample.input_scale[0]
+            errors += [(t, scale * e) for e in np.linalg.norm(pose - label, axis=-1)[visible]]
+    arrays = [np.concatenate(parts) for parts in (poses, true, seen)]
+    found = {
+        f'PCK@{thr}': 100 * keypoint_pck_accuracy(*arrays, thr, np.concatenate(sizes))[1]
+        for thr in (0.05, 0.1, 0.2)
+    }
+    frames, pixels = np.array(errors).T
+    for name, (start, stop) in dict(early=(0, 10), late=(30, 40)).items():
+        found[name] = pixels[(frames >= start) & (frames < stop)].mean()
+    return {name: float(value) for name, value in found.items()}
+
+
+def run(arm: str, args: argparse.Namespace, seed: int) -> None:
+    """Train and evaluate an arm, and write its results."""
+    target = args.out / arm / f'{seed}.json'
+    if target.exists():
+        return
+    model = trained(arm, args, seed)
+    dataset = ClipDataset(config_of('dkd', args, seed).test_dataloader.dataset.dataset)
+    result = dict(arm=arm, seed=seed, iterations=args.iterations, clips=args.clips, every={})
+    for every in (1,) if arm in STOCK else EVERY:
+        model.reinitialize_every = every
+        result['every'][str(every)] = evaluate(model, dataset)
+        print(arm, seed, every, result['every'][str(every)], flush=True)
+    result['macs'] = macs(model, per_frame=arm in STOCK)
+    write_text(target, json.dumps(result))
+
+
+class OneFrame(nn.Module):
+    """Network of one frame: the initializer, or the step that follows it."""
+
+    def __init__(self, model: nn.Module, per_frame: bool):
+        super().__init__()
+        self.model, self.per_frame = model, per_frame
+
+    def forward(self, images, heatmaps, features):
+        """Return heatmaps."""
+        if self.per_frame:
+            return self.model.initial_heatmaps(images)
+        return self.model.step(images, PoseState(heatmaps, features)).heatmaps
+
+
+def example(model: nn.Module) -> tuple[torch.Tensor, ...]:
+    """Return the inputs of a frame of one track."""
+    width, height = model.codec.input_size
+    images = torch.zeros(1, 3, height, width)
+    with torch.no_grad():
+        state = model.initialize(images)
+    return images, state.heatmaps, state.features
+
+
+def macs(model: nn.Module, per_frame: bool) -> float:
+    """Return the multiply-adds of a frame in millions, with those of the shifted products."""
+    inputs = example(model)
+    counted = get_model_complexity_info(
+        OneFrame(model, per_frame), inputs=inputs, show_table=False, show_arch=False
+    )['flops']
+    if not per_frame and hasattr(model.distillator, 'kernel_size'):
+        # mmengine counts convolutions, and this one is a sum of products.
+        channels = model.distillator.norm.num_features
+        counted += model.distillator.kernel_size**2 * channels * inputs[1][0, 0].numel()
+    return counted / 1e6
+
+
+def latencies(args: argparse.Namespace, seed: int) -> dict[str, float]:
+    """Return the milliseconds of a frame of one person in onnxruntime, one thread."""
+    import onnxruntime
+
+    from okdhp_mm.deploy.onnx.graph import to_onnx
+
+    sides = {}
+    for arm in (*STOCK, *FOLLOWING):
+        model = trained(arm, args, seed)
+        inputs = [value.expand(2, *value.shape[1:]).clone() for value in example(model)]
+        if arm in STOCK:
+            graph = to_onnx(FrameGraph(model), dict(input=inputs[0]), ['output'])
+            feed = dict(input=inputs[0][:1].numpy())
+        else:
+            names = dict(zip(('input', 'heatmaps', 'features'), inputs, strict=True))
+            graph = to_onnx(OneFrame(model, False), names, ['output'])
+            feed = {name: value[:1].numpy() for name, value in names.items()}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(graph.SerializeToString(), options)
+        sides[arm] = lambda session=session, feed=feed: [session.run(None, feed) for _ in range(50)]
+    seconds = take_turns(sides, 21, warm_up=3)
+    return {arm: 1e3 * statistics.median(values) / 50 for arm, values in seconds.items()}
+
+
+class FrameGraph(nn.Module):
+    """The initializer alone, without the inputs of the state."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        """Return heatmaps."""
+        return self.model.initial_heatmaps(images)
+
+
+def report(out: Path) -> str:
+    """Return the table of all finished runs."""
+    results = [json.loads(file.read_text()) for file in sorted(out.glob('*/*.json'))]
+    results = [result for result in results if 'arm' in result]
+    times = out / 'latency.json'
+    latency = json.loads(times.read_text()) if times.exists() else {}
+    rows = [
+        '| arm | initializer every | seeds | MMAC of a frame | ms of a frame | PCK@0.1 | PCK@0.2 '
+        '| error, frames 1-10 | 31-40 |',
+        '|---|---|---|---|---|---|---|---|---|',
+    ]
+    for arm in ARMS:
+        mine = [result for result in results if result['arm'] == arm]
+        for every in mine[0]['every'] if mine else ():
+            values = [result['every'][every] for result in mine]
+            cells = [
+                spread([value[name] for value in values], digits)
+                for name, digits in (('PCK@0.1', 1), ('PCK@0.2', 1), ('early', 2), ('late', 2))
+            ]
+            time = f'{latency[arm]:.2f}' if arm in latency else '-'
+            cost = [f'{mine[0]["macs"]:.1f}' if arm != 'repeat' else '0', time]
+            rows.append(
+                f'| {arm} | {every} | {len(mine)} | {" | ".join(cost)} | {" | ".join(cells)} |'
+            )
+    return '\n'.join(rows)
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Return the mean, and the range of several seeds."""
+    mean = f'{statistics.mean(values):.{digits}f}'
+    if len(values) == 1:
+        return mean
+    return f'{mean} ({min(values):.{digits}f} .. {max(values):.{digits}f})'
+
+
+def main() -> None:
+    """Parse, train what is missing, and report."""
+    args = parse_args()
+    torch.set_num_threads(1)
+    init_default_scope('mmpose')
+    with errors_in_one_sentence():
+        if not args.report:
+            args.out, args.data = args.out.resolve(), args.data.resolve()
+            if not (args.out / 'data' / 'test.json').exists():
+                write_blocks(args.data, args.out / 'data')
+            for seed in args.seeds:
+                # The initializer first: others start from its weights.
+                for arm in sorted(args.arms, key=ARMS.index):
+                    run(arm, args, seed)
+            if set(args.arms) == set(ARMS) and not (args.out / 'latency.json').exists():
+                write_text(args.out / 'latency.json', json.dumps(latencies(args, args.seeds[0])))
+        print(report(args.out))
+
+
+if __name__ == '__main__':
+    main()
