@@ -116,10 +116,12 @@ class ClipDataset(Dataset):
 
     def __getitem__(self, index: int) -> Clip:
         for _ in range(MAX_REFETCH):
-            packed = self._pack(self.clips[index])
-            if all(frame is not None for frame in packed):
-                inputs, samples = ([frame[key] for frame in packed] for key in PACKED)
-                return Clip(inputs, samples)
+            frames = [frame for frame in self._pack(self.clips[index]) if frame is not None]
+            if len(frames) == len(self.clips[index]):
+                return Clip(
+                    [frame['inputs'] for frame in frames],
+                    [frame['data_samples'] for frame in frames],
+                )
             # As in mmengine, another sample replaces one that the pipeline dropped.
             index = int(np.random.randint(len(self)))
         raise UserError(f'The pipeline dropped a frame of {MAX_REFETCH} clips in a row.')
@@ -144,9 +146,6 @@ class ClipDataset(Dataset):
                 data['data_samples'].set_metainfo(dict(input_rotation=rotation))
             packed.append(data)
         return packed
-
-
-PACKED = ('inputs', 'data_samples')
 
 
 def consecutive(track: dict[int, int], stride: int) -> Iterator[list[int]]:
@@ -184,7 +183,8 @@ def seeded(seed: int) -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    # torch.manual_seed also prepares CUDA, which takes longer than most transforms.
+    torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:

@@ -144,7 +144,7 @@ def inner_config(cfg: Config) -> Config:
         if loader and 'dataset' in loader.dataset:
             loader.dataset = loader.dataset.dataset
         if isinstance(evaluator, dict) and 'metric' in evaluator:
-            inner[f'{split}_evaluator'] = evaluator.metric
+            inner[f'{split}_evaluator'] = evaluator['metric']
     return inner
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from mmengine.model import normal_init
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -66,8 +67,7 @@ class PoseKernels(nn.Module):
         )
         self.norm = nn.BatchNorm2d(channels)
         self.expand = nn.Conv2d(channels, num_keypoints, 1)
-        nn.init.normal_(self.expand.weight, std=0.01)
-        nn.init.zeros_(self.expand.bias)
+        normal_init(self.expand, std=0.01)
 
     def forward(self, state: PoseState, features: Tensor, warp: Tensor | None = None) -> Tensor:
         """Return the heatmaps of the next frame, (B, K, H, W).

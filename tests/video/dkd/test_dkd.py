@@ -9,11 +9,15 @@ from common import PREPROCESSOR, build, head, resnet, shake, stock_model
 from films import CODEC, KEYPOINTS, film_dataset, write_film
 from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
+from mmpose.datasets.transforms import TopdownAffine
+from mmpose.structures import PoseDataSample
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.video.clips import ClipDataset
 from okdhp_mm.video.clips.structures import Clip
+from okdhp_mm.video.dkd.crops import warp_between
 from okdhp_mm.video.dkd.kernels import area_pool, localize
+from okdhp_mm.video.dkd.simple import move
 
 STRIDE_4 = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
 ROTATE = [dict(type='RandomFlip'), dict(type='RandomBBoxTransform', rotate_factor=60)]
@@ -161,20 +165,47 @@ def test_the_discriminator_trains_neither_side_with_the_loss_of_the_other(clips)
     assert not gradients(losses['loss_adversarial'], adversary)
 
 
-def test_the_repeated_pose_stays_where_it_was_in_the_image(clips):
-    """Also in crops that are rotated and moved with the box."""
-    model = shake(build(dkd(distillator=dict(type='LastHeatmaps')))).eval()
-    clip = copy.deepcopy(clips[0])
-    with torch.no_grad():
-        batch = prepared(model, [clip])['clips']
-        # A true pose instead of the untrained initializer's.
-        true = batch.frames[0].data_samples[0]
-        model.initial_heatmaps = lambda images: true.gt_fields.heatmaps[None]
-        (found,) = model.predict(batch)
-    first, *later = [sample.pred_instances.keypoints for sample in found.data_samples]
-    for pose in later:
-        # Half a cell of the heatmap in pixels of the image.
-        assert abs(pose - first).max() < 0.5 * 30 / 16 * 1.3
+def crop_of(center, scale, rotation, points):
+    """Return the sample of a crop, and where points of the image are in it, from -1 to 1."""
+    results = dict(
+        img=np.zeros((64, 64, 3), np.uint8),
+        bbox_center=np.array([center], np.float32),
+        bbox_scale=np.array([scale], np.float32),
+        bbox_rotation=np.array([rotation], np.float32),
+        keypoints=points[None],
+    )
+    results = TopdownAffine(input_size=(48, 64)).transform(results)
+    sample = PoseDataSample(metainfo=dict(input_rotation=rotation))
+    names = ('input_center', 'input_scale', 'input_size')
+    sample.set_metainfo({name: results[name] for name in names})
+    return sample, 2 * results['transformed_keypoints'][0] / (48, 64) - 1
+
+
+def test_places_in_the_last_crop():
+    points = np.random.default_rng(0).uniform(0, 64, (5, 2)).astype(np.float32)
+    last, before = crop_of((30, 20), (30, 40), 40.0, points)
+    current, now = crop_of((35, 26), (36, 48), 25.0, points)
+    (warp,) = warp_between([last], [current]).numpy()
+    assert np.allclose(now @ warp[:, :2].T + warp[:, 2], before, atol=1e-3)
+
+
+def test_heatmaps_move_with_the_crop():
+    heatmaps = torch.rand(1, 2, 8, 8)
+    # The new crop begins one cell further right: what was at x + 1 is at x.
+    warp = torch.tensor([[[1.0, 0.0, 2 / 8], [0.0, 1.0, 0.0]]])
+    assert torch.allclose(move(heatmaps, warp)[..., :-1], heatmaps[..., 1:], atol=1e-5)
+    assert move(heatmaps, None) is heatmaps
+
+
+def test_the_repeated_pose_stays_where_it_was_in_the_image(tracks):
+    model = build(dkd(distillator=dict(type='LastHeatmaps')))
+    # A clear peak, which an untrained initializer does not have.
+    peaks = np.array([[[20.0, 30.0], [40.0, 32.0], [24.0, 44.0]]])
+    encoded = model.codec.encode(peaks, np.ones((1, KEYPOINTS)))['heatmaps']
+    model.initial_heatmaps = lambda images: torch.from_numpy(encoded)[None]
+    (found,) = predict(model, tracks[:1])
+    # The box moves by five pixels in this track.
+    assert abs(found - found[0]).max() < 1
 
 
 @pytest.mark.parametrize(

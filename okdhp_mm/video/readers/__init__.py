@@ -1,0 +1,1 @@
+"""Convert annotated videos of other formats to COCO-like files with identities."""
