@@ -21,7 +21,7 @@ from ...deploy.onnx.deconvolution import without_deconvolutions
 from ...deploy.onnx.graph import DECODED, add_metadata, build_onnx, check_installed, to_onnx
 from ...deploy.onnx.verify import MAP_TOLERANCE, check_parity, crops_of
 from ...errors import UserError
-from ...io.atomic import replacing_together, write_bytes, write_text
+from ...io.atomic import atomic_write_folder, write_bytes, write_text
 from ...io.checkpoint import load_checkpoint, load_weights
 from ...io.config import drop_pretrained, read_config, require_key
 from ...student.config import dataset_meta
@@ -104,7 +104,7 @@ def export_dkd(
     loaded = load_checkpoint(checkpoint)
     model = build_dkd(cfg, loaded['state_dict'], checkpoint)
     meta = dataset_meta(inner_config(cfg), loaded.get('meta', {}))
-    with replacing_together(out_dir) as staging:
+    with atomic_write_folder(out_dir) as staging:
         _write_student(staging, cfg, model.initializer, meta)
         student = load_student(staging)
         crops = crops_of(student, None)
