@@ -27,10 +27,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.evaluation.functional import keypoint_pck_accuracy
-from mmpose.registry import MODELS
+from mmpose.registry import DATASETS, MODELS
 from timing import take_turns
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.io.atomic import write_text
@@ -40,7 +40,7 @@ from okdhp_mm.video.dkd.state import PoseState
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'dkd'
 STOCK = ('initializer', 'same_encoder', 'same_cost')
 FOLLOWING = ('dkd', 'previous_heatmaps')
-ARMS = (*STOCK, *FOLLOWING, 'repeat')
+ARMS = ('initializer', 'dkd', 'same_encoder', 'same_cost', 'previous_heatmaps', 'repeat')
 EVERY = (None, 20, 10, 5)
 BLOCK, TEST_EVERY = 40, 4
 JITTER = 0.05
@@ -58,6 +58,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--iterations', type=int, default=1000)
     parser.add_argument('--clips', type=int, default=16, help='clips of four frames per iteration')
+    parser.add_argument(
+        '--pool', type=int, help='augment so many clips once and reuse them, for slow machines'
+    )
     parser.add_argument('--report', action='store_true', help='train nothing, print the table')
     return parser.parse_args()
 
@@ -83,6 +86,35 @@ def write_blocks(source: Path, target: Path) -> None:
         write_text(target / f'{name}.json', json.dumps(parts))
 
 
+@DATASETS.register_module()
+class PoolDataset(Dataset):
+    """Clips that were augmented once, or their frames one by one."""
+
+    def __init__(self, file: str, frames: bool):
+        stored = torch.load(file, weights_only=False)
+        self.metainfo, self.items = stored['metainfo'], stored['clips']
+        if frames:
+            self.items = [
+                dict(inputs=image, data_samples=sample)
+                for clip in self.items
+                for image, sample in zip(clip.inputs, clip.data_samples, strict=True)
+            ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int):
+        return self.items[index]
+
+
+def write_pool(file: Path, count: int, args: argparse.Namespace) -> None:
+    """Augment clips of random places and store them."""
+    dataset = DATASETS.build(config_of('dkd', args, 0).train_dataloader.dataset)
+    np.random.seed(0)
+    clips = [dataset[int(index)] for index in np.random.randint(len(dataset), size=count)]
+    torch.save(dict(metainfo=dataset.metainfo, clips=clips), file)
+
+
 def config_of(arm: str, args: argparse.Namespace, seed: int) -> Config:
     """Return the training config of an arm."""
     cfg = Config.fromfile(CONFIGS / f'fly_pair_{arm}.py')
@@ -92,6 +124,9 @@ def config_of(arm: str, args: argparse.Namespace, seed: int) -> Config:
         dataset.data_root = ''
         dataset.ann_file = str(args.out / 'data' / dataset.ann_file)
         dataset.data_prefix = dict(img=str(args.data))
+    if args.pool and (pool := args.out / 'data' / f'pool_{args.pool}.pt').exists():
+        cfg.train_dataloader.dataset = dict(type='PoolDataset', file=str(pool), frames=stock)
+        cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.batch_size = args.clips * (4 if stock else 1)
     cfg.train_cfg = dict(by_epoch=False, max_iters=args.iterations)
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
@@ -162,6 +197,7 @@ def run(arm: str, args: argparse.Namespace, seed: int) -> None:
     model = trained(arm, args, seed)
     dataset = ClipDataset(config_of('dkd', args, seed).test_dataloader.dataset.dataset)
     result = dict(arm=arm, seed=seed, iterations=args.iterations, clips=args.clips, every={})
+    result['pool'] = args.pool
     for every in (1,) if arm in STOCK else EVERY:
         model.reinitialize_every = every
         result['every'][str(every)] = evaluate(model, dataset)
@@ -288,6 +324,8 @@ def main() -> None:
             args.out, args.data = args.out.resolve(), args.data.resolve()
             if not (args.out / 'data' / 'test.json').exists():
                 write_blocks(args.data, args.out / 'data')
+            if args.pool and not (pool := args.out / 'data' / f'pool_{args.pool}.pt').exists():
+                write_pool(pool, args.pool, args)
             for seed in args.seeds:
                 # The initializer first: others start from its weights.
                 for arm in sorted(args.arms, key=ARMS.index):
