@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from gain.arms import (
     TEACHER,
     Run,
     all_arms,
+    branches_config,
     check_arm,
     check_fit,
     check_size,
@@ -49,6 +51,7 @@ from gain.training import CONFIG, RESULT, WEIGHTS, finished, taught_by, train  #
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.recipes.pretrained import find_pretrained, write_pretrained
 
 DEFAULT_METHOD = 'okdhp'
 SETTINGS = 'settings.json'
@@ -65,6 +68,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--students', nargs='+', default=['resnet18'])
     parser.add_argument('--arms', nargs='+', help='default: all that fit the student')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE|torchvision|timm',
+        help='initial weights of the backbone, the same in every arm; the network that teaches in '
+        'the offline methods starts from scratch',
+    )
     parser.add_argument('--lr', type=float, help="of every arm, instead of the budget's")
     parser.add_argument(
         '--set', nargs='+', default=[], metavar='KEY=VALUE', help='e.g. epochs=20 input_size=80'
@@ -121,6 +130,8 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
         check_arm(arm)
     for student in args.students:
         check_size(budget.students[student], budget)
+    if args.pretrained:
+        budget = replace(budget, pretrained=write_weights(args, budget))
     keep_settings(args.out, budget, args.data)
     data = prepare(args.data, args.out / 'data', budget)
     arms = {student: args.arms or fitting_arms(student, budget, data) for student in args.students}
@@ -131,6 +142,22 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
                     print('There is no time for more; the same command goes on.', flush=True)
                     return
                 train_one(Run(student, arm, seed), budget, data, args.out, deadline)
+
+
+def write_weights(args: argparse.Namespace, budget: Budget) -> dict[str, str]:
+    """Write the initial weights of every student; return their files by student.
+
+    Raises:
+        UserError: If the weights do not exist or do not fit a student.
+    """
+    files = {}
+    for student in args.students:
+        backbone = branches_config(budget.students[student], budget).model.backbone
+        found = find_pretrained(args.pretrained, backbone)
+        file = args.out.resolve() / student / f'pretrained_{Path(args.pretrained).stem}.pth'
+        files[student] = str(write_pretrained(found, file))
+        print(f'{student}: pretrained weights from {args.pretrained}: {found}.', flush=True)
+    return files
 
 
 def on_unseen(results: list[dict], settings: dict, root: Path, out: Path) -> list[dict]:

@@ -32,15 +32,20 @@ from .errors import (
     missing_package_as_import_error,
     reason_of,
 )
-from .io.config import pretrained_sources, read_config, require_key
+from .io.config import drop_pretrained, pretrained_sources, read_config, require_key
 from .io.lock import lock_work_dir
 from .io.resume import choose_checkpoint
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 from .recipes.methods import apply_method_to_config
+from .recipes.pretrained import start_from
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """Errors of a path that the user named. ENOENT is not among them, because it may be our bug."""
+PRETRAINED = (
+    'start the backbone from a file with names of torchvision, timm or mmpose, or from the '
+    'ImageNet weights of the named package'
+)
 COMPLETE = 'The files written so far are complete.'
 
 
@@ -200,6 +205,30 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch, which mim still uses, passes the first or the second spelling.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_start_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose the initial weights of a training."""
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
+    start.add_argument('--pretrained', metavar='FILE|torchvision|timm', help=PRETRAINED)
+
+
+def choose_start(cfg: Config, args: argparse.Namespace) -> None:
+    """Choose the initial weights by the arguments, and merge ``--cfg-options``, in place.
+
+    Raises:
+        UserError: If the weights do not exist or do not fit, or an option cannot be merged.
+    """
+    if args.from_scratch:
+        drop_pretrained(cfg.model)
+        if not cfg.get('resume'):
+            cfg.load_from = None
+    merge_options(cfg, args.cfg_options)
+    if args.pretrained:
+        # After the options, which can change the backbone.
+        found = start_from(cfg.model, args.pretrained, Path(cfg.work_dir, 'pretrained.pth'))
+        print(f'Pretrained weights from {args.pretrained}: {found}.')
 
 
 def load_config(args: argparse.Namespace, method: str | None = None) -> Config:

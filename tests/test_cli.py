@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from mmengine.config import Config
 from mmengine.runner import amp
+from mmpose.registry import MODELS
 
 from okdhp_mm.cli import (
     add_cfg_options,
@@ -61,6 +63,21 @@ def test_from_scratch_loads_nothing_but_what_it_goes_on_from(
     second = tmp_path / 'second.py'
     second.write_text(f"_base_ = {MPII!r}\nload_from = 'student.pth'\n")
     assert config_of('train', str(second), *arguments).load_from == load_from
+
+
+def test_a_training_can_start_from_weights_of_another_library(config_of, tmp_path, capsys):
+    torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / 'theirs.pth')
+    given = ('--work-dir', str(tmp_path / 'out'), '--pretrained', str(tmp_path / 'theirs.pth'))
+    cfg = config_of('train', 'okdhp/mobilenetv2_mpii.py', *given)
+    assert '260 of 260 tensors found by order and shape' in capsys.readouterr().out
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    expected = torch.load(tmp_path / 'theirs.pth', weights_only=True)['features.0.0.weight']
+    assert torch.equal(model.backbone.trunk.conv1.conv.weight, expected)
+    with pytest.raises(UserError, match='do not fit ResNet'):
+        config_of('train', 'okdhp/resnet18_mpii.py', *given)
+    with pytest.raises(SystemExit):
+        config_of('train', MPII, '--from-scratch', *given)
 
 
 def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of):

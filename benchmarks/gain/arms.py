@@ -91,7 +91,7 @@ def check_arm(arm: str) -> None:
 
 
 def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.0) -> Config:
-    """The config of a run: the user's own, at the budget's size.
+    """Return the config of a run: the user's own, at the budget's size.
 
     Args:
         run: The run.
@@ -103,6 +103,8 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
         UserError: If there is no such method.
     """
     cfg = branches_config(budget.students[run.student], budget)
+    if weights := budget.pretrained.get(run.student):
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=weights)
     epochs = budget.epochs
     if run.arm == ALONE_SAME_COST:
         epochs = round(epochs * cost_ratio)
@@ -118,7 +120,8 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
         cfg[key] = dict(type='MultiOutputMetric', metric=dict(type='PckhCurve'))
     cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
     cfg.randomness = dict(seed=run.seed)
-    return cfg if run.has_branches else student_config(cfg, 0)
+    # The student alone starts from the same weights.
+    return cfg if run.has_branches else student_config(cfg, 0, keep_pretrained=True)
 
 
 def check_size(student: Student, budget: Budget) -> None:
@@ -157,7 +160,7 @@ def check_fit(cfg: Config, teacher: Config) -> None:
 
 
 def branches_config(student: Student, budget: Budget) -> Config:
-    """The student's training config at the budget's input size, from scratch.
+    """Return the student's training config at the budget's input size, from scratch.
 
     Raises:
         UserError: If a SimCC head cannot have this size.

@@ -43,6 +43,8 @@ class Budget:
             for new ones in every epoch.
         bf16: Whether the training is in mixed precision, where there is a GPU; SimCC's never is.
         flip_test: Whether the evaluation averages over the mirror image.
+        pretrained: File of the backbone's initial weights, by student; the others start from
+            scratch.
     """
 
     students: Mapping[str, Student]
@@ -59,6 +61,7 @@ class Budget:
     augmentations: int
     bf16: bool
     flip_test: bool
+    pretrained: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> dict:
         """Everything that makes figures comparable, as JSON knows it."""
@@ -84,6 +87,9 @@ CPU = Budget(
                 backbone=dict(widen_factor=0.25),
                 head=dict(deconv_out_channels=(32, 32, 32)),
             ),
+        ),
+        mobilenetv2_full=Student(
+            'mobilenetv2_mpii', dict(head=dict(deconv_out_channels=(64, 64, 64)))
         ),
         shufflenetv2=Student(
             'shufflenetv2_mpii',
@@ -161,7 +167,7 @@ def override(budget: Budget, settings: list[str]) -> Budget:
             to be kept where workers, which keep none, make them.
     """
     known = {f.name: type(getattr(budget, f.name)) for f in fields(budget)}
-    del known['students']
+    del known['students'], known['pretrained']
     changes = {}
     for setting in settings:
         key, _, text = setting.partition('=')

@@ -40,10 +40,11 @@ def write_report(results: list[dict], settings: dict, stem: Path) -> str:
     """
     epochs = {(r['student'], r['arm']): r['epochs'] for r in results}
     tables = {metric: summarize(results, metric) for metric in TITLES}
-    shared = {k: v for k, v in settings.items() if k not in ('students', DIGEST)}
+    shared = {k: v for k, v in settings.items() if k not in ('students', 'pretrained', DIGEST)}
+    start = start_of(settings.get('pretrained') or {})
     text = '\n\n'.join(
         [
-            ', '.join(f'{key} {value}' for key, value in shared.items()),
+            ', '.join(f'{key} {value}' for key, value in shared.items()) + f'. {start}',
             *(f'{TITLES[metric]}:\n\n{table(rows, epochs)}' for metric, rows in tables.items()),
             NOTE,
         ]
@@ -54,6 +55,14 @@ def write_report(results: list[dict], settings: dict, stem: Path) -> str:
     )
     draw(tables, stem.with_suffix('.png'))
     return text
+
+
+def start_of(pretrained: dict[str, str]) -> str:
+    """Return a sentence about the initial weights, which all arms of a student share."""
+    if not pretrained:
+        return 'All runs start from scratch.'
+    files = ', '.join(f'{student} from {Path(file).name}' for student, file in pretrained.items())
+    return f'Backbones start from pretrained weights in every arm ({files}); the rest is new.'
 
 
 def table(rows: list[dict], epochs: dict[tuple[str, str], int]) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..cli import errors_in_one_sentence, image_size, parse_command_line, positive
+from ..cli import PRETRAINED, errors_in_one_sentence, image_size, parse_command_line, positive
 from ..parser import command_parser
 from ..recipes.convert import convert_config
 from ..recipes.own_data import OwnData, write_own_config
@@ -39,7 +39,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     own.add_argument('--val-images', type=Path, help='folder of their pictures')
     own.add_argument('--student', default='mobilenetv2', help=', '.join(STUDENTS))
     own.add_argument('--input-size', type=image_size, metavar='WxH', help='e.g. 128x128')
-    own.add_argument('--pretrained', type=Path, help='weights of torchvision, timm or mmpose')
+    own.add_argument('--pretrained', metavar='FILE|torchvision|timm', help=PRETRAINED)
     own.add_argument('--epochs', type=positive, help='default: fits the number of persons')
     own.add_argument('--batch-size', type=positive, help='default: fits the number of persons')
     own.add_argument('--no-flip', action='store_true', help='do not train on mirrored pictures')

@@ -4,10 +4,11 @@ import argparse
 
 from ..cli import (
     add_runner_arguments,
+    add_start_arguments,
     build_runner,
+    choose_start,
     errors_in_one_sentence,
     load_config,
-    merge_options,
     parse_command_line,
     positive,
     traceable_amp,
@@ -16,7 +17,7 @@ from ..data.files import check_data
 from ..engine.distributed import process_group
 from ..engine.runner import DurableRunner
 from ..io.checkpoint import use_safe_loader
-from ..io.config import drop_pretrained, require_key
+from ..io.config import require_key
 from ..parser import command_parser
 from ..recipes.schedule import stop_early
 from ..report import reporting
@@ -24,7 +25,7 @@ from ..terminal import TerminalRunner, train_to_end
 
 
 def parse_args(arguments: list[str]) -> argparse.Namespace:
-    """Parse the arguments of mmpose's train.py, --method and --from-scratch."""
+    """Parse the arguments of mmpose's train.py and those of this package."""
     parser = command_parser(
         'train',
         __doc__,
@@ -47,7 +48,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
         help='stop after N validations in a row without a gain of the deployed branch')  # fmt: skip
     add('--verbose', action='store_true', help='print the complete log instead of the progress')
     add('--no-report', action='store_true', help='write no WORK_DIR/report.html')
-    add('--from-scratch', action='store_true', help='drop pretrained weights')
+    add_start_arguments(parser)
     return parse_command_line(parser, arguments)
 
 
@@ -64,11 +65,7 @@ def config_from(args: argparse.Namespace):
     if args.auto_scale_lr:
         size = 'dict(base_batch_size=...)'
         require_key(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
-    if args.from_scratch:
-        drop_pretrained(cfg.model)
-        if not cfg.get('resume'):
-            cfg.load_from = None
-    merge_options(cfg, args.cfg_options)
+    choose_start(cfg, args)
     if args.no_validate:
         # Last: options can name the data of an evaluation that does not take place.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
@@ -32,12 +31,13 @@ from ..data.own_dataset import (
 )
 from ..data.pictures import check_pictures
 from ..errors import UserError
-from ..io.atomic import atomic_write, write_text
-from ..io.checkpoint import load_checkpoint, safe_loader
+from ..io.atomic import write_text
+from ..io.checkpoint import safe_loader
 from ..models.backbones.branched import fetch_weights
-from ..models.weights.pretrained import match_weights
+from ..models.weights.pretrained import PretrainedWeights
 from .methods import method_file
 from .own_config import Files, config_text
+from .pretrained import find_pretrained, write_pretrained
 from .schedule import Schedule, fit_schedule
 from .students import Student, codec_of, find_student, stock_backbone
 
@@ -65,7 +65,7 @@ class OwnData:
         student: Short name of the network.
         input_size: Width and height of the input; by default it fits the boxes.
         method: Name or file of the method; by default the one that suits the number of labels.
-        pretrained: File with weights of the backbone.
+        pretrained: Weights of the backbone: a file, 'torchvision' or 'timm'.
         epochs: Number of epochs; by default it fits the number of labels.
         batch_size: Batch size; by default it fits the number of labels.
         flip: Whether to train on mirrored pictures if left and right are found in the names.
@@ -80,7 +80,7 @@ class OwnData:
     student: str = 'mobilenetv2'
     input_size: tuple[int, int] | None = None
     method: str | None = None
-    pretrained: Path | None = None
+    pretrained: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     flip: bool = True
@@ -222,7 +222,7 @@ def input_size_for(dataset: OwnDataset) -> tuple[int, int]:
     return (192, 256) if statistics.median(shapes) < 0.85 else (256, 256)
 
 
-def find_weights(options: OwnData, student: Student) -> tuple[dict | str | None, str]:
+def find_weights(options: OwnData, student: Student) -> tuple[PretrainedWeights | str | None, str]:
     """Find pretrained weights: in a file, or where the stock config has them.
 
     Returns:
@@ -233,9 +233,8 @@ def find_weights(options: OwnData, student: Student) -> tuple[dict | str | None,
     """
     backbone = stock_backbone(student)
     if options.pretrained is not None:
-        weights = load_checkpoint(str(options.pretrained))['state_dict']
-        found = match_weights(MODELS.build(dict(backbone) | dict(init_cfg=None)), weights)
-        return found.state_dict, f'Pretrained weights from {options.pretrained}: {found}.'
+        found = find_pretrained(options.pretrained, backbone)
+        return found, f'Pretrained weights from {options.pretrained}: {found}.'
     source = backbone.init_cfg.checkpoint
     try:
         with safe_loader():
@@ -259,13 +258,9 @@ def find_weights(options: OwnData, student: Student) -> tuple[dict | str | None,
     return None, f'Pretrained weights from {source}.'
 
 
-def write_weights(weights: dict | str | None, file: Path) -> Path | str | None:
-    """Write weights of the user's file; return what the config has to name."""
-    if not isinstance(weights, dict):
-        return weights
-    with atomic_write(file) as temporary:
-        torch.save(dict(state_dict=weights, meta={}), temporary)
-    return file
+def write_weights(weights: PretrainedWeights | str | None, file: Path) -> Path | str | None:
+    """Write the weights of the user's choice; return what the config has to name."""
+    return write_pretrained(weights, file) if isinstance(weights, PretrainedWeights) else weights
 
 
 def seconds_per_step(cfg: Config) -> float:

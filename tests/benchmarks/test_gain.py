@@ -1,6 +1,7 @@
 """The gain benchmark: what it compares is comparable, and it counts right."""
 
 import copy
+import dataclasses
 import json
 import runpy
 import shutil
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))
 
-from gain import arms, cost, data, devices, pairing, summary, training  # noqa: E402
+from gain import arms, cost, data, devices, pairing, report, summary, training  # noqa: E402
 from gain.arms import Run, training_config  # noqa: E402
 from gain.budgets import CPU, GPU, override  # noqa: E402
 from gain.metric import PckhCurve  # noqa: E402
@@ -682,6 +683,32 @@ def test_one_command_trains_and_reports(benchmark, drawn, runs, budget, tmp_path
     _, end = benchmark(*given, '--set', *TINY, 'epochs=3')
     assert 'holds runs with epochs=2, not 3' in end
     assert benchmark('--out', tmp_path, '--report') == (table, None)
+
+
+def test_pretrained_weights_are_the_same_in_every_arm(benchmark, splits, drawn, budget, tmp_path):
+    source = tmp_path / 'theirs.pth'
+    backbone = arms.branches_config(budget.students['resnet18'], budget).model.backbone
+    state = MODELS.build(backbone).state_dict()
+    torch.save(state, source)
+    out = tmp_path / 'out'
+    given = ('--data', drawn, '--out', out, '--seeds', '0', '--arms', 'alone', 'okdhp')
+    printed, end = benchmark(*given, '--set', *TINY, '--pretrained', source, '--minutes', '0')
+    assert end is None or 'no finished run' in end
+    assert 'resnet18: pretrained weights from' in printed
+    weights = str(out / 'resnet18' / 'pretrained_theirs.pth')
+    started = dataclasses.replace(budget, pretrained=dict(resnet18=weights))
+    for arm in ('alone', 'okdhp'):
+        model = MODELS.build(training_config(Run('resnet18', arm, 0), started, splits).model)
+        model.init_weights()
+        first = model.backbone if arm == 'alone' else model.backbone.trunk
+        assert torch.equal(first.conv1.weight, state['conv1.weight'])
+    settings = json.loads((out / 'settings.json').read_text())
+    assert report.start_of(settings['pretrained']) == (
+        'Backbones start from pretrained weights in every arm '
+        '(resnet18 from pretrained_theirs.pth); the rest is new.'
+    )
+    _, end = benchmark(*given, '--set', *TINY)
+    assert 'holds runs with pretrained' in end
 
 
 def test_a_folder_is_of_one_data_and_of_students_that_stay(drawn, budget, tmp_path):

@@ -114,7 +114,7 @@ def test_complete_files_without_pairs_and_weights_of_torchvision(options, tmp_pa
         (tmp_path / f'{name}.json').write_text(json.dumps(chosen))
     torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / 'theirs.pth')
     labels = dict(labels=tmp_path / 'a.json', val=tmp_path / 'b.json')
-    given = options(**labels, pretrained=tmp_path / 'theirs.pth', batch_size=2)
+    given = options(**labels, pretrained=str(tmp_path / 'theirs.pth'), batch_size=2)
     done = write_own_config(given, tmp_path / 'my.py')
     text = '\n'.join(done.lines)
     cfg = read_config(done.config)
@@ -182,7 +182,7 @@ def test_every_student_trains(options, monkeypatch, tmp_path, student):
         (dict(images=Path('none')), 'pictures none does not exist'),
         (dict(input_size=(100, 128)), 'input-size 100x128 does not fit'),
         (dict(method='magic'), "'magic'"),
-        (dict(pretrained=Path('none.pth')), 'checkpoint none.pth does not exist'),
+        (dict(pretrained='none.pth'), 'checkpoint none.pth does not exist'),
         (dict(val=Path('none.json')), 'annotations none.json do not exist'),
     ],
 )
