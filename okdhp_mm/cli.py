@@ -212,23 +212,43 @@ def add_start_arguments(parser: argparse.ArgumentParser) -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
     start.add_argument('--pretrained', metavar='FILE|torchvision|timm', help=PRETRAINED)
+    parser.add_argument(
+        '--force', action='store_true', help='replace the checkpoints of an earlier training'
+    )
 
 
 def choose_start(cfg: Config, args: argparse.Namespace) -> None:
     """Choose the initial weights by the arguments, and merge ``--cfg-options``, in place.
 
     Raises:
-        UserError: If the weights do not exist or do not fit, or an option cannot be merged.
+        UserError: If the weights do not exist or do not fit, an option cannot be merged, or a new
+            training would replace an earlier one.
     """
     if args.from_scratch:
         drop_pretrained(cfg.model)
         if not cfg.get('resume'):
             cfg.load_from = None
     merge_options(cfg, args.cfg_options)
+    if not (cfg.get('resume') or args.force):
+        keep_checkpoints(cfg.work_dir)
     if args.pretrained:
         # After the options, which can change the backbone.
         found = start_from(cfg.model, args.pretrained, Path(cfg.work_dir, 'pretrained.pth'))
         print(f'Pretrained weights from {args.pretrained}: {found}.')
+
+
+def keep_checkpoints(work_dir: str) -> None:
+    """Refuse to replace the checkpoints of an earlier training.
+
+    Raises:
+        UserError: If the folder has some.
+    """
+    patterns = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', 'latest.pth')
+    if found := sorted(file.name for pattern in patterns for file in Path(work_dir).glob(pattern)):
+        raise UserError(
+            f'{work_dir} has checkpoints of an earlier training, such as {found[0]}. Continue it by '
+            '--resume, name another --work-dir, or replace them by --force.'
+        )
 
 
 def load_config(args: argparse.Namespace, method: str | None = None) -> Config:

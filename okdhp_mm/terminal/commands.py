@@ -78,7 +78,14 @@ def next_steps(runner: Runner) -> list[str]:
             f'Stopped early, after {loop.iter} of {loop.max_iters} steps: the validations did not '
             'improve any more.'
         )
-    info, metric = runner.message_hub.runtime_info, output_metrics(runner).metric
+    outputs = output_metrics(runner)
+    info, metric = runner.message_hub.runtime_info, outputs.metric
+    found = outputs.by_output.get(outputs.deployed)
+    if found and max(map(abs, found)) == 0:
+        lines.append(
+            f'{metric} is 0 in every validation: the student has learned nothing yet. Train '
+            'longer, or see docs/how-to/troubleshooting.md.'
+        )
     best = info.get('best_ckpt') or info.get(f'best_ckpt_{metric}')
     checkpoint = best or info.get('last_ckpt')
     if not checkpoint:

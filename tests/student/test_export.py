@@ -158,16 +158,16 @@ def test_the_card_has_the_numbers_of_persons_and_the_metric_of_a_best_checkpoint
     history = {'val/coco/AP': [0.1, 0.25], 'val/branch1/coco/AP': [0.2, 0.5]}
     logged = {name: HistoryBuffer(values, [1, 1]) for name, values in history.items()}
     found = {}
-    for validated in (True, False):
-        saved = load_checkpoint(file) | dict(
-            resume_state=dict(random=[], validated=validated),
-            message_hub=dict(log_scalars=logged, runtime_info={}, resumed_keys={}),
-        )
+    info = dict(best_ckpt='work_dirs/x/best_coco_AP_epoch_3.pth')
+    for is_best, epoch in ((True, 3), (False, 4)):
+        saved = load_checkpoint(file)
+        saved['meta'] |= dict(epoch=epoch)
+        saved |= dict(message_hub=dict(log_scalars=logged, runtime_info=info, resumed_keys={}))
         torch.save(saved, tmp_path / 'best.pth')
         for branch in (0, 1):
-            folder = tmp_path / f'{validated}{branch}'
+            folder = tmp_path / f'{is_best}{branch}'
             export_student(cfg, str(tmp_path / 'best.pth'), folder, branch)
-            found[validated, branch] = (folder / 'README.md').read_text()
+            found[is_best, branch] = (folder / 'README.md').read_text()
     assert '`person_keypoints_train2017.json` (3 persons)' in found[True, 0]
     assert '| metric | coco/AP 0.2500 in the validation |' in found[True, 0]
     assert '| metric | coco/AP 0.5000 in the validation |' in found[True, 1]
