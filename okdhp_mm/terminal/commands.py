@@ -72,20 +72,20 @@ def resume_command(runner: Runner) -> str:
 def next_steps(runner: Runner) -> list[str]:
     """Return lines with the best checkpoint and the commands that use it."""
     lines = []
+    outputs = output_metrics(runner)
+    metrics = outputs.by_output.get(outputs.deployed)
+    if metrics and not any(metrics):
+        lines.append(
+            f'{outputs.metric} is 0 in every validation: the student has learned nothing yet. '
+            'Train longer, or see docs/how-to/troubleshooting.md.'
+        )
     loop = runner.train_loop
     if getattr(loop, 'stop_training', False):
         lines.append(
             f'Stopped early, after {loop.iter} of {loop.max_iters} steps: the validations did not '
             'improve any more.'
         )
-    outputs = output_metrics(runner)
     info, metric = runner.message_hub.runtime_info, outputs.metric
-    found = outputs.by_output.get(outputs.deployed)
-    if found and max(map(abs, found)) == 0:
-        lines.append(
-            f'{metric} is 0 in every validation: the student has learned nothing yet. Train '
-            'longer, or see docs/how-to/troubleshooting.md.'
-        )
     best = info.get('best_ckpt') or info.get(f'best_ckpt_{metric}')
     checkpoint = best or info.get('last_ckpt')
     if not checkpoint:

@@ -26,6 +26,7 @@ import okdhp_mm
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.checkpoint import load_checkpoint
+from okdhp_mm.models import state_names
 from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student import export, state
 from okdhp_mm.student.export import export_student
@@ -604,9 +605,9 @@ def test_a_failed_export_leaves_nothing_behind(trained, tmp_path, monkeypatch):
 
 
 def test_a_broken_name_breaks_law_2(trained, tmp_path, monkeypatch):
-    honest = state.student_name
+    honest = state_names.student_name
     monkeypatch.setattr(
-        state,
+        state_names,
         'student_name',
         lambda name: None if name.endswith('final_layer.bias') else honest(name),
     )
