@@ -246,8 +246,8 @@ def keep_checkpoints(work_dir: str) -> None:
     patterns = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', 'latest.pth')
     if found := sorted(file.name for pattern in patterns for file in Path(work_dir).glob(pattern)):
         raise UserError(
-            f'{work_dir} has checkpoints of an earlier training, such as {found[0]}. Continue it by '
-            '--resume, name another --work-dir, or replace them by --force.'
+            f'{work_dir} has checkpoints of an earlier training, such as {found[0]}. Continue it '
+            'by --resume, name another --work-dir, or replace them by --force.'
         )
 
 
