@@ -233,7 +233,10 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         keep_checkpoints(cfg.work_dir)
     if args.pretrained:
         # After the options, which can change the backbone.
-        found = start_from(cfg.model, args.pretrained, Path(cfg.work_dir, 'pretrained.pth'))
+        file = Path(cfg.work_dir, 'pretrained.pth')
+        # A resumed training has them already, and must not need the network for them.
+        source = str(file) if cfg.get('resume') and file.is_file() else args.pretrained
+        found = start_from(cfg.model, source, file)
         print(f'Pretrained weights from {args.pretrained}: {found}.')
 
 

@@ -78,6 +78,9 @@ def test_a_training_can_start_from_weights_of_another_library(config_of, tmp_pat
         config_of('train', 'okdhp/resnet18_mpii.py', *given)
     with pytest.raises(SystemExit):
         config_of('train', MPII, '--from-scratch', *given)
+    (tmp_path / 'theirs.pth').unlink()
+    resumed = config_of('train', 'okdhp/mobilenetv2_mpii.py', *given, '--resume')
+    assert resumed.model.backbone.init_cfg == cfg.model.backbone.init_cfg
 
 
 def test_options_for_an_evaluator_are_merged_before_the_dump_joins_it(config_of):

@@ -39,7 +39,7 @@ class Run:
         lower_is_better: Whether a smaller value of the metric is better.
         outputs: Value of the last validation by output; the deployed output comes first.
         model: JSON of the model's config.
-        validation: JSON of the data that it was validated on.
+        validation: Data that it was validated on, see :func:`validation_data`.
     """
 
     folder: Path
@@ -49,7 +49,7 @@ class Run:
     lower_is_better: bool
     outputs: dict[str, float]
     model: str
-    validation: str
+    validation: list[list]
 
     @property
     def deployed(self) -> float:
@@ -138,7 +138,7 @@ def read_run(folder: Path, method: str | None = None) -> Run:
         lower_is_better=rule == 'less',
         outputs={deployed: values[deployed]} | values,
         model=json.dumps(cfg.model.to_dict(), sort_keys=True, default=str),
-        validation=json.dumps(validation_data(cfg)),
+        validation=validation_data(cfg),
     )
 
 
@@ -192,8 +192,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 f'{run.metric}. Only runs with the same metric can be compared.'
             )
         if run.validation != runs[0].validation:
-            first, other = (json.loads(each.validation) for each in (runs[0], run))
             raise UserError(
-                f'{runs[0].folder} was validated on {first}, {run.folder} on {other}. Only runs '
-                'with the same validation data can be compared.'
+                f'{runs[0].folder} was validated on {runs[0].validation}, {run.folder} on '
+                f'{run.validation}. Only runs with the same validation data can be compared.'
             )

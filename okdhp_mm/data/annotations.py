@@ -6,9 +6,7 @@ with numpy for the complete file; single entries are looked at only to name the 
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -46,24 +44,6 @@ class CocoLayout:
     keypoints: int | None = None
     plain: bool = True
     evaluation: Sequence[str] = ()
-
-
-def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        UserError: If it is not UTF-8, or not complete JSON.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file)
-    except UnicodeDecodeError as error:
-        where = f'{error.reason} at byte {error.start}'
-        raise UserError(f'{path} is not UTF-8 text ({where}).') from error
-    except RecursionError as error:
-        raise UserError(f'{path} is nested too deeply to be annotations.') from error
-    except ValueError as error:  # also an integer of more than 4,300 digits
-        raise UserError(f'{path} is not complete JSON ({error}).') from error
 
 
 def check_coco(path: str, content: Any, layout: CocoLayout) -> None:

@@ -17,7 +17,8 @@ from scipy.io.matlab import MatReadError
 
 from ..errors import UserError, as_user_error
 from ..evaluation.evaluator_config import walk_metrics
-from .annotations import CocoLayout, check_coco, check_detections, check_mpii, read_json
+from ..io.data_files import read_json
+from .annotations import CocoLayout, check_coco, check_detections, check_mpii
 from .pictures import check_pictures
 
 SMALL = 500

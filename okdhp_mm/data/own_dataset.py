@@ -83,7 +83,7 @@ class OwnDataset:
 
 def is_labeled(entry: dict) -> bool:
     """Return whether an annotation has at least one labeled keypoint."""
-    return not entry.get('iscrowd') and any(entry['keypoints'][2::3])
+    return not entry.get('iscrowd') and any((entry.get('keypoints') or ())[2::3])
 
 
 def read_own(path: str | Path, images: str | Path) -> OwnDataset:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,24 @@ from ..errors import UserError
 PICKLES = ('pkl', 'pickle')
 
 
-def read_json(file: Path) -> Any:
+def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: If it cannot be read or is not JSON.
+        UserError: If it cannot be read, is not UTF-8, or is not complete JSON.
     """
     try:
-        return json.loads(file.read_text(encoding='utf-8'))
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
     except OSError as error:
-        raise UserError(f'{file} cannot be read: {error.strerror}.') from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{file} is not JSON: {error}.') from None
+        raise UserError(f'{path} cannot be read: {error.strerror}.') from None
+    except UnicodeDecodeError as error:
+        where = f'{error.reason} at byte {error.start}'
+        raise UserError(f'{path} is not UTF-8 text ({where}).') from error
+    except RecursionError as error:
+        raise UserError(f'{path} is nested too deeply.') from error
+    except ValueError as error:  # also an integer of more than 4,300 digits
+        raise UserError(f'{path} is not complete JSON ({error}).') from error
 
 
 class DataFileError(UserError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import torch
 from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
-from ..data.annotations import read_json
 from ..data.check import leaf_datasets
+from ..data.own_dataset import is_labeled
 from ..errors import UserError
 from ..evaluation.summary import main_metric
+from ..io.data_files import read_json
 from ..structures import branch_name
 from ..version import __version__
 from .complexity import Complexity
@@ -133,12 +133,6 @@ def count_persons(file: str) -> str:
         return ''
     persons = [entry for entry in entries if isinstance(entry, dict) and is_labeled(entry)]
     return f' ({len(persons)} persons)'
-
-
-def is_labeled(entry: dict) -> bool:
-    """Return whether an annotation has a labeled keypoint and is not a crowd."""
-    keypoints: Sequence[float] = entry.get('keypoints') or ()
-    return any(keypoints[2::3]) and not entry.get('iscrowd')
 
 
 def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:

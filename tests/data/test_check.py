@@ -11,12 +11,13 @@ import pytest
 from common import okdhp_model
 from mmengine.config import Config
 
-from okdhp_mm.data.annotations import CocoLayout, check_coco, read_json
+from okdhp_mm.data.annotations import CocoLayout, check_coco
 from okdhp_mm.data.check import check_datasets
 from okdhp_mm.data.files import check_data
 from okdhp_mm.data.pictures import check_pictures
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
+from okdhp_mm.io.data_files import read_json
 
 DELETE = object()
 ANNOTATIONS = 'annotations/person_keypoints_{}2017.json'

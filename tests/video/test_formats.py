@@ -183,7 +183,7 @@ def test_smoothing_reports_how_far_keypoints_moved(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{', 'is not JSON'),
+        ('{', 'is not complete JSON'),
         ('3', 'none of the known layouts'),
         ('{"a": 1}', 'none of the known layouts'),
         ('[{"image_id": 1}]', 'none of the known layouts'),

@@ -183,7 +183,7 @@ def test_the_video_gives_the_frame_rate_that_the_file_lacks(film, tmp_path):
         ('a.png', Corners(), 'neither a .json file with poses nor a video'),
         ('text.mp4', Corners(), 'text.mp4 cannot be read'),
         ('empty.mp4', Corners(), 'empty.mp4 cannot be read'),
-        ('text.json', None, 'is not JSON'),
+        ('text.json', None, 'is not complete JSON'),
         ('film.avi', None, '--student FOLDER'),
     ],
 )

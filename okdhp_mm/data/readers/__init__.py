@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ..annotations import read_json
+from ...io.data_files import read_json
 from .cvat import read_cvat
 from .deeplabcut import read_table
 from .label_studio import read_label_studio

@@ -125,8 +125,10 @@ class DurableCheckpointHook(CheckpointHook):
             # With those that are removed below: mmengine removes them after a resume otherwise.
             kept.append(step)
             hub.update_info('keep_ckpt_ids', kept)
+        last = Path(hub.runtime_info.get('last_ckpt') or '')
         self._save(runner, name, meta)
-        self._remove(LATEST)
+        if last.name == LATEST:
+            self._remove(LATEST)
         if self.max_keep_ckpts > 0:
             for outdated in kept[: -self.max_keep_ckpts]:
                 self._remove(self.filename_tmpl.format(outdated))

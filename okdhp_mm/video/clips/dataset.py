@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from mmpose.registry import DATASETS
 from torch.utils.data import Dataset
 
 from ...errors import UserError
+from ...io.data_files import read_json
 from ..places import place_of
 from .structures import Clip
 
@@ -89,7 +89,7 @@ class ClipDataset(Dataset):
 
     def _read_tracks(self, file: Path) -> dict[Track, dict[int, int]]:
         """Return for each track the index of the sample of each frame number."""
-        content = json.loads(file.read_text(encoding='utf-8'))
+        content = read_json(file)
         places = {image['id']: place_of(image, file) for image in content['images']}
         identities = {label['id']: label.get('track_id') for label in content['annotations']}
         tracks: dict[Track, dict[int, int]] = {}

@@ -9,7 +9,7 @@ from okdhp_mm.errors import UserError
 @pytest.mark.parametrize(
     'text, match',
     [
-        ('{', 'is not JSON'),
+        ('{', 'is not complete JSON'),
         ('[1]', 'holds a list; write'),
         ('{"a.jpg": [[1, 2, 3]]}', r'has \[\[1, 2, 3\]\] for'),
         ('{"a.jpg": [[9, 2, 3, 4]]}', 'with finite numbers, x1 < x2'),
@@ -21,7 +21,7 @@ from okdhp_mm.errors import UserError
         ('{"a.jpg": [[true, 2, 3, 4]]}', 'for a.jpg'),
         ('{"a.mp4": [[[1, 2, 3, 4]], [[1, 2]]]}', 'for a.mp4'),
         ('{"a.mp4": [[[1, 2, 3, 4]], [1, 2, 3, 4]]}', 'for a.mp4'),
-        ('[' * 5000, 'is not JSON'),
+        ('[' * 5000, 'is nested too deeply'),
     ],
 )
 def test_boxes_that_are_none_are_refused(tmp_path, text, match):

@@ -149,14 +149,18 @@ def test_old_files_are_removed_after_the_new_ones_are_complete(tmp_path, monkeyp
     runner.train()
     assert [name for name, _ in seen if name.startswith('epoch')] == ['epoch_1.pth', 'epoch_2.pth']
     for name, complete in seen:
-        if name == 'latest.pth':  # every regular checkpoint replaces it
-            assert any(other.startswith('epoch') for other in complete)
-            continue
         kind = name.split('epoch')[0]
         assert len([other for other in complete if other.startswith(kind + 'epoch')]) > 1
     left = sorted(file.name for file in (tmp_path / 'a').glob('*.pth'))
     assert len(left) == 2 and left[1] == 'epoch_3.pth'
     assert (tmp_path / 'a' / 'last_checkpoint').read_text() == str(tmp_path / 'a' / 'epoch_3.pth')
+
+
+def test_a_file_of_the_user_is_not_taken_for_a_kept_epoch(tmp_path):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a' / 'latest.pth').write_bytes(b'mine')
+    run(tmp_path / 'a')[0].train()
+    assert (tmp_path / 'a' / 'latest.pth').read_bytes() == b'mine'
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
