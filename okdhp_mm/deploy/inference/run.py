@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from rich.progress import track
 
 from ...errors import UserError
 from ...visualization import draw_pose
+from ..progress import progress
 from .detectors import Detector
 from .engines import Engine
 from .persons import Detections, PersonBoxes
@@ -191,21 +191,22 @@ class Pipeline:
 
 def _infer_pictures(pictures: Pictures, pipeline: Pipeline, results: Results) -> None:
     unread = dict.fromkeys(pictures.files)
-    for frame in track(pictures.frames(), 'pictures', total=len(pictures)):
-        found, persons, drawing = pipeline.process(frame)
-        meta = pipeline.meta(frame, found.origin) | dict(image_id=pictures.image_id(frame))
-        results.write(frame.name, meta, persons)
-        results.draw(frame.name, drawing)
-        del unread[frame.name]
-        if frame.cut:
-            pipeline.summary.cut.append(frame.source)
-        if not pipeline.show(drawing):
-            return
+    with progress(pictures.frames(), 'pictures', len(pictures)) as frames:
+        for frame in frames:
+            found, persons, drawing = pipeline.process(frame)
+            meta = pipeline.meta(frame, found.origin) | dict(image_id=pictures.image_id(frame))
+            results.write(frame.name, meta, persons)
+            results.draw(frame.name, drawing)
+            del unread[frame.name]
+            if frame.cut:
+                pipeline.summary.cut.append(frame.source)
+            if not pipeline.show(drawing):
+                return
     pipeline.summary.skipped += (str(pictures.files[name]) for name in unread)
 
 
 def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
-    frames = track(video.frames(), 'frames', total=video.announced)
+    bar = progress(video.frames(), 'frames', video.announced)
     # Ctrl-C is how a camera is stopped, and ends a file too early.
     stop = suppress(KeyboardInterrupt) if video.live else ExitStack()
     origin = (
@@ -218,7 +219,7 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
         frame_rate=video.rate, frames_announced=video.announced, complete=video.live
     )
     start = time.monotonic()
-    with results.video(video.name, meta) as written, stop:
+    with results.video(video.name, meta) as written, stop, bar as frames:
         stopped = False
         for frame in frames:
             _, persons, drawing = pipeline.process(frame)

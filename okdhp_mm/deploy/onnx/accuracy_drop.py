@@ -10,12 +10,12 @@ import torch
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from mmpose.models.pose_estimators.base import BasePoseEstimator
-from rich.progress import track
 from torch import Tensor
 
 from ...data.files import check_data
 from ...errors import UserError
 from ...evaluation.evaluator_config import build_evaluator
+from ..progress import progress
 from .verify import GraphSession
 
 
@@ -78,13 +78,14 @@ def metric(student: BasePoseEstimator, graph: GraphSession) -> dict[str, float]:
     loader = Runner.build_dataloader(student.cfg.test_dataloader)
     evaluator = build_evaluator(student.cfg.test_evaluator)
     evaluator.dataset_meta = loader.dataset.metainfo
-    for batch in track(loader, 'test data'):
-        data = student.data_preprocessor(batch, training=False)
-        samples = data['data_samples']
-        found = [
-            InstanceData(keypoints=keypoints[None], keypoint_scores=scores[None])
-            for keypoints, scores in zip(*graph.poses(data['inputs']), strict=True)
-        ]
-        student.add_pred_to_datasample(found, None, samples)
-        evaluator.process(samples, batch)
+    with progress(loader, 'test data', len(loader)) as batches:
+        for batch in batches:
+            data = student.data_preprocessor(batch, training=False)
+            samples = data['data_samples']
+            found = [
+                InstanceData(keypoints=keypoints[None], keypoint_scores=scores[None])
+                for keypoints, scores in zip(*graph.poses(data['inputs']), strict=True)
+            ]
+            student.add_pred_to_datasample(found, None, samples)
+            evaluator.process(samples, batch)
     return evaluator.evaluate(len(loader.dataset))

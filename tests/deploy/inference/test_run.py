@@ -8,6 +8,7 @@ import runpy
 import shutil
 import signal
 import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from mmpose.apis import MMPoseInferencer
+from rich.progress import _TrackThread
 from students import write_student
 
 from okdhp_mm.datasets.synthetic import draw_figure
@@ -430,6 +432,8 @@ def test_a_full_disk_keeps_the_frames_so_far(video, tmp_path):
             infer(video, Center(), tmp_path, {'clip.avi': [[0, 0, 9, 9]] * 3})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    # An open bar waits for itself if it is collected in the thread of a later one.
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, _TrackThread)]
     assert full.value.errno == errno.EFBIG
     lines = (tmp_path / 'predictions' / 'clip.jsonl').read_text().splitlines()
     frames = [json.loads(line) for line in lines[1:-1]]
