@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 from ...errors import UserError, as_user_error
 from ...io.config import init_entries
 from ...structures import BranchFeatures, BranchViews
-from .splits import SplitFamily, find_split, run_steps
+from .splits import Split, SplitFamily, find_split, run_steps
 
 WHOLE = 'whole'
 TRUNK_GRADS = ('sum', 'mean')
@@ -62,33 +62,39 @@ class BranchedBackbone(BaseModule):
             raise UserError(f'trunk_grad={trunk_grad!r} is not one of {TRUNK_GRADS}.')
         self.trunk_grad = trunk_grad
         # Some backbones write into their config, so they get a copy.
-        trunk = MODELS.build(copy.deepcopy(backbones[0]))
+        backbone = MODELS.build(copy.deepcopy(backbones[0]))
         if split == WHOLE:
-            if any(backbone != backbones[0] for backbone in backbones):
+            if any(other != backbones[0] for other in backbones):
                 raise UserError(
                     "split='whole' shares the backbone, but the branches have different backbones. "
                     'Choose another split, or use one backbone for all branches.'
                 )
             self.split = None
-            self.trunk = trunk
+            self.trunk = backbone
             self.branches = ModuleList(nn.Identity() for _ in backbones)
         else:
-            self.split = find_split(trunk, split)
-            self.trunk = self.split.cut_trunk(trunk)
-            tops = [MODELS.build(copy.deepcopy(backbone)) for backbone in backbones]
+            self.split = find_split(backbone, split)
+            self.trunk, top = self.split.cut(backbone)
             # Every branch has its own split: a deeper branch has more steps above the same point.
-            self.splits = [find_split(top, split) for top in tops]
-            children = [child for step in self.split.lower for child in step.children]
-            for m, top in enumerate(tops):
-                # Equal configs give equal networks, and the comparison takes time.
-                if backbones[m] != backbones[0]:
-                    check_same(self.trunk, top, children, m)
-            self.branches = ModuleList(
-                split.cut_top(top) for split, top in zip(self.splits, tops, strict=True)
-            )
+            self.splits, self.branches = [self.split], ModuleList([top])
+            for m in range(1, len(backbones)):
+                own_split, own_top = self._build_top(backbones, m)
+                self.splits.append(own_split)
+                self.branches.append(own_top)
         parts = (self.trunk, *self.branches)
         # A whole backbone loads its weights itself, because it may convert or resize them.
         self._pretrained = [None if split == WHOLE else pop_pretrained(part) for part in parts]
+
+    def _build_top(self, backbones: Sequence[ConfigDict], index: int) -> tuple[Split, BaseModule]:
+        """Return the split and the top of a branch after the first."""
+        if backbones[index] == backbones[0]:
+            # Equal configs give equal networks. A copy is made in less than half of the time.
+            return self.split, redraw(copy.deepcopy(self.branches[0]))
+        other = MODELS.build(copy.deepcopy(backbones[index]))
+        split = find_split(other, self.split.name)
+        children = [child for step in self.split.lower for child in step.children]
+        check_same(self.trunk, other, children, index)
+        return split, split.cut(other)[1]
 
     def forward(
         self, images: Tensor | BranchViews, branches: Iterable[int] | None = None
@@ -196,6 +202,18 @@ class _ScaleGradient(torch.autograd.Function):
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
     """Return ``x`` unchanged, and multiply its gradient by ``scale``."""
     return _ScaleGradient.apply(x, scale)
+
+
+def redraw(part: BaseModule) -> BaseModule:
+    """Draw new random weights for the layers of a copied part, as their constructors do.
+
+    A parameter outside of a layer with ``reset_parameters``, such as a position embedding, keeps
+    its value until ``init_weights``.
+    """
+    for layer in part.modules():
+        if hasattr(layer, 'reset_parameters'):
+            layer.reset_parameters()
+    return part
 
 
 def view_of(state: Any, index: int, views: int) -> Any:

@@ -1,6 +1,7 @@
 """Every split family, cut at every point, against the stock network."""
 
 import copy
+import itertools
 from importlib.util import find_spec
 
 import pytest
@@ -299,6 +300,25 @@ def test_branches_may_be_initialized_and_start_different(name):
         torch.cat([p.detach().flatten() for p in top.parameters()]) for top in backbone.branches
     )
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(('name', 'point'), CUTS)
+def test_parts_share_nothing_and_their_random_weights_differ(name, point):
+    backbone = branched(NETWORKS[name][0], point, branches=3)
+    parts = [backbone.trunk, *backbone.branches]
+    modules = [{id(module) for module in part.modules()} for part in parts]
+    tensors = [{id(value) for value in part.state_dict(keep_vars=True).values()} for part in parts]
+    for i, j in itertools.combinations(range(len(parts)), 2):
+        assert not modules[i] & modules[j]
+        assert not tensors[i] & tensors[j]
+    for first, second in itertools.combinations(backbone.branches, 2):
+        drawn = [
+            (weight, second.get_parameter(name))
+            for name, weight in first.named_parameters()
+            if weight.dim() > 1 and weight.std() > 0
+        ]
+        assert drawn
+        assert not any(torch.equal(one, other) for one, other in drawn)
 
 
 def test_a_backbone_that_writes_into_its_config_can_be_shared_as_a_whole():

@@ -8,6 +8,7 @@ the trunk owns 'stacks.0' and 'stacks.1'.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -99,15 +100,20 @@ class Split:
     lower: tuple[Step, ...]
     upper: tuple[Step, ...]
 
-    def cut_trunk(self, backbone: BaseModule) -> BaseModule:
-        """Delete the submodules that the trunk does not own."""
-        return keep_children(backbone, self.lower)
+    @property
+    def name(self) -> str:
+        """Return the name of the split point."""
+        return self.lower[-1].name
 
-    def cut_top(self, backbone: BaseModule) -> BaseModule:
-        """Delete the submodules that the trunk owns."""
-        if hasattr(backbone, 'frozen_stages'):
-            backbone.frozen_stages = -1  # Only the trunk has frozen stages, see find_split.
-        return keep_children(backbone, self.upper)
+    def cut(self, backbone: BaseModule) -> tuple[BaseModule, BaseModule]:
+        """Divide a backbone into its trunk and its top. The backbone becomes the trunk."""
+        below, above = owned_paths(self.lower), owned_paths(self.upper)
+        places = [place for place in parts(backbone, above) if place[0] not in below & above]
+        # deepcopy shares what is in its memo. So it copies only what is around the parts.
+        top = copy.deepcopy(backbone, {id(part): part for part in map(part_of, places)})
+        if hasattr(top, 'frozen_stages'):
+            top.frozen_stages = -1  # Only the trunk has frozen stages, see find_split.
+        return keep_children(backbone, self.lower), keep_children(top, self.upper)
 
 
 def run_steps(steps: Iterable[Step], part: BaseModule, state: Any) -> Any:
@@ -134,13 +140,19 @@ def parts(module: nn.Module, owned: set[str], prefix: str = '') -> Iterator[Part
             yield path, module, name
 
 
+def part_of(place: Part) -> nn.Module | nn.Parameter:
+    """Return the submodule or parameter at a place."""
+    _, parent, name = place
+    return getattr(parent, name)
+
+
 def keep_children(backbone: BaseModule, steps: Iterable[Step]) -> BaseModule:
     """Delete, in place, everything that no step owns. The rest keeps its names."""
     owned = owned_paths(steps)
     for path, parent, name in list(parts(backbone, owned)):
         if path in owned:
             continue
-        if isinstance(getattr(parent, name), nn.Parameter):
+        if isinstance(part_of((path, parent, name)), nn.Parameter):
             parent.register_parameter(name, None)  # initializers ask for it
         else:
             delattr(parent, name)  # not `del parent[i]`: a ModuleList would renumber the rest
