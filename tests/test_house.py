@@ -14,7 +14,7 @@ CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
 ROOMS = ('backbones', 'heads', 'aggregators', 'losses', 'distillers', 'teachers')
 # From the lowest to the highest; the entries of a row do not import each other.
 LAYERS = (
-    ('errors', 'parser', 'registry', 'structures', 'version'),
+    ('errors', 'keypoint_names', 'parser', 'registry', 'structures', 'version'),
     ('datasets', 'env', 'io', 'visualization'),
     ('models',),
     ('engine',),

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..io.atomic import write_text
+from ..keypoint_names import find_flip_pairs
 from .annotations import CocoLayout, check_coco, check_positive, entries_of, require
-from .keypoint_names import find_flip_pairs
 from .readers import read_labels
 from .readers.picture_files import find_picture
 

@@ -30,6 +30,7 @@ from ..io.atomic import write_text
 from ..models.branch_configs import ESTIMATOR
 from ..structures import output_name
 from ..version import __version__
+from ..visualization import color_legend
 from . import page
 from .charts import line_chart
 from .costs import training_costs
@@ -244,9 +245,10 @@ def examples_section(runner: Runner, count: int) -> str:
     except UserError as error:
         return page.section(title, page.text(f'There are no pictures: {reason_of(error)}'))
     figures = [page.picture(*picture) for picture in pictures]
+    names = [name for _, name in sorted(dataset.metainfo['keypoint_id2name'].items())]
     about = (
-        'Validation samples, evenly spread. Left: the annotated keypoints. Right: the prediction '
-        "of the deployed output. The person's left is orange, the right is blue."
+        'Validation samples, evenly spread. In each, the annotated keypoints are to the left of '
+        f'the prediction of the deployed output. {color_legend(names)}'
     )
     return page.section(title, page.note(about), page.grid(figures, 'pictures'))
 

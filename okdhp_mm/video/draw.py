@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..visualization.primitives import WHITE, Color, draw_disc, draw_line, draw_outlined_text
+from ..visualization.primitives import (
+    FAR,
+    WHITE,
+    Color,
+    distinct_color,
+    draw_disc,
+    draw_line,
+    draw_outlined_text,
+)
 from .tracker import REJECTED
 
 GRAY: Color = (150, 150, 150)
-TURN = 0.618034
-"""Share of the circle of hues between one identity and the next: neighbors differ clearly."""
-
-FAR = 2.0**15
-"""Coordinate from which OpenCV cannot draw."""
-
 
 class TrailDrawer:
     """Draws the poses of frame after frame, one color per identity.
@@ -78,7 +79,4 @@ class TrailDrawer:
 
 def color_of(identity: int) -> Color:
     """Return the color of an identity in BGR; gray for none."""
-    if identity == REJECTED:
-        return GRAY
-    red, green, blue = colorsys.hsv_to_rgb(identity * TURN % 1, 0.85, 0.95)
-    return round(255 * blue), round(255 * green), round(255 * red)
+    return GRAY if identity == REJECTED else distinct_color(identity)

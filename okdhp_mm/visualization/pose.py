@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .primitives import BLUE, GREEN, ORANGE, WHITE, Color, draw_disc, draw_line
+from .colors import keypoint_colors, line_color
+from .primitives import FAR, WHITE, draw_disc, draw_line
 
 
 def draw_pose(
@@ -16,33 +17,31 @@ def draw_pose(
     keypoint_names: Sequence[str],
     threshold: float = 0.3,
 ) -> np.ndarray:
-    """Draws a skeleton over a copy of an image: the person's left orange, right blue.
+    """Return a copy of an image with a skeleton, in the colors of :mod:`.colors`.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         keypoints: (K, 2) pixels.
         scores: (K,), keypoints below `threshold` are left out; None shows all.
         skeleton: pairs of keypoint indices joined by a line.
-        keypoint_names: K names; the words 'left' and 'right' choose the color.
+        keypoint_names: K names, which choose the colors.
         threshold: the least score that is shown.
 
     Returns:
         (H, W, 3) uint8, BGR.
     """
     canvas = image.copy()
-    shown = np.ones(len(keypoints), bool) if scores is None else np.asarray(scores) >= threshold
+    shown = (np.abs(keypoints) < FAR).all(axis=-1)
+    if scores is not None:
+        shown &= np.asarray(scores) >= threshold
     thickness = max(2, round(min(image.shape[:2]) / 90))
-    colors = [_side_color(name) for name in keypoint_names]
+    colors = keypoint_colors(tuple(keypoint_names))
     for a, b in skeleton:
         if shown[a] and shown[b]:
-            color = colors[a] if colors[a] == colors[b] else GREEN
+            color = line_color(colors[a], colors[b])
             draw_line(canvas, keypoints[a], keypoints[b], WHITE, thickness + 2)
             draw_line(canvas, keypoints[a], keypoints[b], color, thickness)
     for point, color in ((keypoints[k], colors[k]) for k in np.flatnonzero(shown)):
         draw_disc(canvas, point, thickness + 1.5, WHITE)
         draw_disc(canvas, point, thickness + 0.3, color)
     return canvas
-
-
-def _side_color(name: str) -> Color:
-    return ORANGE if 'left' in name else BLUE if 'right' in name else GREEN

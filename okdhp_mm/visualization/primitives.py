@@ -1,5 +1,7 @@
 """Draw lines, dots, rings and text in BGR pictures."""
 
+import colorsys
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,12 @@ WHITE: Color = (255, 255, 255)
 ORANGE: Color = (40, 120, 255)
 BLUE: Color = (240, 150, 30)
 GREEN: Color = (90, 200, 70)
+TURN = 0.618034
+"""Share of the circle of hues between one color and the next: neighbors differ clearly."""
+SHADES = ((0.9, 0.95), (0.45, 1.0), (0.9, 0.6))
+"""Saturation and value of one color and the next, because hues alone do not tell many apart."""
+FAR = 2.0**15
+"""Coordinate from which OpenCV cannot draw."""
 GAP = 8
 TEXT_HEIGHT = 22
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -19,6 +27,13 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 def display_name(name: str) -> str:
     """Return the name of a keypoint as it is shown."""
     return name.replace('_', ' ')
+
+
+def distinct_color(number: int) -> Color:
+    """Return one of many colors that are easy to tell apart."""
+    shade = SHADES[number % len(SHADES)]
+    red, green, blue = colorsys.hsv_to_rgb(number * TURN % 1, *shade)
+    return round(255 * blue), round(255 * green), round(255 * red)
 
 
 def draw_line(canvas: np.ndarray, start, end, color: Color, thickness: int) -> None:

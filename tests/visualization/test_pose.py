@@ -32,3 +32,18 @@ def test_uncertain_keypoints_and_their_limbs_are_left_out():
     one = draw_pose(image, keypoints, np.array([0.9, 0.1]), **style)
     assert both[50, 50].any() and both[50, 80].any()
     assert one[50, 20].any() and not one[50, 50].any() and not one[50, 80].any()
+
+
+def test_keypoints_whose_names_have_no_side_differ_in_color():
+    image = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.array([[20.0, 20.0], [50.0, 50.0], [80.0, 80.0]])
+    drawn = draw_pose(image, keypoints, skeleton=(), keypoint_names=('head', 'back', 'tail'))
+    assert len({tuple(drawn[y, x]) for x, y in keypoints.astype(int)}) == 3
+
+
+def test_keypoints_that_are_too_far_for_opencv_are_left_out():
+    image = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.array([[1e12, -1e12], [50.0, 50.0]])
+    style = dict(skeleton=((0, 1),), keypoint_names=('head', 'tail'))
+    drawn = draw_pose(image, keypoints, **style)
+    assert drawn[50, 50].any() and not drawn[10].any()

@@ -145,7 +145,7 @@ class Pipeline:
             picture = self._draw(frame.image, persons)
         for table in self.tables:
             table.add(frame, persons)
-        self.summary.add(persons, found.origin)
+        self.summary.add(persons, found.origin, frame.image.shape[1::-1])
         return found, persons, picture
 
     def meta(self, frame: Frame, origin: str) -> dict:

@@ -27,6 +27,7 @@ class Summary:
         cut: Files that are incomplete.
         announced: Number of frames of a video that is incomplete.
         persons: Number of persons found.
+        outside: Number of those with keypoints to draw that all lie outside of their picture.
         origins: Number of pictures or frames by the origin of the boxes in them.
         keypoints: Number of keypoints found.
         drawn: Number of those that were drawn.
@@ -41,21 +42,32 @@ class Summary:
     cut: list[str] = field(default_factory=list)
     announced: int | None = None
     persons: int = 0
+    outside: int = 0
     origins: Counter = field(default_factory=Counter)
     keypoints: int = 0
     drawn: int = 0
     highest: float = -math.inf
     seconds: float = 0
 
-    def add(self, persons: Sequence[dict], origin: str) -> None:
-        """Count the persons of one picture or frame."""
+    def add(self, persons: Sequence[dict], origin: str, size: tuple[int, int]) -> None:
+        """Count the persons of one picture or frame.
+
+        Args:
+            persons: Their poses.
+            origin: Where their boxes are from.
+            size: Width and height in pixels.
+        """
         self.written += 1
         self.persons += len(persons)
         self.origins[origin] += 1
         for person in persons:
             scores = np.asarray(person['keypoint_scores'])
             self.keypoints += scores.size
-            self.drawn += int((scores >= self.threshold).sum())
+            certain = scores >= self.threshold
+            points = np.asarray(person['keypoints'])[certain]
+            inside = (points >= 0) & (points < size)
+            self.drawn += len(points)
+            self.outside += bool(len(points)) and not inside.all(axis=1).any()
             self.highest = max(self.highest, float(scores.max(initial=-math.inf)))
 
     def end_of_video(self, source: str, announced: int | None) -> None:
@@ -97,6 +109,11 @@ class Summary:
                 f'None of the {self.keypoints} keypoints reaches the threshold of '
                 f'{self.threshold:g}, so none is drawn. The highest score is {self.highest:.2g}. '
                 'Train for longer, or lower --threshold.'
+            )
+        if self.outside:
+            notes.append(
+                f'{self.outside} of {self.persons} poses lie outside of their {self.unit}, where '
+                'nothing of them is drawn. Check their boxes: x1 y1 x2 y2 in pixels.'
             )
         if self.announced:
             notes.append(

@@ -341,6 +341,32 @@ def test_it_is_said_if_no_keypoint_is_drawn(pictures, tmp_path, threshold, drawn
         assert 'The highest score is 0.25' in said[0]
 
 
+def test_it_is_said_if_poses_are_outside_of_their_picture(pictures, tmp_path):
+    class Corner(Center):
+        """Finds the keypoint in the upper left corner of each box."""
+
+        def __call__(self, image, boxes):
+            persons = super().__call__(image, boxes)
+            for person in persons:
+                person['keypoints'] = [person['bbox'][0][:2]]
+            return persons
+
+    height, width = cv2.imread(str(pictures / '0.png')).shape[:2]
+    inside, beyond = [1, 1, 9, 9], [width, 1, 2 * width, 9]
+    above, far = [1, -9, 9, -1], [1e12, 1e12, 2e12, 2e12]
+    done = infer(pictures / '0.png', Corner(), tmp_path / 'a', {'0.png': [inside, beyond]})
+    assert done.notes == [
+        '1 of 2 poses lie outside of their picture, where nothing of them is drawn. Check their '
+        'boxes: x1 y1 x2 y2 in pixels.'
+    ]
+    done = infer(pictures / '0.png', Corner(), tmp_path / 'b', {'0.png': [above, far]})
+    assert '2 of 2 poses lie outside' in done.notes[0]
+    assert infer(pictures / '0.png', Corner(), tmp_path / 'c', {'0.png': [inside]}).notes == []
+    uncertain = Corner(0.1)
+    done = infer(pictures / '0.png', uncertain, tmp_path / 'd', {'0.png': [inside, beyond]})
+    assert 'None of the 2 keypoints' in done.notes[0] and len(done.notes) == 1
+
+
 def test_results_say_names_sizes_and_time(engine, pictures, tmp_path):
     infer(pictures / '0.png', engine, tmp_path)
     meta = read(tmp_path / 'predictions' / '0.json')['meta_info']

@@ -2,7 +2,7 @@
 
 import pytest
 
-from okdhp_mm.data.keypoint_names import find_flip_pairs
+from okdhp_mm.keypoint_names import find_flip_pairs
 
 
 @pytest.mark.parametrize(
