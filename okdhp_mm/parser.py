@@ -5,20 +5,28 @@ from __future__ import annotations
 import argparse
 
 PROGRAM = 'python -m okdhp_mm'
+VERBOSE = 'print the messages of mmengine, mmdet and the COCO tools too'
 
 
-def command_parser(command: str, description: str, *examples: str) -> argparse.ArgumentParser:
+def command_parser(
+    command: str, description: str, *examples: str, verbose: str | None = VERBOSE
+) -> argparse.ArgumentParser:
     """Return a parser whose help ends with examples.
 
     Args:
         command: Name of the command, e.g. 'train'.
         description: What it does.
         examples: Command lines, without the program and the name of the command.
+        verbose: Help of ``--verbose``, which :func:`~.commands.run_command` acts on; None leaves
+            it out.
     """
     lines = [f'  {PROGRAM} {command} {example}'.rstrip() for example in examples]
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f'{PROGRAM} {command}',
         description=description,
         epilog='\n'.join(['examples:', *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if verbose:
+        parser.add_argument('--verbose', action='store_true', help=verbose)
+    return parser

@@ -123,15 +123,15 @@ def of_data_files(project: Project) -> Iterator[str | None]:
             ),
             'infer.py --boxes': partial(
                 run_tool, log, 'infer.py', project.data / 'val2017', '--student', project.student,
-                '--out', project.folder / 'out', '--boxes', file,
+                '--out', project.folder / 'out', '--force', '--boxes', file,
             ),
             'infer.py source': partial(
                 run_tool, log, 'infer.py', file, '--student', project.student,
-                '--out', project.folder / 'out',
+                '--out', project.folder / 'out', '--force',
             ),
             'infer.py student.py': partial(
                 run_tool, log, 'infer.py', project.data / 'val2017', '--student', student,
-                '--out', project.folder / 'out',
+                '--out', project.folder / 'out', '--force',
             ),
         }  # fmt: skip
         for config in (file, inherits):
@@ -162,7 +162,7 @@ def of_graphs(project: Project) -> Iterator[str | None]:
         (student / 'student.onnx').write_bytes(content)
         fault = run_tool(
             project.folder / 'log', 'infer.py', project.data / 'val2017', '--student', student,
-            '--out', project.folder / 'out', '--onnx',
+            '--out', project.folder / 'out', '--onnx', '--force',
         )  # fmt: skip
         yield judged(kind, fault, canary)
 
@@ -206,7 +206,7 @@ def checkpoint_entries(project: Project) -> dict[str, Callable[[Path, str], str 
         shutil.copytree(project.student, student, dirs_exist_ok=True)
         shutil.copy(file, student / 'student.pth')
         pictures = project.data / 'val2017'
-        return run_tool(log, 'infer.py', pictures, '--student', student, '--out', out)
+        return run_tool(log, 'infer.py', pictures, '--student', student, '--out', out, '--force')
 
     teacher = 'model.teacher.config', project.student / 'student.py'
     return {

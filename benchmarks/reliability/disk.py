@@ -60,7 +60,9 @@ def commands(project: Project, out: Path) -> dict[str, tuple[str, Sequence[objec
             'export_student.py', (*trained, out / 'all', '--branch', 'all', '--force')
         ),
         'convert': ('okdhp_config.py', (project.config, '-o', out / 'converted.py')),
-        'infer': ('infer.py', (pictures, *student, '--out', out / 'infer', '--csv', '--coco')),
+        'infer': (
+            'infer.py', (pictures, *student, '--out', out / 'infer', '--csv', '--coco', '--force')
+        ),
     }  # fmt: skip
 
 

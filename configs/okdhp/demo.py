@@ -5,6 +5,7 @@ codec = dict(
     type='MSRAHeatmap', input_size=(64, 96), heatmap_size=(16, 24), sigma=1.0, unbiased=True,
     blur_kernel_size=5)  # fmt: skip
 data_root = 'demo_out/data/'
+method_name = 'okdhp'  # for the overview and the model card
 
 
 def stage(num_branches, num_channels):

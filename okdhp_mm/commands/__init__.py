@@ -54,7 +54,7 @@ def run_command(name: str, arguments: list[str]) -> None:
         )
     # The doctor must run without mmengine, which `quiet` needs.
     loud = name == 'doctor' or '--verbose' in arguments
-    with nullcontext() if loud else noise.quiet():
+    with nullcontext() if loud else noise.quiet_command():
         status = importlib.import_module(COMMANDS[name].module).main(arguments)
     if status:
         sys.exit(status)

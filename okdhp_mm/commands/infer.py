@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         help='run this graph of the folder (default: student.onnx; student_int8.onnx is the one in '
         '8 bits) by onnxruntime, on the CPU unless --device says cuda')  # fmt: skip
     add('--track', action='store_true', help='give the persons in a video identities (track_id)')
-    add('--force', action='store_true', help='with --track: overwrite older results')
+    add('--force', action='store_true', help='overwrite older results')
     args = parse_command_line(parser, arguments)
     with errors_in_one_sentence():
         boxes = read_boxes(args.boxes) if args.boxes else None
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         done = infer(args.source, engine, args.out, boxes, args.threshold, detector=detector,
                      detect_every=args.detect_every, show=args.show, csv=args.csv,
                      coco=args.coco, identities=identities,
-                     force=args.force or not args.track)  # fmt: skip
+                     force=args.force)  # fmt: skip
     print(f'{done}: {args.out}/predictions and {args.out}/visualizations')
     if done.speed:
         print(done.speed)

@@ -31,6 +31,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
         __doc__,
         'my_okdhp.py --work-dir work_dirs/first',
         'okdhp/resnet18_mpii.py --method dml --cfg-options train_dataloader.batch_size=16',
+        verbose='print the complete log instead of the progress',
     )
     add = parser.add_argument
     add('config', help='training config')
@@ -46,7 +47,6 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
         help='scale the learning rate by the actual over the original batch size')  # fmt: skip
     add('--patience', type=positive, metavar='N',
         help='stop after N validations in a row without a gain of the deployed branch')  # fmt: skip
-    add('--verbose', action='store_true', help='print the complete log instead of the progress')
     add('--no-report', action='store_true', help='write no WORK_DIR/report.html')
     add_start_arguments(parser)
     return parse_command_line(parser, arguments)

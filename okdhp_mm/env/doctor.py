@@ -224,7 +224,7 @@ def install_stand_in() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the doctor; return its exit code."""
-    parser = command_parser('doctor', __doc__, '', '--install-mmcv-stand-in')
+    parser = command_parser('doctor', __doc__, '', '--install-mmcv-stand-in', verbose=None)
     parser.add_argument(
         '--install-mmcv-stand-in',
         action='store_true',

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -19,7 +20,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
-from ..errors import UserError, as_user_error
+from ..errors import UserError, as_user_error, join_names
 from .data_files import safe_handlers, use_safe_handlers
 from .safe_unpickler import restricted_load
 
@@ -29,6 +30,8 @@ _METHODS = {
 }
 _FORCED = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
 """Variables of torch that overrule the arguments of ``torch.load``."""
+MOST_NAMED = 6
+"""Number of checkpoints that a message names."""
 PROGRAMS = (('meta', 'config'), ('meta', 'cfg'), ('message_hub', 'runtime_info', 'cfg'))
 """Texts in a checkpoint that mmengine's ``Runner.resume`` or ``BaseInferencer`` runs."""
 
@@ -80,7 +83,7 @@ def load_checkpoint(filename: str) -> dict:
     if os.path.isdir(filename):
         raise UserError(f'The checkpoint {filename} is a folder; name a file in it.')
     if not os.path.isfile(filename):
-        raise UserError(f'The checkpoint {filename} does not exist.')
+        raise UserError(f'The checkpoint {filename} does not exist.{_others_near(Path(filename))}')
     if os.path.getsize(filename) == 0:
         raise UserError(f'The checkpoint {filename} is empty.')
     with open(filename, errors='replace') as file:
@@ -111,6 +114,12 @@ def load_checkpoint(filename: str) -> dict:
             f'of type {type(meta["dataset_meta"]).__name__}.'
         )
     return checkpoint
+
+
+def _others_near(file: Path) -> str:
+    """Return a sentence with the checkpoints in the folder of a missing one; '' without any."""
+    others = [f'{other.name!r}' for other in sorted(file.parent.glob('*.pth'))]
+    return f' {file.parent} has {join_names(others, MOST_NAMED)}.' if others else ''
 
 
 def _refusal(filename: str, error: UnpicklingError) -> UserError:

@@ -200,6 +200,11 @@ def training_model(cfg: Config, branches: int, method: str | None, teacher: Sequ
 
 
 def method_text(name: str) -> str:
+    """Return the lines of a config that define a method, and its name for the overview."""
+    return f'method_name = {Path(name).stem!r}\n{method_definition(name)}'
+
+
+def method_definition(name: str) -> str:
     """Return a method's file with its comments, or its outcome if it inherits or has more in it."""
     file = method_file(name)
     text = file.read_text()

@@ -15,13 +15,7 @@ from mmengine.config import Config
 from ..errors import UserError
 from ..io.config import imports_of, read_config
 from ..io.shipped_configs import config_folder
-from ..models.branch_configs import ESTIMATOR
-
-OWNED = (
-    *('aggregator', 'distiller', 'teacher', 'ema'),
-    *('trunk_grad', 'views', 'freeze_backbone'),
-)
-"""Model keys that are reset to their defaults when a method is applied."""
+from ..models.branch_configs import ESTIMATOR, METHOD_KEYS
 
 
 def method_files() -> dict[str, Path]:
@@ -77,7 +71,7 @@ def set_method(model: dict, method: dict) -> None:
         model: Config of a multi-branch model.
         method: What the method sets in it; nothing of another method is left.
     """
-    for key in OWNED:
+    for key in METHOD_KEYS:
         model.pop(key, None)
     test_cfg = dict(model.get('test_cfg') or {})
     test_cfg.pop('ema', None)
@@ -87,7 +81,7 @@ def set_method(model: dict, method: dict) -> None:
 
 
 def apply_method_to_config(cfg: Config, name: str) -> None:
-    """Let a training config be trained by a method, in place: its model, and what it imports.
+    """Let a training config be trained by a method, in place: model, imports and method's name.
 
     Args:
         cfg: Config of a training.
@@ -97,6 +91,7 @@ def apply_method_to_config(cfg: Config, name: str) -> None:
         UserError: As :func:`apply_method`.
     """
     apply_method(cfg.get('model') or {}, name)
+    cfg.method_name = Path(name).stem
     cfg.custom_imports = dict(imports=all_imports(cfg, name), allow_failed_imports=False)
 
 

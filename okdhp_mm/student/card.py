@@ -16,6 +16,7 @@ from ..data.own_dataset import is_labeled
 from ..errors import UserError
 from ..evaluation.summary import main_metric
 from ..io.data_files import read_json
+from ..models.branch_configs import METHOD_KEYS
 from ..structures import branch_name
 from ..version import __version__
 from .complexity import Complexity
@@ -153,10 +154,11 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
 
 
 def describe_method(cfg: dict, model: BasePoseEstimator) -> str:
-    """Return the branches and the parts of the distillation."""
+    """Return the name of the method, the branches and the parts of the distillation."""
     if not hasattr(model.head, 'branches'):
         return 'the student alone, without distillation'
-    split = (cfg.get('model') or {}).get('split', 'whole')
+    settings = cfg.get('model') or {}
+    split = settings.get('split', 'whole')
     where = 'share the backbone' if split == 'whole' else f'part at {split}'
     count = len(model.head.branches)
     parts = [f'{count} branches, which {where}' if count > 1 else '1 branch']
@@ -164,4 +166,5 @@ def describe_method(cfg: dict, model: BasePoseEstimator) -> str:
     terms = model.head.distiller.terms.items()
     distills = ', '.join(name for name, term in terms if term.is_distillation)
     parts.append(f'distillation by {distills}' if distills else 'without distillation')
-    return '; '.join(parts)
+    name = cfg.get('method_name') or ('' if settings.keys() & set(METHOD_KEYS) else 'okdhp')
+    return (f'{name}: ' if name else '') + '; '.join(parts)

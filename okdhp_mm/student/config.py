@@ -160,7 +160,7 @@ def _use_stock_layer_decay(student: Config) -> None:
 
 
 def _forget_the_run(student: Config) -> None:
-    for key in ('work_dir', 'load_from', 'resume', 'launcher'):
+    for key in ('work_dir', 'load_from', 'resume', 'launcher', 'method_name'):
         student.pop(key, None)
 
 

@@ -20,6 +20,7 @@ from .tracker import REJECTED
 
 GRAY: Color = (150, 150, 150)
 
+
 class TrailDrawer:
     """Draws the poses of frame after frame, one color per identity.
 

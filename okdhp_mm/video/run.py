@@ -101,7 +101,9 @@ def track(
     found = None
     if not has_poses:
         assert engine is not None  # see _check_source
-        found = infer(source, engine, out_dir, detector=detector, detect_every=detect_every)
+        found = infer(
+            source, engine, out_dir, detector=detector, detect_every=detect_every, force=force
+        )
     video = read_poses(poses, rate, _rate_of(film) if film else FALLBACK_RATE)
     identities = track_video(video, mode, **settings)
     moved = smooth_video(video, smoother)

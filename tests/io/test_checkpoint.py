@@ -639,3 +639,21 @@ def test_weights_of_another_network_are_refused_with_the_first_of_them(change, r
     change(state)
     with pytest.raises(UserError, match=rf'^b\.pth is wrong \({reason}'):
         load_weights(network(), state, 'b.pth is wrong')
+
+
+def test_a_missing_checkpoint_is_told_with_those_in_its_folder(tmp_path):
+    missing = tmp_path / 'best_PCK_epoch_N.pth'
+    with pytest.raises(UserError, match=r'best_PCK_epoch_N\.pth does not exist\.$'):
+        load_checkpoint(str(missing))
+    for name in ('best_PCK_epoch_10.pth', 'epoch_12.pth', 'notes.txt'):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError) as told:
+        load_checkpoint(str(missing))
+    assert str(told.value) == (
+        f"The checkpoint {missing} does not exist. {tmp_path} has 'best_PCK_epoch_10.pth', "
+        "'epoch_12.pth'."
+    )
+    for number in range(20):
+        (tmp_path / f'iter_{number}.pth').touch()
+    with pytest.raises(UserError, match='and 16 more'):
+        load_checkpoint(str(missing))

@@ -194,6 +194,7 @@ def test_a_method_is_written_out_with_its_comments(stock, tmp_path):
     assert "# mmpose's KeypointMSELoss is twice" in done.config.read_text()
     model = Config.fromfile(done.config).model
     assert (model.branches, model.aggregator.form) == (3, 'released')
+    assert Config.fromfile(done.config).method_name == 'okdhp_official'
     assert model.distiller.terms.loss_kd.loss.reduction == 'official'
     losses = run(MODELS.build(model).train(), 'loss', batch())
     assert {'loss_kpt', 'loss_ens', 'loss_kd'} <= losses.keys()
@@ -218,6 +219,7 @@ def test_a_method_that_inherits_is_written_out_whole_and_alone(stock, tmp_path):
     assert cfg.model.distiller.terms.loss_kd.type == 'MutualTerm'
     assert cfg.model.distiller.terms.loss_kd.loss_weight == 0.5
     assert 'train_cfg' not in cfg
+    assert cfg.method_name == 'weaker'
 
 
 def test_the_stock_config_is_not_overwritten(stock, tmp_path):

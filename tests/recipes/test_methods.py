@@ -111,7 +111,8 @@ def test_a_method_may_be_a_file_of_the_users_own(tmp_path):
     model = okdhp_model()
     apply_method(model, str(own))
     assert model.aggregator == dict(type='MeanAggregator')
-    assert load_config(parsed(), str(own)).work_dir == './work_dirs/resnet18_mpii_mine'
+    cfg = load_config(parsed(), str(own))
+    assert (cfg.work_dir, cfg.method_name) == ('./work_dirs/resnet18_mpii_mine', 'mine')
     own.write_text('methods = dict()\n')
     with pytest.raises(UserError, match='mine.py defines no method'):
         apply_method(model, str(own))

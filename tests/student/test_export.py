@@ -29,6 +29,8 @@ from okdhp_mm.io.checkpoint import load_checkpoint
 from okdhp_mm.models import state_names
 from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student import export, state
+from okdhp_mm.student.card import describe_method
+from okdhp_mm.student.config import student_config
 from okdhp_mm.student.export import export_student
 
 ROOT = Path(__file__).parents[2]
@@ -142,6 +144,7 @@ def test_the_card_tells_what_is_known_of_the_student(exported, trained):
         f'HRNet with HeatmapHead, {exported.student}',
         '64x96 pixels; RGB, (value - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]',
         'codec MSRAHeatmap (heatmap_size=(16, 24), sigma=1.0, unbiased=True, blur_kernel_size=5)',
+        '| method | okdhp: 3 branches, which part at ',
         'distillation by loss_kd; this is branch1',
         '| trained on | `person_keypoints_train2017.json` |',
         '`nose`, `left_eye`, `right_eye`',
@@ -149,6 +152,19 @@ def test_the_card_tells_what_is_known_of_the_student(exported, trained):
     ):
         assert fact in card, fact
     assert '| metric |' not in card, 'this checkpoint records none'
+
+
+def test_the_method_has_its_name_if_it_is_known(trained):
+    cfg, model, _ = trained
+    cfg = Config(cfg.to_dict())
+    for name in ('okdhp', 'okdhp_short'):
+        cfg.method_name = name
+        assert describe_method(cfg, model).startswith(f'{name}: 3 branches, which part at')
+    assert 'method_name' not in student_config(cfg, 0)
+    cfg.pop('method_name')
+    assert describe_method(cfg, model).startswith('3 branches'), 'the config has its own distiller'
+    cfg.model.pop('distiller')
+    assert describe_method(cfg, model).startswith('okdhp: 3 branches')
 
 
 def test_the_card_has_the_numbers_of_persons_and_the_metric_of_a_best_checkpoint(trained, tmp_path):

@@ -22,7 +22,7 @@ from .sources import Frame, Pictures, Video, open_source
 from .summary import THRESHOLD, Summary
 from .tables import CocoResults, CsvTable, Table
 from .window import Window
-from .writers import Results, check_absent, result_files
+from .writers import Results, check_absent
 
 FRAME_SHOWN = 1
 """Milliseconds that a frame of a video stays in the window, at least."""
@@ -51,7 +51,7 @@ def infer(
     csv: bool = False,
     coco: bool = False,
     identities: Identities | None = None,
-    force: bool = True,
+    force: bool = False,
 ) -> Summary:
     """Find the poses in pictures or a video.
 
@@ -85,8 +85,8 @@ def infer(
     paths = dict(csv=out_dir / 'poses.csv', coco=out_dir / 'coco_results.json')
     if not force:
         wanted = [paths[name] for name, on in dict(csv=csv, coco=coco).items() if on]
-        check_absent([*result_files(out_dir, opened.files), *wanted])
-    results = Results(out_dir, opened.files)
+        check_absent(wanted)
+    results = Results(out_dir, opened.files, force)
     summary = Summary(opened.unit, threshold)
     with ExitStack() as stack:
         tables: list[Table] = []

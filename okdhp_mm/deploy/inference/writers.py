@@ -72,23 +72,20 @@ def check_absent(files: Iterable[Path]) -> None:
             raise UserError(f'{file} exists. Choose another --out, or overwrite it by --force.')
 
 
-def result_files(out_dir: Path, names: Iterable[str]) -> list[Path]:
-    """Return the files of predictions for sources of these names."""
-    return [(out_dir / 'predictions' / name).with_suffix('.json') for name in names]
-
-
 class Results:
     """Folders of predictions and drawings: below them, files are named as their sources are.
 
     Args:
         out_dir: Folder for ``predictions/`` and ``visualizations/``.
         files: The sources by the names of their results; None for those that are not files.
+        force: Whether to replace results.
 
     Raises:
-        UserError: If two results would have the same name, or a drawing would replace a source.
+        UserError: If two results would have the same name, a drawing would replace a source, or a
+            result exists and may not be replaced.
     """
 
-    def __init__(self, out_dir: Path, files: Mapping[str, Path | None]):
+    def __init__(self, out_dir: Path, files: Mapping[str, Path | None], force: bool = False):
         self.predictions, self.pictures = out_dir / 'predictions', out_dir / 'visualizations'
         by_stem: dict[Path, str] = {}
         for name, file in files.items():
@@ -100,6 +97,8 @@ class Results:
                 )
             if file and (self.pictures / name).resolve() == file.resolve():
                 raise UserError(f'The drawing would replace {file} itself: choose another --out.')
+        if not force:
+            check_absent(path for name in files for path in self._written(Path(name)))
         for folder in (self.predictions, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -137,6 +136,13 @@ class Results:
             yield results
         finally:
             results.close()
+
+    def _written(self, name: Path) -> Iterator[Path]:
+        """Yield what exists of the files that the results of a name can have."""
+        # The lines are all that is left of a killed run.
+        yield from (self.predictions / name.with_suffix(end) for end in ('.json', '.jsonl'))
+        drawings = (self.pictures / name.with_suffix(end) for end in (name.suffix, '.jpg', '.mp4'))
+        yield from filter(Path.is_file, drawings)
 
     def _place(self, folder: Path, name: str, suffix: str) -> Path:
         file = (folder / name).with_suffix(suffix)

@@ -384,10 +384,38 @@ def test_sub_folders_are_looked_into_and_earlier_results_are_not(pictures, tmp_p
         shutil.copy(pictures / '0.png', folder / place / '0.png')
     engine = Center()
     for _ in range(2):
-        done = infer(folder, engine, folder / 'out', {'b/deep er/0.png': BOXES})
+        boxes = {'b/deep er/0.png': BOXES}
+        done = infer(folder, engine, folder / 'out', boxes, force=True)
         assert (done.written, done.origins['whole image']) == (2, 1)
     assert [boxes for _, boxes in engine.seen] == [None, BOXES] * 2
     assert (folder / 'out' / 'predictions' / 'b' / 'deep er' / '0.json').is_file()
+
+
+@pytest.mark.parametrize(
+    'kept',
+    [
+        *('predictions/0.json', 'visualizations/0.png', 'visualizations/0.jpg'),
+        *('poses.csv', 'coco_results.json', 'predictions/clip.json', 'visualizations/clip.mp4'),
+    ],
+)
+def test_nothing_is_overwritten_without_force(pictures, video, tmp_path, kept):
+    file = tmp_path / kept
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('kept')
+    source = video if 'clip' in kept else pictures / '0.png'
+    engine = Center()
+    with pytest.raises(UserError, match=rf'{kept} exists\. Choose another --out, or overwrite it'):
+        infer(source, engine, tmp_path, csv=True, coco=True)
+    assert file.read_text() == 'kept' and not engine.seen
+    infer(source, engine, tmp_path, csv=True, coco=True, force=True)
+    assert kept == 'visualizations/0.jpg' or file.read_bytes() != b'kept'
+
+
+def test_the_tool_overwrites_with_force_only(student, pictures, tmp_path, monkeypatch):
+    arguments = pictures / '0.png', '--student', student, '--out', tmp_path, '--device', 'cpu'
+    assert run_tool(monkeypatch, *arguments) == 0
+    assert 'predictions/0.json exists' in run_tool(monkeypatch, *arguments)
+    assert run_tool(monkeypatch, *arguments, '--force') == 0
 
 
 def test_a_drawing_never_replaces_its_source(pictures, tmp_path):
@@ -445,7 +473,9 @@ def test_a_killed_video_keeps_its_frames_as_lines(video, tmp_path):
     meta, *frames = map(json.loads, text.splitlines())
     assert meta['meta_info']['keypoint_names'] == ['nose']
     assert [frame['frame_id'] for frame in frames] == [0, 1]
-    infer(video, Center(), tmp_path)
+    with pytest.raises(UserError, match=r'clip\.jsonl exists'):
+        infer(video, Center(), tmp_path)
+    infer(video, Center(), tmp_path, force=True)
     assert len(read(tmp_path / 'predictions' / 'clip.json')['instance_info']) == 6
     assert not (tmp_path / 'predictions' / 'clip.jsonl').exists()
 

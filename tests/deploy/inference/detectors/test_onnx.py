@@ -3,44 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from graphs import DETS, LABELS, write_graph
 from mmdet.models.dense_heads import YOLOXHead
 from mmengine.registry import DefaultScope
 
-onnx = pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
+pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
 pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
 
 from okdhp_mm.deploy.inference.detectors import build_detector  # noqa: E402
 from okdhp_mm.deploy.inference.detectors.onnx import letterboxed, raw_yolox  # noqa: E402
 from okdhp_mm.errors import UserError  # noqa: E402
-
-
-def write_graph(file, shape=(1, 3, 64, 96), **outputs):
-    """Write a graph that takes images and gives constants."""
-    helper = onnx.helper
-    kinds = {np.dtype('float32'): onnx.TensorProto.FLOAT, np.dtype('int64'): onnx.TensorProto.INT64}
-    nodes = [
-        helper.make_node('Constant', [], [name], value=onnx.numpy_helper.from_array(value))
-        for name, value in outputs.items()
-    ]
-    graph = helper.make_graph(
-        nodes,
-        'detector',
-        [helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, shape)],
-        [
-            helper.make_tensor_value_info(name, kinds[value.dtype], value.shape)
-            for name, value in outputs.items()
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=8)
-    onnx.save(model, str(file))
-    return file
-
-
-DETS = np.array(
-    [[[0, 0, 24, 32, 0.4], [48, 16, 96, 64, 0.9], [0, 0, 9, 9, 0.8], [0, 0, 9, 9, 0.1]]],
-    np.float32,
-)
-LABELS = np.array([[0, 0, 5, 0]])
 
 
 @pytest.mark.parametrize('named', ['rtmdet.onnx', 'rtmdet:end2end.onnx', 'yolox:end2end.onnx'])
