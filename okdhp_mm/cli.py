@@ -23,6 +23,8 @@ from mmengine.runner import Runner, amp
 
 from .data.files import as_data_error
 from .data.pictures import LIMIT, skip_unreadable
+from .data.unlabeled import folders_of
+from .deploy.inference.unlabeled import read_unlabeled
 from .engine.runner import DurableRunner
 from .errors import (
     CodeError,
@@ -38,6 +40,7 @@ from .io.resume import choose_checkpoint
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 from .recipes.methods import apply_method_to_config
 from .recipes.pretrained import start_from
+from .recipes.unlabeled import check_images, learn_from
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -113,6 +116,14 @@ def positive(text: str) -> int:
     """Return an argument that is a whole number above zero."""
     value = int(text)
     if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not above zero')
+    return value
+
+
+def share(text: str) -> float:
+    """Return an argument that is a number above zero."""
+    value = finite(text)
+    if value <= 0:
         raise argparse.ArgumentTypeError(f'{text} is not above zero')
     return value
 
@@ -208,13 +219,14 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_start_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that choose the initial weights of a training."""
+    """Add the arguments that choose the initial weights and the unlabeled images of a training."""
     start = parser.add_mutually_exclusive_group()
     start.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
     start.add_argument('--pretrained', metavar='FILE|torchvision|timm', help=PRETRAINED)
     parser.add_argument(
         '--force', action='store_true', help='replace the checkpoints of an earlier training'
     )
+    _add_unlabeled_arguments(parser)
 
 
 def choose_start(cfg: Config, args: argparse.Namespace) -> None:
@@ -238,6 +250,44 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         source = str(file) if cfg.get('resume') and file.is_file() else args.pretrained
         found = start_from(cfg.model, source, file)
         print(f'Pretrained weights from {args.pretrained}: {found}.')
+
+
+def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        '--unlabeled',
+        type=Path,
+        metavar='DIR|VIDEO|ANNOTATIONS.json',
+        help='learn from the persons in these pictures too, without labels',
+    )
+    add(
+        '--boxes',
+        type=Path,
+        help='JSON with boxes around the persons in the unlabeled pictures, {"a.jpg": [[x1, y1, '
+        'x2, y2], ...]} (default: a picture is one person)',
+    )
+    add(
+        '--unlabeled-ratio',
+        type=share,
+        default=1.0,
+        metavar='R',
+        help='unlabeled persons for each labeled one in a batch (default: %(default)s)',
+    )
+
+
+def use_unlabeled(cfg: Config, args: argparse.Namespace) -> None:
+    """Add the unlabeled images that the arguments name to a config, in place.
+
+    Raises:
+        UserError: If they cannot be used, or the config lacks images that it should learn from.
+    """
+    if args.unlabeled:
+        folders = folders_of(require_key(cfg, 'train_dataloader.dataset', '--unlabeled'))
+        found = read_unlabeled(args.unlabeled, args.boxes, Path(cfg.work_dir), folders)
+        learn_from(cfg, *found, args.unlabeled_ratio)
+    elif args.boxes:
+        raise UserError(f'--boxes {args.boxes} needs pictures. Name them by --unlabeled.')
+    check_images(cfg)
 
 
 def keep_checkpoints(work_dir: str) -> None:

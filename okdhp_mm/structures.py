@@ -101,6 +101,26 @@ class BranchFeatures:
 
 
 @dataclass(frozen=True)
+class Unlabeled:
+    """Outputs of the branches on hard views of unlabeled images, and the maps to learn there.
+
+    Attributes:
+        heatmaps: The (branch, stage) grid, see :class:`BranchOutputs`. Every branch sees a view of
+            its own.
+        teachers: The teacher's maps, moved like the view of each branch, (M, B, K, H, W), without
+            gradients.
+        weights: 1 for a keypoint that the teacher is sure about and that lies in the view, else 0,
+            (M, B, K).
+        scalars: Measures for the log, by name.
+    """
+
+    heatmaps: tuple[tuple[Tensor, ...], ...]
+    teachers: Tensor
+    weights: Tensor
+    scalars: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class BranchOutputs:
     """Output of the branch heads and the aggregator.
 
@@ -119,6 +139,7 @@ class BranchOutputs:
             None if the model keeps no copy or no term reads them.
         teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), without gradients; None if it
             has no teacher.
+        unlabeled: Outputs on the unlabeled images of the batch; None if it has none.
         bins: Lengths along W of the distributions in a map, see :func:`distributions`; () if the
             whole map is one distribution.
         final_heatmaps: The last stage of every branch, (M, B, K, H, W), stacked from ``heatmaps``.
@@ -134,6 +155,7 @@ class BranchOutputs:
     peer_targets: Tensor | None = None
     ema: Tensor | None = None
     teacher: Tensor | None = None
+    unlabeled: Unlabeled | None = None
     bins: tuple[int, ...] = ()
     final_heatmaps: Tensor = field(init=False)
     stacked: InitVar[Tensor | None] = None

@@ -23,6 +23,11 @@ from okdhp_mm.student.state import check_equal, student_state
 
 METHODS = tuple(method_files())
 OFFLINE = ('fpd', 'head_only')
+UNLABELED = ('mean_teacher', 'okdhp_unlabeled', 'pose_dual')
+STILL = dict(
+    rotation=0, scale=0, shift=0, flip=0, joints=0,
+    photometric=dict(brightness=0, contrast=0, color=0, hide=0),
+)  # fmt: skip
 WORLD = 2
 
 
@@ -33,6 +38,16 @@ def write_teacher(folder):
     state = shake(build(teacher)).state_dict()
     torch.save(state, folder / 'teacher.pth')
     torch.save(dict(state_dict=student_state(state, 0), meta={}), folder / 'student.pth')
+
+
+def data_of(config, size=2):
+    """A batch; for a method that learns from unlabeled samples, as many of them follow."""
+    if not config.get('unlabeled'):
+        return batch(size)
+    data = batch(2 * size)
+    for sample in data['data_samples'][size:]:
+        sample.set_metainfo(dict(unlabeled=True))
+    return data
 
 
 def model_of(method, folder):
@@ -117,8 +132,10 @@ def test_autocast_trains_every_parameter_to_about_the_same_loss(config, dtype):
     model.head.distiller.set_progress(0.5)
     model.views = None  # random numbers of another type are other numbers
     shake(model.eval())
-    data = batch()
+    data = data_of(config)
+    torch.manual_seed(0)
     exact = run(model, 'loss', data)
+    torch.manual_seed(0)
     with torch.autocast('cpu', dtype=dtype):
         losses = run(model, 'loss', data)
     for name, value in losses.items():
@@ -156,7 +173,7 @@ def test_a_step_neither_leaves_its_device_nor_waits_for_the_host(config, monkeyp
     if model.ema is not None:
         model.ema.start(model)
     model.head.distiller.set_progress(0.5)
-    data = model.data_preprocessor(batch(), training=True)
+    data = model.data_preprocessor(data_of(config), training=True)
     model.to('meta')
     samples = [sample.to('meta') for sample in data['data_samples']]
     inputs = data['inputs'].to('meta')
@@ -241,10 +258,10 @@ def worker(rank, folder):
     )
     found = {}
     for method in METHODS:
-        model, data = ready(method, folder)
+        model = ready(method, folder)
         # The default: a parameter that a step leaves out would make the next one hang or fail.
         wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=False)
-        part = {key: values[rank * 2 : rank * 2 + 2] for key, values in data.items()}
+        part = part_of(method, folder, slice(rank * 2, rank * 2 + 2))
         found[method] = gradients(model, wrapped, part)
         model.zero_grad()
         gradients(model, wrapped, part)
@@ -253,19 +270,32 @@ def worker(rank, folder):
 
 
 def ready(method, folder):
-    """The same model and batch in every process."""
-    model = build(model_of(method, folder))
+    """The same model in every process."""
+    config = model_of(method, folder)
+    if config.get('unlabeled'):
+        config.unlabeled.views = STILL
+    model = build(config)
     model.views = None  # each process draws its own
     model.head.distiller.set_progress(1.0)
     shake(model)
     model.load_teacher()
     if model.ema is not None:
         model.ema.start(model)
-    return model, torch.load(folder / 'data.pt', weights_only=False)  # written below
+    return model
+
+
+def part_of(method, folder, chosen):
+    """Some labeled samples, and the same number of unlabeled ones if the method uses them."""
+    both = torch.load(folder / 'data.pt', weights_only=False)  # written below
+    kinds = both if method in UNLABELED else both[:1]
+    return {key: [sample for kind in kinds for sample in kind[key][chosen]] for key in both[0]}
 
 
 def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path):
-    torch.save(batch(4), tmp_path / 'data.pt')
+    unlabeled = batch(4)
+    for sample in unlabeled['data_samples']:
+        sample.set_metainfo(dict(unlabeled=True))
+    torch.save([batch(4), unlabeled], tmp_path / 'data.pt')
     write_teacher(tmp_path)
     processes = [
         subprocess.Popen(
@@ -280,8 +310,9 @@ def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path):
     for method in METHODS:
         if method == 'mcl':
             continue  # its negatives are those of a process's own batch
-        model, data = ready(method, tmp_path)
-        for name, expected in gradients(model, model, data).items():
+        model = ready(method, tmp_path)
+        whole = part_of(method, tmp_path, slice(4))
+        for name, expected in gradients(model, model, whole).items():
             torch.testing.assert_close(
                 found[method][name], expected, rtol=1e-3, atol=1e-6, msg=f'{method}: {name}'
             )

@@ -12,6 +12,7 @@ from ..cli import (
     parse_command_line,
     positive,
     traceable_amp,
+    use_unlabeled,
 )
 from ..data.files import check_data
 from ..engine.distributed import process_group
@@ -66,6 +67,7 @@ def config_from(args: argparse.Namespace):
         size = 'dict(base_batch_size=...)'
         require_key(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
     choose_start(cfg, args)
+    use_unlabeled(cfg, args)
     if args.no_validate:
         # Last: options can name the data of an evaluation that does not take place.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

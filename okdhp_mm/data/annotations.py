@@ -210,6 +210,32 @@ def check_labeled(path: str, images: Sequence[dict], annotations: Sequence[dict]
         )
 
 
+def check_unlabeled(path: str, content: Any) -> list[str]:
+    """Check a COCO file of persons that need no keypoints; return the names of their pictures.
+
+    Args:
+        path: Name of the file, to name in errors.
+        content: What :func:`read_json` returned.
+
+    Raises:
+        UserError: If it cannot be used, or has no person with a box and an image.
+    """
+    check_coco(path, content, CocoLayout(plain=False))
+    images, annotations = content['images'], content['annotations']
+    boxed = {
+        entry['image_id']
+        for entry in annotations
+        if min(entry.get('bbox', (0, 0))[2:], default=0) > 0 and not entry.get('iscrowd')
+    }
+    names = [image['file_name'] for image in images if image['id'] in boxed]
+    if not names:
+        raise UserError(
+            f'{path} has no person with a box and an image ({len(annotations)} annotations, '
+            f'{len(images)} images).'
+        )
+    return names
+
+
 def check_mpii(path: str, content: Any, keypoints: int, head_boxes: int | None = None) -> None:
     """Check the content of a file of MPII's layout.
 

@@ -15,10 +15,11 @@ from mmpose.registry import DATASETS
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from ..datasets import UnlabeledDataset
 from ..errors import UserError, as_user_error
 from ..evaluation.evaluator_config import walk_metrics
 from ..io.data_files import read_json
-from .annotations import CocoLayout, check_coco, check_detections, check_mpii
+from .annotations import CocoLayout, check_coco, check_detections, check_mpii, check_unlabeled
 from .pictures import check_pictures
 
 SMALL = 500
@@ -90,7 +91,8 @@ def check_dataset(
     if issubclass(kind, MpiiDataset):
         boxes = dataset.get('headbox_file')
         check_mpii(path, content, meta['num_keypoints'], boxes and head_boxes(boxes))
-        names = [person['image'] for person in content]
+    elif issubclass(kind, UnlabeledDataset):
+        check_unlabeled(path, content)
     elif kind._load_annotations is BaseCocoStyleDataset._load_annotations:
         plain = kind.parse_data_info is BaseCocoStyleDataset.parse_data_info
         count = meta.get('num_keypoints') if plain else None
@@ -101,15 +103,28 @@ def check_dataset(
         boxes_file = dataset.get('bbox_file')
         if boxes_file and plain and boxes_file.endswith('.json') and '://' not in boxes_file:
             check_detections(boxes_file, read_json(boxes_file), content['images'])
-        used = {annotation['image_id'] for annotation in content['annotations']}
-        names = [image['file_name'] for image in content['images'] if image['id'] in used]
     else:
         return
+    pictures = pictures_of(dataset, content)
+    if pictures and '://' not in pictures[0]:
+        check_pictures(pictures, len(set(pictures)) <= SMALL if decode is None else decode)
+
+
+def pictures_of(dataset: ConfigDict, content: Any) -> list[str]:
+    """Return the paths of the pictures of a dataset that mmpose's readers of annotations read.
+
+    Args:
+        dataset: Its config.
+        content: Checked content of its annotation file.
+    """
+    if isinstance(content, list):  # of MPII's layout
+        names = [person['image'] for person in content]
+    else:
+        used = {annotation['image_id'] for annotation in content['annotations']}
+        names = [image['file_name'] for image in content['images'] if image['id'] in used]
     prefix = (dataset.get('data_prefix') or {}).get('img') or ''
     folder = os.path.join(dataset.get('data_root') or '', prefix)
-    if '://' not in folder:
-        pictures = [os.path.join(folder, name) for name in names]
-        check_pictures(pictures, len(set(pictures)) <= SMALL if decode is None else decode)
+    return [os.path.join(folder, name) for name in names]
 
 
 def class_of(dataset: ConfigDict) -> type[Any] | None:

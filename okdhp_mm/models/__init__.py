@@ -11,8 +11,10 @@ from .distillers import (
     MutualTerm,
     PeerDistillTerm,
     SupervisedTerm,
+    UnlabeledTerm,
 )
 from .estimator import OKDHPTopdownPoseEstimator
+from .hard_views import HardViews
 from .heads import MultiBranchHead
 from .losses import KLHeatmapLoss
 from .teachers import FrozenTeacher
@@ -27,6 +29,7 @@ __all__ = [
     'FrozenTeacher',
     'Gate',
     'GaussianRampUp',
+    'HardViews',
     'KLHeatmapLoss',
     'MeanAggregator',
     'MultiBranchHead',
@@ -38,4 +41,5 @@ __all__ = [
     'SupervisedTerm',
     'DistillTerm',
     'PeerDistillTerm',
+    'UnlabeledTerm',
 ]

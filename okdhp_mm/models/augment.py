@@ -61,13 +61,16 @@ class PhotometricViews(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor, num_views: int) -> BranchViews | Tensor:
         """Return one view of normalized images for each branch, or one for all."""
-        views = images.expand(1 if self.same else num_views, *images.shape)
+        views = self.augment(images.expand(1 if self.same else num_views, *images.shape))
+        return views[0] if self.same else BranchViews(views)
+
+    def augment(self, views: Tensor) -> Tensor:
+        """Augment every image of every view, (M, B, 3, H, W)."""
         mean = views.mean((-3, -2, -1), keepdim=True)
         gain = 1 + self._draw(views, 1, self.contrast)
         tint = 1 + self._draw(views, 3, self.color)
         views = ((views - mean) * gain + mean) * tint + self._draw(views, 1, self.brightness)
-        views = views * ~self._hidden(views)
-        return views[0] if self.same else BranchViews(views)
+        return views * ~self._hidden(views)
 
     @staticmethod
     def _draw(views: Tensor, channels: int, most: float) -> Tensor:

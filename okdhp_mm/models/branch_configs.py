@@ -14,7 +14,7 @@ ESTIMATOR, STOCK_ESTIMATOR = 'OKDHPTopdownPoseEstimator', 'TopdownPoseEstimator'
 DEFAULT_BRANCHES = 3
 METHOD_KEYS = (
     *('aggregator', 'distiller', 'teacher', 'ema'),
-    *('trunk_grad', 'views', 'freeze_backbone'),
+    *('trunk_grad', 'views', 'unlabeled', 'freeze_backbone'),
 )
 """Model keys that a method sets; the default method, OKDHP, sets none."""
 BRANCH_KEYS = ('backbone', 'neck', 'head')

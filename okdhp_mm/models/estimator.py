@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..structures import ENSEMBLE, BranchFeatures, BranchPredictions
 from .branch_configs import DEFAULT_BRANCHES, branch_models
 from .teachers import EMA
+from .unlabeled import UnlabeledTeaching, split_batch
 from .weights.load_stock import check_state_dict, convert_stock_state_dict, is_branched, start_ema
 
 DEFAULT_AGGREGATOR = dict(type='FAU')
@@ -74,6 +75,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             None for no copy.
         teacher: Config of a teacher outside of the branches, such as
             :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for no such teacher.
+        unlabeled: Settings of :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`, e.g.
+            ``dict(teacher='ema')``, to learn from unlabeled images with an ``UnlabeledTerm``. The
+            images come from an :class:`~okdhp_mm.datasets.UnlabeledDataset`. None to learn from
+            labeled images only.
         freeze_backbone: Whether to train only necks and heads. The weights and the batch norm
             statistics of trunk and branches stay constant.
         train_cfg: As in the stock model.
@@ -104,6 +109,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         views: ConfigDict | None = None,
         ema: ConfigDict | None = None,
         teacher: ConfigDict | None = None,
+        unlabeled: ConfigDict | None = None,
         freeze_backbone: bool = False,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
@@ -136,6 +142,10 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
         )
         check_test_cfg(self.test_cfg, len(students), ema is not None)
         self.teacher = MODELS.build(teacher) if teacher else None
+        self.unlabeled = None
+        if unlabeled is not None:
+            self.unlabeled = UnlabeledTeaching(**unlabeled)
+            self.unlabeled.check(len(students), ema is not None)
         self.head = MODELS.build(
             dict(
                 type='MultiBranchHead',
@@ -146,6 +156,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 backbone=self.backbone,
                 ema=ema is not None,
                 teacher=self.teacher and self.teacher.name,
+                unlabeled=unlabeled is not None,
             )
         )
         self.head.test_cfg = self.test_cfg.copy()
@@ -168,8 +179,11 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
 
         Args:
             inputs: Images, (B, 3, H, W).
-            data_samples: Samples of the batch with their encoded targets.
+            data_samples: Samples of the batch with their encoded targets. Unlabeled samples follow
+                the labeled ones.
         """
+        (inputs, data_samples), others = split_batch(inputs, data_samples)
+        self._check_ema()
         ema = self._ema_heatmaps(inputs)
         views = inputs if self.views is None else self.views(inputs, len(self.head.branches))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_backbone):
@@ -180,20 +194,21 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             train_cfg=self.train_cfg,
             ema=ema,
             teacher=self.teacher and self.teacher(inputs, data_samples),
+            unlabeled=self.unlabeled(self, *others) if self.unlabeled and others[1] else None,
         )
 
-    @torch.no_grad()
-    def _ema_heatmaps(self, inputs: Tensor) -> Tensor | None:
-        """Return the final heatmaps of the EMA copy if a term needs them, (M, B, K, H, W)."""
-        if self.ema is None:
-            return None
-        if self.training and not self.ema.started:
+    def _check_ema(self) -> None:
+        if self.ema is not None and self.training and not self.ema.started:
             raise UserError(
                 'model.ema is set, but nothing updates this copy of the model. Add '
                 "custom_hooks=[dict(type='EMAUpdateHook')], or call model.ema.start(model) before "
                 'and model.ema.update(model) after every step of your own training loop.'
             )
-        if 'ema' not in self.head.distiller.requires:
+
+    @torch.no_grad()
+    def _ema_heatmaps(self, inputs: Tensor) -> Tensor | None:
+        """Return the final heatmaps of the EMA copy if a term needs them, (M, B, K, H, W)."""
+        if self.ema is None or 'ema' not in self.head.distiller.requires:
             return None
         copied = self.ema.module
         return copied.head.branch_outputs(copied.backbone(inputs)).final_heatmaps

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..data.unlabeled import train_on_labeled
 from ..errors import UserError
 from ..io.config import imports_of, read_config
 from ..io.shipped_configs import config_folder
@@ -92,6 +93,8 @@ def apply_method_to_config(cfg: Config, name: str) -> None:
     """
     apply_method(cfg.get('model') or {}, name)
     cfg.method_name = Path(name).stem
+    if cfg.model.get('unlabeled') is None:
+        train_on_labeled(cfg)
     cfg.custom_imports = dict(imports=all_imports(cfg, name), allow_failed_imports=False)
 
 

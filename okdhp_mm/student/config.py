@@ -30,6 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
+from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
 from ..errors import UserError
 from ..evaluation.evaluator_config import map_metrics
@@ -178,6 +179,7 @@ def _check_stock(student: Config) -> None:
 
 
 RULES = (
+    train_on_labeled,
     _predict_like_validation,
     _drop_own_hooks,
     _use_stock_metrics,

@@ -6,13 +6,14 @@ import logging
 from pathlib import Path
 
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, ConcatDataset
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor
 
+from ..datasets import UnlabeledDataset
 from ..engine.model import model_of
 from ..models.state_names import student_tensors
 from ..student.card import describe_method
@@ -41,6 +42,9 @@ def overview(runner: Runner) -> str:
 
 def describe_data(dataset: BaseDataset) -> str:
     """Return the number of persons, and of pictures if they can be counted soon."""
+    if isinstance(dataset, ConcatDataset) and isinstance(dataset.datasets[-1], UnlabeledDataset):
+        labeled, *others = dataset.datasets
+        return f'{describe_data(labeled)} and {sum(map(len, others))} unlabeled persons'
     persons = len(dataset)
     if persons > COUNTED or not hasattr(dataset, 'get_data_info'):
         return f'{persons} persons'

@@ -13,6 +13,7 @@ from ...models.weights.load_stock import is_branched
 from ..model import model_of
 from ..optim import layer_decay
 from . import EMAUpdateHook
+from .collapse import CollapseHook
 
 
 @HOOKS.register_module()
@@ -34,11 +35,13 @@ class DistillProgressHook(Hook):
     priority = 'NORMAL'
 
     def before_run(self, runner) -> None:
-        """Add the hook that updates the EMA copy if the model has one."""
+        """Add the hooks of the EMA copy and of the unlabeled images if the model has them."""
         added = any(isinstance(hook, EMAUpdateHook) for hook in runner.hooks)
         if getattr(model_of(runner), 'ema', None) is not None and not added:
             # Behind this hook, because the runner is walking its list of hooks.
             runner.register_hook(EMAUpdateHook(), self.priority)
+        if getattr(model_of(runner), 'unlabeled', None) is not None:
+            runner.register_hook(CollapseHook())
 
     def before_train(self, runner) -> None:
         """Ask whether the training can work: with batches of this size, features, and rates."""

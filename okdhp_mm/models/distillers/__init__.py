@@ -19,6 +19,11 @@ MCL-OKD    MeanAggregator      SupervisedTerm(branches), ContrastiveTerm,
 FPD        MeanAggregator      SupervisedTerm(branches), DistillTerm(frozen -> all); one branch,
                                a teacher
 head only  MeanAggregator      the same; freeze_backbone
+unlabeled  FAU                 those of OKDHP, UnlabeledTerm(EMA ensemble -> branches); unlabeled
+mean       MeanAggregator      SupervisedTerm(branches), UnlabeledTerm(EMA -> branch); one branch,
+teacher                        unlabeled
+PoseDual   MeanAggregator      SupervisedTerm(branches), UnlabeledTerm(the other branch -> branch);
+                               unlabeled
 =========  ==================  ====================================================================
 """
 
@@ -34,6 +39,7 @@ from .terms import (
     TeacherStudentPair,
     TeacherStudentTerm,
     Term,
+    UnlabeledTerm,
 )
 
 __all__ = [
@@ -48,5 +54,6 @@ __all__ = [
     'TeacherStudentPair',
     'TeacherStudentTerm',
     'Term',
+    'UnlabeledTerm',
     'diagnose',
 ]

@@ -21,6 +21,7 @@ Observer = Callable[
 REMEDIES = dict(
     ema='an EMA copy of the model. Set model.ema=dict(momentum=0.001).',
     teacher="a teacher outside of the branches. Set model.teacher=dict(type='FrozenTeacher', ...).",
+    unlabeled='views of the unlabeled images. Set model.unlabeled=dict().',
     peer_targets='an aggregator that computes one teacher per branch. Set e.g. '
     "aggregator=dict(type='PeerAttention').",
 )
@@ -89,6 +90,11 @@ class Distiller(nn.Module):
             raise UserError(
                 f'model.teacher is set, but no term of the distiller ({", ".join(self.terms)}) '
                 f'learns from it. Set teacher={spec.teacher!r} in one, or remove model.teacher.'
+            )
+        if 'unlabeled' in spec.provided - self.requires:
+            raise UserError(
+                f'model.unlabeled is set, but no term of the distiller ({", ".join(self.terms)}) '
+                "uses it. Add loss_unlabeled=dict(type='UnlabeledTerm'), or remove model.unlabeled."
             )
 
     def check_batch(self, batch_size: int | None) -> None:

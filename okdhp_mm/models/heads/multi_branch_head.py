@@ -23,6 +23,7 @@ from ...structures import (
     BranchPredictions,
     NetworkSpec,
     Targets,
+    Unlabeled,
     branch_name,
     output_name,
 )
@@ -46,6 +47,7 @@ class MultiBranchHead(BaseHead):
         backbone: The built branched backbone, used to infer the shapes. It is not stored.
         ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
+        unlabeled: Whether the model learns from unlabeled images.
         init_cfg: As in every mmengine module.
 
     Raises:
@@ -62,6 +64,7 @@ class MultiBranchHead(BaseHead):
         backbone: BaseModule,
         ema: bool = False,
         teacher: str | None = None,
+        unlabeled: bool = False,
         init_cfg=None,
     ):
         super().__init__(init_cfg)
@@ -90,6 +93,7 @@ class MultiBranchHead(BaseHead):
         provided = {'head_features', *self.aggregator.provides}
         provided |= {'ema'} if ema else set()
         provided |= {'teacher'} if teacher else set()
+        provided |= {'unlabeled'} if unlabeled else set()
         spec = replace(spec, provided=frozenset(provided), teacher=teacher)
         self.distiller = build_distiller(distiller, spec, self.aggregator)
         requires = self.aggregator.requires | self.distiller.requires
@@ -131,10 +135,11 @@ class MultiBranchHead(BaseHead):
         feats: BranchFeatures,
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
+        unlabeled: Unlabeled | None = None,
     ) -> BranchOutputs:
         """Compute the heatmaps of every branch and of the trunk's stages; add those given."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
-        return self.collect(feats, results, ema, teacher)
+        return self.collect(feats, results, ema, teacher, unlabeled)
 
     def collect(
         self,
@@ -142,6 +147,7 @@ class MultiBranchHead(BaseHead):
         results: Sequence[tuple[tuple[Tensor, ...], Tensor | None]],
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
+        unlabeled: Unlabeled | None = None,
     ) -> BranchOutputs:
         """Collect the results of :meth:`branch_forward` of all branches."""
         shared = self._trunk_stages(feats)
@@ -154,6 +160,7 @@ class MultiBranchHead(BaseHead):
             else (),
             ema=ema,
             teacher=teacher,
+            unlabeled=unlabeled,
             bins=self.adapter.bins,
         )
 
@@ -189,6 +196,7 @@ class MultiBranchHead(BaseHead):
         train_cfg: ConfigDict | None = None,
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
+        unlabeled: Unlabeled | None = None,
     ) -> dict[str, Tensor]:
         """Compute every term of the distiller and the training accuracy of the deployed output.
 
@@ -198,16 +206,19 @@ class MultiBranchHead(BaseHead):
             train_cfg: As in the stock heads.
             ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W).
             teacher: Heatmaps of the model's teacher, (B, K, H, W).
+            unlabeled: Outputs on the unlabeled images of the batch.
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.branch_outputs(feats, ema, teacher)
+        outputs = self.branch_outputs(feats, ema, teacher, unlabeled)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)
         losses = self.distiller(outputs, targets)
+        if unlabeled is not None:
+            losses |= unlabeled.scalars
         if train_cfg.get('compute_acc', True):
             losses['acc_pose'] = self._accuracy(outputs, targets)
         return losses

@@ -6,6 +6,7 @@ from .distill import DistillTerm, PeerDistillTerm
 from .mutual import MutualTerm
 from .supervised import SupervisedTerm
 from .teacher_student import TeacherStudentPair, TeacherStudentTerm
+from .unlabeled import UnlabeledTerm
 
 __all__ = [
     'ContrastiveTerm',
@@ -16,4 +17,5 @@ __all__ = [
     'TeacherStudentPair',
     'TeacherStudentTerm',
     'Term',
+    'UnlabeledTerm',
 ]

@@ -23,11 +23,13 @@ class TeacherStudentPair:
         teacher: Heatmaps of the teacher, (B, K, H, W).
         students: Heatmaps of the students, (n, B, K, H, W).
         factor: Factor of the loss between them.
+        weights: Keypoint weights, (B, K); None for those of the labels.
     """
 
     teacher: Tensor
     students: Tensor
     factor: float = 1.0
+    weights: Tensor | None = None
 
 
 class TeacherStudentTerm(Term):
@@ -71,7 +73,10 @@ class TeacherStudentTerm(Term):
 
     def value(self, outputs: BranchOutputs, targets: Targets) -> Tensor:  # noqa: D102
         return self.loss_weight * sum_of(
-            pair.factor * self._distance(students, teacher, targets.weights)
+            pair.factor
+            * self._distance(
+                students, teacher, targets.weights if pair.weights is None else pair.weights
+            )
             for pair in self.pairs(outputs)
             for students, teacher in zip(
                 distributions(pair.students, outputs.bins),

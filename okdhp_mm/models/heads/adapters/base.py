@@ -11,6 +11,7 @@ from mmpose.models.heads import BaseHead
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from ....errors import UserError
 from ....structures import Criterion
 
 Features = Any
@@ -36,6 +37,7 @@ class HeadAdapter(ABC):
         bins: See :class:`~okdhp_mm.structures.BranchOutputs`.
         kl_defaults: Arguments that a ``KLHeatmapLoss`` of this head gets unless its config sets
             them, so that its gradient is as large as that of the head's own loss.
+        rotates: Whether :meth:`warp` can rotate maps.
         passed_stages: For every stage, whether the head returns the input features unchanged.
     """
 
@@ -44,6 +46,7 @@ class HeadAdapter(ABC):
     map_names: tuple[str, ...] = ('output',)
     map_doc: str = '{codec} heatmaps (batch, {keypoints}, height, width)'
     bins: tuple[int, ...] = ()
+    rotates: bool = True
     passed_stages: tuple[bool, ...] = (False,)
 
     def __init__(self, head: BaseHead):
@@ -111,6 +114,41 @@ class HeadAdapter(ABC):
     def difference(self, maps: Tensor, targets: Tensor) -> Tensor:
         """Return the errors of the maps, see :class:`~okdhp_mm.structures.Targets`."""
         return maps - targets
+
+    def peaks(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the peak of every map, without a refinement.
+
+        Args:
+            maps: (..., K, H, W).
+
+        Returns:
+            Places in pixels of the input image, (..., K, 2), and heights, (..., K), about 1 for a
+            map like a label and 0 for an empty one.
+
+        Raises:
+            UserError: If the adapter does not have this method. Only unlabeled images need it.
+        """
+        raise self._lacks('peaks')
+
+    def warp(self, maps: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
+        """Move maps like their images, (B, K, H, W).
+
+        Args:
+            maps: Maps of the images.
+            linear: Matrices (B, 2, 2), and
+            offset: vectors (B, 2): the moved image has at x the pixel ``linear @ x + offset`` of
+                the image.
+
+        Raises:
+            UserError: If the adapter does not have this method. Only unlabeled images need it.
+        """
+        raise self._lacks('warp')
+
+    def _lacks(self, method: str) -> UserError:
+        return UserError(
+            f'{type(self).__name__} has no method `{method}`, which learning from unlabeled images '
+            'requires. Write it, or remove model.unlabeled.'
+        )
 
     def to_display(self, maps: Tensor) -> Tensor:
         """Convert maps to heatmaps that can be drawn, (..., H, W)."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ....errors import UserError
 from ....registry import HEAD_ADAPTERS
 from ....structures import Criterion
+from ...geometry import flat_peaks, scaled, warp
 from .base import Features, HeadAdapter
 
 
@@ -90,6 +91,20 @@ class HeatmapAdapter(HeadAdapter):
 
     def fields(self, maps: Tensor, predictions: list[InstanceData]) -> list[PixelData]:  # noqa: D102
         return [PixelData(heatmaps=heatmaps) for heatmaps in maps.detach()]
+
+    def peaks(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        places, heights = flat_peaks(maps)
+        pixels = [at * length for at, length in zip(places, self.scale, strict=True)]
+        return torch.stack(pixels, -1), heights
+
+    def warp(self, maps: Tensor, linear: Tensor, offset: Tensor) -> Tensor:  # noqa: D102
+        return warp(maps, *scaled(linear, offset, self.scale))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Return the distance in pixels of the image of two pixels of a heatmap, in x and y."""
+        x, y = self.head.decoder.scale_factor
+        return float(x), float(y)
 
     def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:  # noqa: D102
         return pose_pck_accuracy(to_numpy(maps), to_numpy(targets), labeled)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from ....registry import HEAD_ADAPTERS
 from ....structures import Criterion, distributions
+from ...geometry import flat_peaks, warp
 from .base import HeadAdapter
 
 
@@ -33,6 +35,7 @@ class SimCCAdapter(HeadAdapter):
 
     losses = (SimCCHead.loss, RTMCCHead.loss, RTMWHead.loss)
     encoded = 'keypoint_x_labels'
+    rotates = False  # The distributions of a rotated image are not those of x and of y.
     map_names = ('simcc_x', 'simcc_y')
     map_doc = '(batch, {keypoints}, bins) per axis, {codec}'
 
@@ -94,6 +97,32 @@ class SimCCAdapter(HeadAdapter):
     def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:  # noqa: D102
         output, target = (to_numpy(self.to_output(both)) for both in (maps, targets))
         return simcc_pck_accuracy(output, target, self.head.simcc_split_ratio, labeled)[1]
+
+    def peaks(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        found = [flat_peaks(shares.unsqueeze(-2)) for shares in self._probabilities(maps)]
+        places = torch.stack([at for (at, _), _ in found], -1) / self.head.simcc_split_ratio
+        heights = [
+            height * full for (_, height), full in zip(found, self._label_widths(), strict=True)
+        ]
+        return places, torch.minimum(*heights).clamp(max=1)
+
+    def _label_widths(self) -> tuple[float, float]:
+        """Return the inverse height of a label's distribution of x and of y."""
+        codec = self.head.decoder
+        if getattr(codec, 'smoothing_type', 'gaussian') != 'gaussian':
+            return 1.0, 1.0
+        x, y = (math.sqrt(2 * math.pi) * float(sigma) for sigma in codec.sigma)
+        return x, y
+
+    def warp(self, maps: Tensor, linear: Tensor, offset: Tensor) -> Tensor:  # noqa: D102
+        moved = []
+        for axis, logits in enumerate(distributions(maps, self.bins)):
+            along = torch.zeros_like(linear)
+            along[:, 0, 0] = linear[:, axis, axis]
+            shift = torch.zeros_like(offset)
+            shift[:, 0] = offset[:, axis] * self.head.simcc_split_ratio
+            moved.append(warp(logits, along, shift, padding='border'))
+        return torch.cat(moved, -1)
 
     def difference(self, maps: Tensor, targets: Tensor) -> Tensor:  # noqa: D102
         return _side_by_side(*self._probabilities(maps)) - _side_by_side(

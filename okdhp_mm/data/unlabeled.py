@@ -1,0 +1,133 @@
+"""Unlabeled images in a training config: add, find and remove them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from logging import WARNING
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+
+from ..errors import UserError, join_names
+from ..io.data_files import read_json
+from .check import class_of, leaf_datasets, pictures_of
+
+DATASET, SAMPLER = 'UnlabeledDataset', 'MixedSampler'
+HARD = ('Albumentation', 'PhotometricDistortion', 'YOLOXHSVRandomAug', 'RandomHalfBody')
+"""Transforms that the teacher's view leaves out: it should be easy."""
+
+
+def is_mixed(cfg: Config) -> bool:
+    """Return whether a config trains on unlabeled images."""
+    loader = cfg.get('train_dataloader')
+    return bool(loader) and any(
+        dataset.get('type') == DATASET for dataset, _ in leaf_datasets(loader.dataset)
+    )
+
+
+def train_on_labeled(cfg: Config) -> None:
+    """Remove the unlabeled images from a config, in place, if it has some."""
+    if not is_mixed(cfg):
+        return
+    loader = cfg.train_dataloader
+    sampler = loader.sampler
+    loader.dataset = loader.dataset.datasets[0]
+    if sampler.get('type') == SAMPLER:
+        loader.batch_size = sampler.batch_size[0]
+        loader.sampler = dict(type='DefaultSampler', shuffle=sampler.get('shuffle', True))
+
+
+def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> None:
+    """Add unlabeled persons to every training batch of a config, in place.
+
+    The teacher's view has the geometry of the labeled pipeline and none of its color changes.
+
+    Args:
+        cfg: Training config; its ``batch_size`` is the number of labeled persons.
+        file: Persons in COCO's layout.
+        folder: Folder of the pictures.
+        ratio: Unlabeled persons for each labeled one.
+    """
+    train_on_labeled(cfg)
+    loader = cfg.train_dataloader
+    labeled = loader.dataset
+    source = with_pipeline(labeled)
+    numbers = (loader.batch_size, max(1, round(loader.batch_size * ratio)))
+    kind = class_of(source)
+    unlabeled = dict(
+        type=DATASET,
+        ann_file=str(file.resolve()),
+        data_prefix=dict(img=f'{folder.resolve()}/'),
+        metainfo=copy.deepcopy(source.get('metainfo') or (kind and kind.METAINFO)),
+        pipeline=[step for step in source.pipeline if step.get('type') not in HARD],
+    )
+    loader.dataset = dict(
+        type='ConcatDataset',
+        datasets=[labeled, unlabeled],
+        ignore_keys=['CLASSES', 'dataset_name'],
+    )
+    loader.sampler = dict(
+        type=SAMPLER, batch_size=numbers, shuffle=loader.sampler.get('shuffle', True)
+    )
+    loader.batch_size = sum(numbers)
+
+
+def with_pipeline(dataset: ConfigDict) -> ConfigDict:
+    """Return the outermost dataset with a pipeline.
+
+    Raises:
+        UserError: If none has one.
+    """
+    if dataset.get('pipeline'):
+        return dataset
+    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
+    for part in filter(None, inner):
+        return with_pipeline(part)
+    raise UserError(
+        'train_dataloader.dataset has no pipeline for the unlabeled images. Set its `pipeline`.'
+    )
+
+
+def warn_of_overlap(cfg: Config) -> None:
+    """Warn if unlabeled pictures of a config are among those that it validates on."""
+    if not cfg.get('val_dataloader'):
+        return
+    seen = pictures_in(cfg.train_dataloader.dataset, unlabeled=True)
+    held_out = {identity(path) for path in pictures_in(cfg.val_dataloader.dataset)}
+    if both := [path for path in seen if identity(path) in held_out]:
+        print_log(
+            f'{len(both)} of {len(seen)} unlabeled pictures are also validated on, such as '
+            f'{join_names(both)}. The figures of the validation will be too high. Remove them from '
+            'the unlabeled pictures.',
+            'current',
+            WARNING,
+        )
+
+
+def folders_of(dataset: ConfigDict) -> list[str]:
+    """Return the folders of pictures that a dataset's config names."""
+    return [
+        os.path.join(part.get('data_root') or '', (part.get('data_prefix') or {}).get('img') or '')
+        for part, _ in leaf_datasets(dataset)
+    ]
+
+
+def pictures_in(dataset: ConfigDict, unlabeled: bool = False) -> list[str]:
+    """Return the pictures of the (unlabeled) datasets in a config whose annotations are JSON."""
+    found: dict[str, None] = {}
+    for part, _ in leaf_datasets(dataset):
+        file = os.path.join(part.get('data_root') or '', part.get('ann_file') or '')
+        if (unlabeled and part.get('type') != DATASET) or class_of(part) is None:
+            continue
+        if file.endswith('.json') and '://' not in file:
+            found |= dict.fromkeys(pictures_of(part, read_json(file)))
+    return list(found)
+
+
+def identity(path: str) -> tuple[int, str]:
+    """Return the size and the hash of a file, equal for copies."""
+    content = Path(path).read_bytes()
+    return len(content), hashlib.sha256(content).hexdigest()

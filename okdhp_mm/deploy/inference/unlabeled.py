@@ -1,0 +1,82 @@
+"""Persons in pictures or a video, to learn from without labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+
+from ...data.unlabeled_persons import folder_of, write_persons
+from ...errors import UserError
+from ...io.atomic import write_bytes
+from .boxes import Boxes, read_boxes
+from .persons import PersonBoxes
+from .sources import Frame, Video, open_source
+
+MOST_FRAMES = 1000
+"""Frames of a video that are used at most, evenly spread."""
+QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+
+
+def read_unlabeled(
+    source: Path, boxes: Path | None, work_dir: Path, labeled: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """Return an annotation file of unlabeled persons, and the folder of its pictures.
+
+    Args:
+        source: A folder of pictures, a video, or a COCO JSON of persons.
+        boxes: JSON with boxes around persons, see :func:`~.boxes.read_boxes`; without it, a picture
+            is one person.
+        work_dir: Where the annotation file and the frames of a video are written.
+        labeled: Folders of the labeled pictures, where those of a COCO JSON may be.
+
+    Raises:
+        UserError: If there is no person, or a file cannot be used.
+    """
+    if not source.exists():
+        raise UserError(f'--unlabeled {source} does not exist.')
+    if source.suffix == '.json':
+        if boxes:
+            raise UserError(f'{source} has boxes of its own. Remove --boxes.')
+        return source, folder_of(source, labeled)
+    opened = open_source(str(source), ignored=work_dir)
+    given = read_boxes(boxes) if boxes else {}
+    opened.check_boxes(given)
+    finder = PersonBoxes(given, detector=None, every=1, threshold=0)
+    file = work_dir / 'unlabeled.json'
+    if isinstance(opened, Video):
+        folder = work_dir / 'unlabeled'
+        folder.mkdir(parents=True, exist_ok=True)
+        frames = written(sampled(opened), folder)
+    else:
+        folder, frames = opened.base, ((frame.name, frame) for frame in opened.frames())
+    write_persons(persons_of(frames, finder), file)
+    return file, folder
+
+
+def sampled(video: Video) -> Iterator[Frame]:
+    """Yield frames of a video, evenly spread if the video announces its length."""
+    step = math.ceil(len(video) / MOST_FRAMES) or 1
+    for index, frame in enumerate(video.frames()):
+        if index % step == 0:
+            yield frame
+        if index + 1 == step * MOST_FRAMES:
+            return
+
+
+def written(frames: Iterator[Frame], folder: Path) -> Iterator[tuple[str, Frame]]:
+    """Write frames as pictures, and yield them with the names of the files."""
+    for frame in frames:
+        name = f'{frame.number:06}.jpg'
+        write_bytes(folder / name, cv2.imencode('.jpg', frame.image, QUALITY)[1].tobytes())
+        yield name, frame
+
+
+def persons_of(
+    frames: Iterator[tuple[str, Frame]], finder: PersonBoxes
+) -> Iterator[tuple[str, Sequence[int], Boxes | None]]:
+    """Yield the name, the height and width, and the boxes of every picture."""
+    for name, frame in frames:
+        yield name, frame.image.shape[:2], finder.find(frame).boxes

@@ -1,0 +1,157 @@
+"""Teaching with unlabeled images: teacher on the easy view, branches on hard views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..errors import UserError
+from ..structures import Unlabeled
+from .hard_views import HardViews
+
+if TYPE_CHECKING:
+    from .estimator import OKDHPTopdownPoseEstimator
+
+EMA, PEERS = 'ema', 'peers'
+KEY = 'unlabeled'
+"""Entry of a sample's metainfo that marks it as unlabeled."""
+
+
+class UnlabeledTeaching(nn.Module):
+    """Second forward pass of a training step, on the unlabeled images of the batch.
+
+    The teacher sees the images of the data pipeline, and every branch a harder view of its own, see
+    :class:`~okdhp_mm.models.hard_views.HardViews`. Batch norm uses the statistics of these views,
+    but does not add them to its running statistics: a deployed student never sees such images.
+
+    Args:
+        teacher: 'ema' (the ensemble of the EMA copy teaches all branches; a mean teacher if there
+            is one branch) or 'peers' (the mean of the other branches teaches a branch; with two
+            branches this is PoseDual).
+        confidence: Keypoints with a lower peak of the teacher are left out, in [0, 1). The peak of
+            a label is 1.
+        views: Arguments of ``HardViews``.
+
+    Raises:
+        UserError: If the teacher does not exist or the confidence is out of range.
+    """
+
+    def __init__(self, teacher: str = EMA, confidence: float = 0.2, views: dict | None = None):
+        super().__init__()
+        if teacher not in (EMA, PEERS):
+            raise UserError(
+                f'model.unlabeled.teacher={teacher!r} is neither {EMA!r} nor {PEERS!r}. Set one.'
+            )
+        if not 0 <= confidence < 1:
+            raise UserError(
+                f'model.unlabeled.confidence={confidence} must be in [0, 1); a label has a peak '
+                'of 1.'
+            )
+        self.teacher = teacher
+        self.confidence = confidence
+        self.views = HardViews(**(views or {}))
+
+    def check(self, branches: int, keeps_ema: bool) -> None:
+        """Check that the model has this teacher.
+
+        Raises:
+            UserError: If it does not.
+        """
+        if self.teacher == EMA and not keeps_ema:
+            raise UserError(
+                "model.unlabeled.teacher='ema' requires an EMA copy of the model. Set "
+                'model.ema=dict(momentum=0.001).'
+            )
+        if self.teacher == PEERS and branches < 2:
+            raise UserError(
+                "model.unlabeled.teacher='peers' requires several branches, but the model has one. "
+                "Set branches=2, or teacher='ema'."
+            )
+
+    def forward(
+        self,
+        model: OKDHPTopdownPoseEstimator,
+        images: Tensor,
+        samples: list[PoseDataSample],
+    ) -> Unlabeled:
+        """Compute what the branches predict, and what they should.
+
+        Args:
+            model: The model that is trained.
+            images: Unlabeled images, (B, 3, H, W).
+            samples: Their samples.
+        """
+        head = model.head
+        with batch_statistics(model):
+            teachers = self._teachers(model, images).float()
+            flip_indices: Sequence[int] = samples[0].metainfo['flip_indices']
+            moved = self.views(images, teachers, head.adapter, flip_indices)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not model.freeze_backbone):
+                features = model.backbone(moved.images)
+            outputs = head.branch_outputs(features)
+        weights = (moved.inside & (moved.heights >= self.confidence)).float()
+        with torch.no_grad():
+            _, heights = head.adapter.peaks(outputs.final_heatmaps)
+        return Unlabeled(
+            outputs.heatmaps,
+            moved.maps,
+            weights,
+            dict(
+                unlabeled_peak=heights.float().mean(),
+                unlabeled_teacher_peak=moved.heights.mean(),
+                unlabeled_used=weights.mean(),
+            ),
+        )
+
+    @torch.no_grad()
+    def _teachers(self, model: OKDHPTopdownPoseEstimator, images: Tensor) -> Tensor:
+        """Return the maps of the teacher of each branch on the easy view, (M, B, K, H, W)."""
+        count = len(model.head.branches)
+        if self.teacher == EMA:
+            assert model.ema is not None  # see `check`
+            copied = model.ema.module
+            ensemble = copied.head.outputs(copied.backbone(images)).ensemble
+            return ensemble.expand(count, *ensemble.shape)
+        maps = model.head.branch_outputs(model.backbone(images)).final_heatmaps
+        return (maps.sum(0) - maps) / (count - 1)
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Normalize by the statistics of the batch, without adding them to the running ones."""
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats
+    ]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+def split_batch(
+    images: Tensor, samples: list[PoseDataSample]
+) -> tuple[tuple[Tensor, list[PoseDataSample]], tuple[Tensor, list[PoseDataSample]]]:
+    """Split a batch into its labeled and its unlabeled samples, which follow the labeled ones.
+
+    Raises:
+        UserError: If no sample is labeled, or the order is another.
+    """
+    marks = [sample.metainfo.get(KEY, False) for sample in samples]
+    count = marks.count(False)
+    if not count or any(marks[:count]):
+        raise UserError(
+            'A batch must have labeled samples, and the unlabeled ones must follow them. Set '
+            "train_dataloader.sampler=dict(type='MixedSampler', ...)."
+        )
+    return (images[:count], samples[:count]), (images[count:], samples[count:])

@@ -1,0 +1,79 @@
+"""Let a training learn from unlabeled images as well."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..data.unlabeled import is_mixed, mix_unlabeled, warn_of_overlap
+from ..errors import UserError
+from ..io.config import read_config
+from ..models.branch_configs import ESTIMATOR
+from .methods import method_file
+
+METHOD = 'okdhp_unlabeled'
+
+
+def learn_from(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> None:
+    """Let a training learn from unlabeled persons too, in place.
+
+    A config whose method does not use such images gets what the method ``okdhp_unlabeled`` adds;
+    its own settings stay.
+
+    Args:
+        cfg: Training config.
+        file: The persons, in COCO's layout.
+        folder: Folder of their pictures.
+        ratio: Unlabeled persons for each labeled one in a batch.
+
+    Raises:
+        UserError: If the config trains a model without branches, or has no training data.
+    """
+    model = cfg.get('model') or {}
+    if model.get('type') != ESTIMATOR:
+        raise UserError(
+            f'--unlabeled requires a multi-branch model, but model.type={model.get("type")!r}. '
+            'Make a training config with `python -m okdhp_mm convert`.'
+        )
+    if not model.get('unlabeled') or not has_term(model):
+        method = copy.deepcopy(read_config(method_file(METHOD)).method.to_dict())
+        added = Config(dict(model=method))
+        added.merge_from_dict(dict(model=model))
+        cfg.model = added.model
+        if name := cfg.get('method_name'):
+            cfg.method_name = f'{name} with unlabeled images'
+    mix_unlabeled(cfg, file, folder, ratio)
+    pipeline = cfg.train_dataloader.dataset.datasets[1].pipeline
+    if not any(step.get('type') == 'RandomFlip' for step in pipeline):
+        # The labeled images are not mirrored, so the unlabeled ones should not be either.
+        cfg.model.unlabeled.setdefault('views', {}).setdefault('flip', 0.0)
+
+
+def has_term(model: dict) -> bool:
+    """Return whether the config of a model has a term for unlabeled images."""
+    terms = (model.get('distiller') or {}).get('terms') or {}
+    return any(term and term.get('type') == 'UnlabeledTerm' for term in terms.values())
+
+
+def check_images(cfg: Config) -> None:
+    """Check that a training that learns from unlabeled images has some, and warn of wrong ones.
+
+    Raises:
+        UserError: If the images or the method that uses them is missing.
+    """
+    learns = (cfg.get('model') or {}).get('unlabeled') is not None
+    mixed = is_mixed(cfg)
+    if learns and not mixed:
+        raise UserError(
+            'model.unlabeled is set, but there are no unlabeled images. Name some by --unlabeled '
+            'DIR, VIDEO or ANNOTATIONS.json.'
+        )
+    if mixed and not learns:
+        raise UserError(
+            'train_dataloader has unlabeled images, but model.unlabeled is not set. Choose a '
+            'method that learns from them, e.g. --method okdhp_unlabeled, or remove the images.'
+        )
+    if mixed:
+        warn_of_overlap(cfg)
