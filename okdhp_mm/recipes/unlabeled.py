@@ -48,7 +48,7 @@ def learn_from(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> Non
     pipeline = cfg.train_dataloader.dataset.datasets[1].pipeline
     if not any(step.get('type') == 'RandomFlip' for step in pipeline):
         # The labeled images are not mirrored, so the unlabeled ones should not be either.
-        cfg.model.unlabeled.setdefault('views', {}).setdefault('flip', 0.0)
+        cfg.model.unlabeled.views = dict(flip=0.0) | dict(cfg.model.unlabeled.get('views') or {})
 
 
 def has_term(model: dict) -> bool:
