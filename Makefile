@@ -3,6 +3,7 @@
 PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+DOCS := $(VENV)-docs
 # A process per core; each takes up to 3 GB. The tests of a file share fixtures, so they stay together.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -30,17 +31,21 @@ test-slow: $(READY)
 reliability: $(READY)
 	$(BIN)/python benchmarks/reliability.py
 
-check: $(READY)
+# The site comes first: it takes half a minute, and the tests' last line ends the output.
+check: $(READY) docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 	$(PYTEST) -m "not slow"
 
+docs: $(DOCS)/.ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
 # In an environment of its own: the site needs none of the package's dependencies.
-docs:
-	$(if $(PYTHON),$(PYTHON),python3) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/pip install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27" ruff
-	$(VENV)-docs/bin/mkdocs build --strict
+$(DOCS)/.ready: constraints.txt
+	$(if $(PYTHON),$(PYTHON),python3) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --constraint constraints.txt mkdocs-material "mkdocstrings[python]" ruff
+	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-docs site build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs demo_out
+	rm -rf $(VENV) $(DOCS) site build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache work_dirs demo_out

@@ -118,7 +118,7 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
         UserError: If the annotations, the pictures or an option cannot be used.
     """
     out = Path(out)
-    check_output(out, options.force)
+    check_output(out, options)
     student = find_student(options.student)
     train, val = read_both(options)
     if options.check:
@@ -161,17 +161,22 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
     return Outcome(out, schedule, seconds, lines)
 
 
-def check_output(out: Path, force: bool) -> None:
-    """Check that nothing is overwritten without being asked.
+def check_output(out: Path, options: OwnData) -> None:
+    """Check that nothing is overwritten without being asked, and labels and weights never.
 
     Raises:
         UserError: If the name does not fit, or a file exists.
     """
     if out.suffix != '.py':
         raise UserError(f'-o {out} must end in .py, as every config does.')
+    read = {
+        Path(file).resolve() for file in (options.labels, options.val, options.pretrained) if file
+    }
     names = ('.py', '_train.json', '_val.json', '_pretrained.pth')
     for file in (out.with_name(f'{out.stem}{name}') for name in names):
-        if file.exists() and not force:
+        if file.resolve() in read:
+            raise UserError(f'{file} is read and would be replaced. Choose another -o.')
+        if file.exists() and not options.force:
             raise UserError(f'{file} exists. Choose another -o, or overwrite it by --force.')
 
 
@@ -323,10 +328,12 @@ def describe_data(train: OwnDataset, val: OwnDataset, options: OwnData) -> list[
 
 def describe_schedule(schedule: Schedule, seconds: float) -> Sequence[str]:
     """Return the lines about the schedule and its time."""
+    interval = schedule.val_interval
     return [
         f'schedule: {schedule.steps} steps ({schedule.epochs} epochs of '
         f'{schedule.steps_per_epoch}, batch size {schedule.batch_size}), warm-up '
-        f'{schedule.warm_up} steps, validation every {schedule.val_interval} epochs, '
+        f'{schedule.warm_up} steps, validation every '
+        f'{"epoch" if interval == 1 else f"{interval} epochs"}, '
         f'learning rate {schedule.learning_rate}',
         f'time: about {duration(schedule.steps * seconds)} on {get_device()} '
         f'({seconds:.2f} s per step, measured here over {MEASURED} steps), and the validations',

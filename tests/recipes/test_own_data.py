@@ -207,6 +207,16 @@ def test_nothing_is_overwritten_without_force(options, tmp_path, name):
     assert (tmp_path / name).read_text() == 'kept'
 
 
+@pytest.mark.parametrize('read', ['labels', 'val', 'pretrained'])
+def test_what_is_read_is_never_overwritten(options, tmp_path, read):
+    end = dict(labels='train.json', val='val.json', pretrained='pretrained.pth')[read]
+    file = tmp_path / f'my_{end}'
+    file.write_text('kept')
+    with pytest.raises(UserError, match=f'my_{end} is read and would be replaced'):
+        write_own_config(options(**{read: file}, force=True), tmp_path / 'my.py')
+    assert file.read_text() == 'kept'
+
+
 def test_the_name_of_a_config_ends_in_py(options, tmp_path):
     with pytest.raises(UserError, match='must end in .py'):
         write_own_config(options(), tmp_path / 'my.txt')
