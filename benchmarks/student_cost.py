@@ -1,11 +1,11 @@
 """Compare the cost of an exported student with the stock network, or list the small students.
 
     OMP_NUM_THREADS=1 python benchmarks/student_cost.py
-    OMP_NUM_THREADS=1 python benchmarks/student_cost.py --table
+    OMP_NUM_THREADS=1 python benchmarks/student_cost.py --table --onnx
 
 Every student is cut out of an untrained checkpoint by the export that users call, and built from
-what it wrote. Both sides take turns on one image. ``--table`` prints the table of
-docs/how-to/backbone.md.
+what it wrote. Both sides take turns on one image. ``--table --onnx`` prints the
+figures of docs/how-to/backbone.md.
 """
 
 from __future__ import annotations

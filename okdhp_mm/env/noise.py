@@ -18,8 +18,12 @@ OPTIONAL_PACKAGES = ('Could not import OneDL', 'faster_coco_eval is not installe
 """Starts of what mmdet says about packages that this package does not use."""
 READING = ('Loads checkpoint by local backend',)
 """Start of what mmengine prints for every file that it reads."""
-LOGGED = ('Failed to search registry with scope "mmpose" in the "function"', 'Evaluating ')
-"""Starts of what mmengine logs when it looks for its own collate function, and per metric."""
+LOGGED = (
+    'Failed to search registry with scope "mmpose" in the "function"',
+    'Evaluating ',
+    'The prefix is not set in metric class',
+)
+"""Starts of what mmengine logs of its collate function and of every metric."""
 BUNDLED_METAINFO = 'The metainfo config file .* A matched config file'
 """mmpose's warning for `configs/_base_/datasets/coco.py`, which its own configs name."""
 THREADS = 'Setting [A-Z_]+ environment variable for each process'
