@@ -45,7 +45,7 @@ else:
     versions.check_mmpose()
     with noise.quiet():
         # Imported for registration.
-        from . import datasets, engine, evaluation, models, video  # noqa: F401
+        from . import data, datasets, engine, evaluation, models, video  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

@@ -140,6 +140,7 @@ class BranchOutputs:
         teacher: Heatmaps of the model's ``teacher``, (B, K, H, W), without gradients; None if it
             has no teacher.
         unlabeled: Outputs on the unlabeled images of the batch; None if it has none.
+        teacher_weights: Keypoint weights of ``teacher``, (B, K); None for those of the labels.
         bins: Lengths along W of the distributions in a map, see :func:`distributions`; () if the
             whole map is one distribution.
         final_heatmaps: The last stage of every branch, (M, B, K, H, W), stacked from ``heatmaps``.
@@ -156,6 +157,7 @@ class BranchOutputs:
     ema: Tensor | None = None
     teacher: Tensor | None = None
     unlabeled: Unlabeled | None = None
+    teacher_weights: Tensor | None = None
     bins: tuple[int, ...] = ()
     final_heatmaps: Tensor = field(init=False)
     stacked: InitVar[Tensor | None] = None

@@ -160,6 +160,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             )
         )
         self.head.test_cfg = self.test_cfg.copy()
+        if self.teacher:
+            self.teacher.attach(self.head.adapter)
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
         self.freeze_backbone = freeze_backbone
@@ -195,6 +197,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             ema=ema,
             teacher=self.teacher and self.teacher(inputs, data_samples),
             unlabeled=self.unlabeled(self, *others) if self.unlabeled and others[1] else None,
+            teacher_weights=self.teacher and self.teacher.weights(data_samples),
         )
 
     def _check_ema(self) -> None:

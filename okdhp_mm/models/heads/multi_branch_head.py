@@ -136,10 +136,11 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
         unlabeled: Unlabeled | None = None,
+        teacher_weights: Tensor | None = None,
     ) -> BranchOutputs:
         """Compute the heatmaps of every branch and of the trunk's stages; add those given."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
-        return self.collect(feats, results, ema, teacher, unlabeled)
+        return self.collect(feats, results, ema, teacher, unlabeled, teacher_weights)
 
     def collect(
         self,
@@ -148,6 +149,7 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
         unlabeled: Unlabeled | None = None,
+        teacher_weights: Tensor | None = None,
     ) -> BranchOutputs:
         """Collect the results of :meth:`branch_forward` of all branches."""
         shared = self._trunk_stages(feats)
@@ -161,6 +163,7 @@ class MultiBranchHead(BaseHead):
             ema=ema,
             teacher=teacher,
             unlabeled=unlabeled,
+            teacher_weights=teacher_weights,
             bins=self.adapter.bins,
         )
 
@@ -197,6 +200,7 @@ class MultiBranchHead(BaseHead):
         ema: Tensor | None = None,
         teacher: Tensor | None = None,
         unlabeled: Unlabeled | None = None,
+        teacher_weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute every term of the distiller and the training accuracy of the deployed output.
 
@@ -207,12 +211,13 @@ class MultiBranchHead(BaseHead):
             ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W).
             teacher: Heatmaps of the model's teacher, (B, K, H, W).
             unlabeled: Outputs on the unlabeled images of the batch.
+            teacher_weights: Their keypoint weights, (B, K); None for those of the labels.
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.branch_outputs(feats, ema, teacher, unlabeled)
+        outputs = self.branch_outputs(feats, ema, teacher, unlabeled, teacher_weights)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)

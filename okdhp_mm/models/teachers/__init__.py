@@ -3,5 +3,6 @@
 from .base import Teacher
 from .ema import EMA
 from .frozen import FrozenTeacher
+from .pseudo_labels import PSEUDO, PseudoLabelTeacher
 
-__all__ = ['EMA', 'FrozenTeacher', 'Teacher']
+__all__ = ['EMA', 'PSEUDO', 'FrozenTeacher', 'PseudoLabelTeacher', 'Teacher']

@@ -8,6 +8,8 @@ from mmengine.model import BaseModule
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from ..heads.adapters import HeadAdapter
+
 
 class Teacher(BaseModule):
     """Base class of modules that provide :attr:`BranchOutputs.teacher` in every training step.
@@ -21,14 +23,21 @@ class Teacher(BaseModule):
 
     Attributes:
         name: Value of ``teacher`` in the terms that learn from it.
+        student: Adapter of the student's head, which says what maps the student predicts; None
+            before :meth:`attach`.
     """
 
     name: str
+    student: HeadAdapter | None = None
 
     def __init__(self, init_cfg=None):
         super().__init__(init_cfg)
         self._register_state_dict_hook(skip_teacher)
         self._register_load_state_dict_pre_hook(self._keep_weights)
+
+    def attach(self, student: HeadAdapter) -> None:
+        """Store the adapter of the student's head. The estimator calls this once."""
+        self.student = student
 
     @abstractmethod
     def forward(self, images: Tensor, data_samples: list[PoseDataSample]) -> Tensor:
@@ -38,6 +47,14 @@ class Teacher(BaseModule):
             images: Images from the data pipeline, without the augmentation per branch.
             data_samples: Samples of the batch.
         """
+
+    def weights(self, data_samples: list[PoseDataSample]) -> Tensor | None:
+        """Return the weights of the heatmaps, (B, K); None for those of the labels.
+
+        Args:
+            data_samples: Samples of the batch.
+        """
+        return None
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in eval mode."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
@@ -11,9 +14,10 @@ from torch import Tensor
 from ...errors import UserError
 from ...io.checkpoint import load_checkpoint, load_weights
 from ...io.config import read_config
-from ..heads.adapters import find_adapter
+from ..heads.adapters import HeadAdapter, find_adapter
 from ..weights.load_stock import check_branched, is_branched
 from .base import Teacher
+from .resample import resample, uses_udp
 
 
 @MODELS.register_module()
@@ -32,10 +36,16 @@ class FrozenTeacher(Teacher):
         checkpoint: Checkpoint of the teacher, a local file.
         output: Output of a multi-branch teacher to learn from, an index or 'ensemble'; None for
             the output that its config deploys.
+        keypoints: For every keypoint of the student, the index of the teacher's, or None for a
+            keypoint that the teacher does not have and does not teach. By default both have the
+            same keypoints.
+
+    Heatmaps and SimCC distributions of another size are resized to the student's.
 
     Raises:
         UserError: From :meth:`init_weights`, if ``config`` or ``checkpoint`` is missing or cannot
-            be read, or the checkpoint is of another network.
+            be read, the checkpoint is of another network, or the student cannot learn from this
+            teacher.
     """
 
     name = 'frozen'
@@ -46,12 +56,14 @@ class FrozenTeacher(Teacher):
         config: str | None = None,
         checkpoint: str | None = None,
         output: int | str | None = None,
+        keypoints: Sequence[int | None] | None = None,
         init_cfg=None,
     ):
         super().__init__(init_cfg)
         self.config = config
         self.checkpoint = checkpoint
         self.output = output
+        self.keypoints = keypoints
         self.network: BasePoseEstimator | None = None
 
     def init_weights(self) -> None:
@@ -66,6 +78,9 @@ class FrozenTeacher(Teacher):
         self.network = read_teacher(self.config, self.checkpoint, self.output)
         head = self.network.head
         self._adapter = getattr(head, 'adapter', None) or find_adapter(head)
+        if self.student is not None:
+            check_fit(self._adapter, self.student, self.keypoints, self.config)
+            self._size = map_size(self.student)
         self.is_init = True
 
     @torch.no_grad()
@@ -75,7 +90,74 @@ class FrozenTeacher(Teacher):
             raise UserError(
                 'FrozenTeacher has no weights yet. Call model.init_weights() before the training.'
             )
-        return self._adapter.to_maps(self.network(images, None, mode='tensor'))[-1]
+        maps = self._adapter.to_maps(self.network(images, None, mode='tensor'))[-1]
+        if self.keypoints is not None:
+            maps = maps[:, [index or 0 for index in self.keypoints]]
+        if self.student is None:
+            return maps
+        aligned = uses_udp(self.student.head.decoder)
+        return resample(maps, self._size, self._adapter.bins, self.student.bins, aligned)
+
+    def weights(self, data_samples: list[PoseDataSample]) -> Tensor | None:
+        """Return the weights of the labels, 0 for keypoints that the teacher does not have."""
+        if self.keypoints is None or all(index is not None for index in self.keypoints):
+            return None
+        labels = [sample.gt_instance_labels.keypoint_weights for sample in data_samples]
+        weights = torch.cat(labels)
+        return weights * weights.new_tensor([index is not None for index in self.keypoints])
+
+
+def map_size(student: HeadAdapter) -> tuple[int, int]:
+    """Return the (H, W) of the student's maps."""
+    keypoints = student.head.out_channels
+    encoded = student.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
+    height, width = encoded.shape[-2:]
+    return height, width
+
+
+def check_fit(
+    teacher: HeadAdapter,
+    student: HeadAdapter,
+    keypoints: Sequence[int | None] | None,
+    config: str,
+) -> None:
+    """Check that a student can learn from a teacher.
+
+    Args:
+        teacher: Adapter of the teacher's head.
+        student: Adapter of the student's head.
+        keypoints: See :class:`FrozenTeacher`.
+        config: Config file of the teacher, to name in errors.
+
+    Raises:
+        UserError: If they predict different keypoints, or maps that cannot be converted.
+    """
+    theirs, ours = teacher.head.out_channels, student.head.out_channels
+    remedy = 'Label the pictures by `python -m okdhp_mm pseudo-label` and learn from the file.'
+    if keypoints is None and theirs != ours:
+        raise UserError(
+            f'The teacher {config} predicts {theirs} keypoints, but the student {ours}. Set '
+            f'model.teacher.keypoints to {ours} indices of the keypoints of the teacher, or train '
+            'by --teacher, which finds them by name.'
+        )
+    if keypoints is not None and (
+        len(keypoints) != ours or any(k is not None and k not in range(theirs) for k in keypoints)
+    ):
+        raise UserError(
+            f'model.teacher.keypoints={list(keypoints)} must have {ours} entries, one per keypoint '
+            f'of the student: None, or an index from 0 to {theirs - 1}.'
+        )
+    if bool(teacher.bins) != bool(student.bins):
+        raise UserError(
+            f'The teacher {config} predicts {teacher.signature}, but the student '
+            f'{student.signature}. {remedy}'
+        )
+    sizes = [tuple(map(int, each.head.decoder.input_size)) for each in (teacher, student)]
+    if teacher.bins and sizes[0] != sizes[1]:
+        raise UserError(
+            f'The teacher {config} takes images of {sizes[0]}, but the student {sizes[1]}, and '
+            f'SimCC heads take one size only. {remedy}'
+        )
 
 
 def read_teacher(config: str, checkpoint: str, output: int | str | None) -> BasePoseEstimator:

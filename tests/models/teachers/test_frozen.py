@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from common import batch, build, head, make_model, okdhp_model, run, shake, stock_model
+from common import CODEC, batch, build, head, make_model, okdhp_model, run, shake, stock_model
 from mmengine.config import Config
 from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 from mmpose.registry import MODELS
@@ -217,11 +217,68 @@ def test_a_stock_teacher_has_no_output_to_choose(teacher):
         taught(teacher[1] | dict(output=ENSEMBLE))
 
 
-def test_a_teacher_of_other_keypoints_is_refused(tmp_path):
+def test_a_teacher_of_other_keypoints_is_refused_before_the_training(tmp_path):
     _, settings = save(tmp_path, stock_model('resnet', head=head(64, out_channels=5)))
+    with pytest.raises(UserError, match=r'predicts 5 keypoints, but the student 17\. Set model'):
+        taught(settings)
+
+
+def test_keypoints_that_the_teacher_lacks_are_not_taught(tmp_path):
+    network, settings = save(tmp_path, stock_model('resnet', head=head(64, out_channels=5)))
+    keypoints = [4, None, 0] + [None] * 14
+    model = taught(settings | dict(keypoints=keypoints)).train()
+    seen = seen_by(model.head.distiller.terms['loss_kd'])
+    data = batch()
+    losses = run(model, 'loss', data)
+    images = model.data_preprocessor(copy.deepcopy(data), training=True)['inputs']
+    maps = network(images, None, mode='tensor')
+    assert torch.equal(seen[0].teacher[:, 0], maps[:, 4])
+    assert torch.equal(seen[0].teacher[:, 2], maps[:, 0])
+    labels = torch.cat([s.gt_instance_labels.keypoint_weights for s in data['data_samples']])
+    assert labels.all()
+    assert seen[0].teacher_weights.nonzero().tolist() == [[0, 0], [0, 2], [1, 0], [1, 2]]
+    term = model.head.distiller.terms['loss_kd'].loss
+    student = seen[0].final_heatmaps[0][:, [0, 2]]
+    expected = term(student, maps[:, [4, 0]], torch.ones(2, 2)) * 2 / 17
+    assert losses['loss_kd'].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize('keypoints', [[0] * 3, [17] * 17, [-1] * 17])
+def test_indices_that_do_not_exist_are_refused(teacher, keypoints):
+    with pytest.raises(UserError, match=r'must have 17 entries.* an index from 0 to 16'):
+        taught(teacher[1] | dict(keypoints=keypoints))
+
+
+def test_heatmaps_of_another_size_are_resized(tmp_path):
+    codec = CODEC | dict(heatmap_size=(8, 8))
+    network, settings = save(tmp_path, stock_model('resnet', head=head(64, codec, (8, 8))))
     model = taught(settings).train()
-    with pytest.raises(UserError, match=r'teacher predicts heatmaps of shape \(2, 5, 16, 16\)'):
-        run(model, 'loss')
+    seen = seen_by(model.head.distiller.terms['loss_kd'])
+    assert run(model, 'loss')['loss_kd'] > 0
+    assert seen[0].teacher.shape == (2, 17, 16, 16)
+    images = torch.randn(2, 3, 64, 64)
+    maps = network(images, None, mode='tensor')
+    assert maps.shape[-1] == 8
+    # Every second pixel is one of the teacher's.
+    assert torch.allclose(model.teacher(images, [])[..., ::2, ::2], maps, atol=1e-5)
+
+
+def test_heatmaps_cannot_teach_distributions(tmp_path, teacher):
+    simcc = dict(type='SimCCLabel', input_size=(64, 64), sigma=4.0, simcc_split_ratio=2.0)
+    own = dict(
+        type='SimCCHead',
+        in_channels=64,
+        out_channels=17,
+        input_size=(64, 64),
+        in_featuremap_size=(2, 2),
+        deconv_out_channels=None,
+        loss=dict(type='KLDiscretLoss', use_target_weight=True),
+        decoder=simcc,
+    )
+    model = make_model('resnet', teacher=teacher[1], branches=1, aggregator=MEAN, head=own,
+                       distiller=DISTILLER)  # fmt: skip
+    with pytest.raises(UserError, match='predicts heatmaps, but the student SimCC .*pseudo-label'):
+        model.load_teacher()
 
 
 def test_a_term_and_its_teacher_have_to_be_set_both(teacher):

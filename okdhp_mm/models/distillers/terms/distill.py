@@ -113,7 +113,9 @@ class DistillTerm(TeacherStudentTerm):
         else:
             assert not isinstance(self.students, str)
             students = stages_of(outputs, self.students)
-        yield TeacherStudentPair(teacher, students)
+        made_of_branches = self.teacher in MADE_OF_BRANCHES
+        weights = None if made_of_branches else outputs.teacher_weights
+        yield TeacherStudentPair(teacher, students, weights=weights)
 
     def _teacher_of(self, outputs: BranchOutputs) -> Tensor:
         if self.teacher == MEAN:

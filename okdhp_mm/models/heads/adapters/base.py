@@ -95,6 +95,10 @@ class HeadAdapter(ABC):
     def targets(self, samples: list[PoseDataSample]) -> Tensor:
         """Collect the target maps that the data pipeline encoded, (B, K, H, W)."""
 
+    def targets_to_maps(self, targets: Tensor) -> Tensor:
+        """Convert target maps to the maps of a head that predicts them exactly."""
+        return targets
+
     @abstractmethod
     def criteria(self, num_stages: int) -> tuple[Criterion, ...]:
         """Return the stock head's loss of every stage."""

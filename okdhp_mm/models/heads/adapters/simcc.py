@@ -23,6 +23,9 @@ from ....structures import Criterion, distributions
 from ...geometry import flat_peaks, warp
 from .base import HeadAdapter
 
+SMALLEST = 1e-8
+"""Smallest share of a bin in maps that are made of labels. The logarithm of 0 is not finite."""
+
 
 @HEAD_ADAPTERS.register_module()
 class SimCCAdapter(HeadAdapter):
@@ -74,6 +77,10 @@ class SimCCAdapter(HeadAdapter):
             torch.cat([label.keypoint_x_labels for label in labels]),
             torch.cat([label.keypoint_y_labels for label in labels]),
         )
+
+    def targets_to_maps(self, targets: Tensor) -> Tensor:  # noqa: D102
+        shares = [share.clamp_min(SMALLEST) for share in self._target_probabilities(targets)]
+        return _side_by_side(*(share.log() / self.beta for share in shares))
 
     def criteria(self, num_stages: int) -> tuple[Criterion, ...]:  # noqa: D102
         return (self._loss,) * num_stages
