@@ -114,6 +114,8 @@ setup(
         # For TrackingMetric. On Python 3.11 it asks for numpy>=2.3.2: with constraints.txt, install
         # it with --no-deps.
         'track': ['trackeval>=1.3'],
+        # For BlazePose and other TFLite models as teachers.
+        'tflite': ['ai-edge-litert>=1.0'],
         # For `make docs`.
         'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
         'test': [

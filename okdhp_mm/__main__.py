@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
 
 def list_commands() -> str:
     """Return one line per command."""
-    lines = [f'  {name:8} {command.summary}' for name, command in COMMANDS.items()]
+    lines = [f'  {name:12} {command.summary}' for name, command in COMMANDS.items()]
     return '\n'.join(['commands:', *lines])
 
 

@@ -13,7 +13,12 @@ from sandbox import ROOT, run
 from okdhp_mm.__main__ import main
 from okdhp_mm.commands import COMMANDS, run_command
 
-SCRIPTS = dict(export='export_student', convert='okdhp_config', gap='generalization_gap')
+SCRIPTS = {
+    'export': 'export_student',
+    'convert': 'okdhp_config',
+    'gap': 'generalization_gap',
+    'pseudo-label': 'pseudo_label',
+}
 WITHOUT_SCRIPT = ('doctor',)
 
 

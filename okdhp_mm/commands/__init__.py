@@ -29,6 +29,9 @@ COMMANDS = {
     'test': Command('okdhp_mm.commands.test', 'evaluate every branch and the ensemble'),
     'export': Command('okdhp_mm.commands.export', 'write the student: config, weights, ONNX'),
     'infer': Command('okdhp_mm.commands.infer', 'find poses in images, a video or a camera'),
+    'pseudo-label': Command(
+        'okdhp_mm.commands.pseudo_label', 'label pictures with any pose model, for training'
+    ),
     'track': Command('okdhp_mm.commands.track', 'give the persons in a video identities'),
     'convert': Command(
         'okdhp_mm.commands.convert', 'write a training config for own data or a stock config'

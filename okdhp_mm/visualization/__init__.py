@@ -2,6 +2,7 @@
 
 from .colors import color_legend
 from .pose import draw_pose
+from .sheet import contact_sheet
 from .strip import heatmap_strip
 
-__all__ = ['color_legend', 'draw_pose', 'heatmap_strip']
+__all__ = ['color_legend', 'contact_sheet', 'draw_pose', 'heatmap_strip']

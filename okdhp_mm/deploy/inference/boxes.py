@@ -23,7 +23,7 @@ def read_boxes(file: Path) -> dict[str, Any]:
     """Read boxes around persons by file name from JSON.
 
     A picture has a list of boxes. A video has one list that serves all frames, or one list for
-    each frame.
+    each frame. The boxes of annotations in COCO's format are read too.
 
     Raises:
         UserError: If the file is missing or has another layout.
@@ -31,9 +31,32 @@ def read_boxes(file: Path) -> dict[str, Any]:
     boxes = read_json(file)
     if not isinstance(boxes, dict):
         raise UserError(f'{file} holds a {type(boxes).__name__}; write {EXAMPLE}')
+    if {'images', 'annotations'} <= boxes.keys():
+        return coco_boxes(file, boxes)
     for name, given in boxes.items():
         if not (_are_boxes(given) or (isinstance(given, list) and all(map(_are_boxes, given)))):
             raise UserError(f'{file} has {given!r} for {name}; write {EXAMPLE}')
+    return boxes
+
+
+def coco_boxes(file: Path, content: dict) -> dict[str, list[list[float]]]:
+    """Return the boxes of annotations in COCO's format by the name of the picture.
+
+    Raises:
+        UserError: If an entry is wrong.
+    """
+    try:
+        names = {image['id']: image['file_name'] for image in content['images']}
+        boxes: dict[str, list[list[float]]] = {name: [] for name in names.values()}
+        for entry in content['annotations']:
+            x, y, width, height = entry['bbox']
+            if width > 0 and height > 0:
+                boxes[names[entry['image_id']]].append([x, y, x + width, y + height])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f'{file} is not complete: images need id and file_name, annotations image_id of one '
+            f'of them and bbox, [x, y, width, height] ({error!r}).'
+        ) from None
     return boxes
 
 

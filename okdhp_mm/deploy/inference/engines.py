@@ -60,7 +60,48 @@ class BoxInferencer(Pose2DInferencer):
         return [self.pipeline(dict(info, bbox=box, bbox_score=score)) for box in boxes]
 
 
-class TorchEngine:
+class ModelEngine:
+    """A model of mmpose, or of this package, in mmpose's own inferencer.
+
+    Args:
+        config: Its config.
+        checkpoint: Its checkpoint.
+        device: As in torch; None takes a GPU if there is one.
+        batch: Number of persons that the network takes at once.
+
+    Raises:
+        UserError: If a file is missing or damaged, or the device is not available.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        device: str | None = None,
+        batch: int = BATCH,
+    ):
+        with as_user_error(f'--device {device} cannot be used here', RuntimeError, AssertionError):
+            torch.zeros(0, device=device)
+        with safe_loader():
+            cfg = read_config(config)
+            self.inferencer = BoxInferencer(cfg, str(checkpoint), device, det_model='whole_image')
+        meta = self.inferencer.model.dataset_meta
+        self.keypoint_names, self.skeleton = names_and_skeleton(meta)
+        self.batch = batch
+
+    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> list[dict]:
+        """Find the poses in an image, see :class:`Engine`."""
+        if boxes is None:
+            return self._found(image)
+        parts = (self._found(image, bboxes=[part]) for part in parts_of(boxes, self.batch))
+        return list(chain.from_iterable(parts))
+
+    def _found(self, image: np.ndarray, **boxes: list[Boxes]) -> list[dict]:
+        (result,) = self.inferencer([image], **boxes)
+        return result['predictions'][0]
+
+
+class TorchEngine(ModelEngine):
     """The student of a folder in mmpose's own inferencer.
 
     Args:
@@ -73,26 +114,7 @@ class TorchEngine:
     """
 
     def __init__(self, folder: Path, device: str | None = None, batch: int = BATCH):
-        with as_user_error(f'--device {device} cannot be used here', RuntimeError, AssertionError):
-            torch.zeros(0, device=device)
-        files = student_files(folder, CONFIG, CHECKPOINT)
-        with safe_loader():
-            cfg = read_config(files[0])
-            self.inferencer = BoxInferencer(cfg, str(files[1]), device, det_model='whole_image')
-        meta = self.inferencer.model.dataset_meta
-        self.keypoint_names, self.skeleton = names_and_skeleton(meta)
-        self.batch = batch
-
-    def __call__(self, image: np.ndarray, boxes: Boxes | None) -> list[dict]:
-        """Find the poses in an image, see :class:`Engine`."""
-        if boxes is None:
-            return self._found(image)
-        parts = (self._found(image, bboxes=[part]) for part in _parts(boxes, self.batch))
-        return list(chain.from_iterable(parts))
-
-    def _found(self, image: np.ndarray, **boxes: list[Boxes]) -> list[dict]:
-        (result,) = self.inferencer([image], **boxes)
-        return result['predictions'][0]
+        super().__init__(*student_files(folder, CONFIG, CHECKPOINT), device, batch)
 
 
 class OnnxEngine:
@@ -131,11 +153,12 @@ class OnnxEngine:
                 bbox=[list(map(float, box))],
                 bbox_score=1.0,
             )
-            for part in _parts(boxes, self.batch)
+            for part in parts_of(boxes, self.batch)
             for keypoints, scores, box in zip(*self.pose(image, part), part, strict=True)
         ]
 
 
-def _parts(boxes: Boxes, size: int) -> Iterator[Boxes]:
+def parts_of(boxes: Boxes, size: int) -> Iterator[Boxes]:
+    """Yield boxes in parts of at most this size."""
     for start in range(0, len(boxes), size):
         yield boxes[start : start + size]

@@ -128,11 +128,11 @@ class Pipeline:
     window: Window | None
     identities: Identities | None = None
 
-    def process(self, frame: Frame) -> tuple[Detections, list[dict], np.ndarray]:
-        """Find, draw and store the persons in a frame.
+    def find(self, frame: Frame) -> tuple[Detections, list[dict]]:
+        """Find and store the persons in a frame.
 
         Returns:
-            Their boxes, their poses, and the drawing of them.
+            Their boxes and their poses.
         """
         found = self.boxes.find(frame)
         persons = self._poses(frame, found)
@@ -140,13 +140,22 @@ class Pipeline:
         if self.identities:
             assert frame.time is not None  # only the persons of videos have identities
             self.identities.name(frame.time, persons)
-            picture = self.identities.draw(frame.image, frame.time, persons)
-        else:
-            picture = self._draw(frame.image, persons)
         for table in self.tables:
             table.add(frame, persons)
         self.summary.add(persons, found.origin, frame.image.shape[1::-1])
-        return found, persons, picture
+        return found, persons
+
+    def process(self, frame: Frame) -> tuple[Detections, list[dict], np.ndarray]:
+        """Find, draw and store the persons in a frame.
+
+        Returns:
+            Their boxes, their poses, and the drawing of them.
+        """
+        found, persons = self.find(frame)
+        if self.identities:
+            assert frame.time is not None  # see `find`
+            return found, persons, self.identities.draw(frame.image, frame.time, persons)
+        return found, persons, self._draw(frame.image, persons)
 
     def meta(self, frame: Frame, origin: str) -> dict:
         """Return the meta information of a picture or video."""
@@ -183,8 +192,8 @@ class Pipeline:
             values = (*np.ravel(person['keypoints']), *np.ravel(person['keypoint_scores']))
             if not np.isfinite(values).all():
                 raise UserError(
-                    f'The student gives keypoints that are not finite for {frame.source}: its '
-                    'weights are broken. Export another checkpoint.'
+                    f'The model gives keypoints that are not finite for {frame.source}: its '
+                    'weights are broken. Use another checkpoint.'
                 )
         return persons
 

@@ -1,0 +1,1 @@
+"""Pose models of other programs as ONNX or TFLite files."""
