@@ -22,6 +22,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner, amp
 
 from .data.files import as_data_error
+from .data.keypoint_mapping import read_renamed
 from .data.pictures import LIMIT, skip_unreadable
 from .data.unlabeled import folders_of
 from .deploy.inference.unlabeled import read_unlabeled
@@ -40,6 +41,7 @@ from .io.resume import choose_checkpoint
 from .models.backbones.branched import INITIALIZE_FROM_FILE, fetch_weights
 from .recipes.methods import apply_method_to_config
 from .recipes.pretrained import start_from
+from .recipes.teachers import FORMS, use_teacher
 from .recipes.unlabeled import check_images, learn_from
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -219,22 +221,31 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_start_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that choose the initial weights and the unlabeled images of a training."""
+    """Add the arguments that choose initial weights, teacher and unlabeled images."""
     start = parser.add_mutually_exclusive_group()
     start.add_argument('--from-scratch', action='store_true', help='drop pretrained weights')
     start.add_argument('--pretrained', metavar='FILE|torchvision|timm', help=PRETRAINED)
     parser.add_argument(
         '--force', action='store_true', help='replace the checkpoints of an earlier training'
     )
+    parser.add_argument('--teacher', nargs='+', metavar='FILE', help=f'also learn from {FORMS}')
+    parser.add_argument(
+        '--teacher-keypoints',
+        nargs='+',
+        default=(),
+        metavar='NAME=NAME',
+        help="the teacher's name of a keypoint of the student, where they differ, or a JSON file "
+        'of such pairs; keypoints that the teacher lacks are learned from the labels alone',
+    )
     _add_unlabeled_arguments(parser)
 
 
 def choose_start(cfg: Config, args: argparse.Namespace) -> None:
-    """Choose the initial weights by the arguments, and merge ``--cfg-options``, in place.
+    """Choose the initial weights and the teacher, and merge ``--cfg-options``, in place.
 
     Raises:
-        UserError: If the weights do not exist or do not fit, an option cannot be merged, or a new
-            training would replace an earlier one.
+        UserError: If the weights or the teacher do not exist or do not fit, an option cannot be
+            merged, or a new training would replace an earlier one.
     """
     if args.from_scratch:
         drop_pretrained(cfg.model)
@@ -250,6 +261,11 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         source = str(file) if cfg.get('resume') and file.is_file() else args.pretrained
         found = start_from(cfg.model, source, file)
         print(f'Pretrained weights from {args.pretrained}: {found}.')
+    if args.teacher:
+        # After the options, which can change the data.
+        print(use_teacher(cfg, args.teacher, read_renamed(args.teacher_keypoints)))
+    elif args.teacher_keypoints:
+        raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
 
 
 def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
+from ..data import WithPseudoLabels
 from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
 from ..errors import UserError
@@ -131,6 +132,24 @@ def _predict_like_validation(student: Config) -> None:
         student.test_evaluator, student.test_cfg = student.get('val_evaluator'), dict()
 
 
+def _drop_pseudo_labels(student: Config) -> None:
+    """Remove the steps that move pseudo-labels next to the labels."""
+    if student.get('train_dataloader'):
+        student.train_dataloader = _without_pseudo_labels(student.train_dataloader)
+
+
+def _without_pseudo_labels(value: Any) -> Any:
+    if isinstance(value, dict):
+        return type(value)({key: _without_pseudo_labels(entry) for key, entry in value.items()})
+    if not isinstance(value, (list, tuple)):
+        return value
+    steps = []
+    for entry in map(_without_pseudo_labels, value):
+        wraps = isinstance(entry, dict) and entry.get('type') == WithPseudoLabels.__name__
+        steps += entry['transforms'] if wraps else [entry]
+    return type(value)(steps)
+
+
 def _drop_own_hooks(student: Config) -> None:
     hooks = student.get('default_hooks', {})
     for name in [name for name, hook in hooks.items() if hook and _is_ours(hook['type'], HOOKS)]:
@@ -181,6 +200,7 @@ def _check_stock(student: Config) -> None:
 RULES = (
     train_on_labeled,
     _predict_like_validation,
+    _drop_pseudo_labels,
     _drop_own_hooks,
     _use_stock_metrics,
     _keep_local_backend,

@@ -1,0 +1,259 @@
+"""Let a training learn from pseudo-labels: of its own persons, and of persons in other pictures."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmpose.registry import DATASETS, TRANSFORMS
+
+from ..data.keypoint_mapping import map_keypoints
+from ..data.pseudo_labels.files import PseudoPerson, read_pseudo_labels
+from ..data.pseudo_labels.persons import TrainingPerson, folders_of, match_persons, persons_of
+from ..data.pseudo_labels.table import write_table
+from ..data.pseudo_labels.transform import MOVING
+from ..errors import UserError
+from ..io.atomic import write_text
+from ..io.data_files import read_json
+
+COMBINED = 'CombinedDataset'
+TARGETS = 'GenerateTarget'
+WRAPPER = 'WithPseudoLabels'
+
+
+def label_training_persons(cfg: Config, files: Sequence[str], folder: Path) -> Path:
+    """Label the training persons with a model that runs outside of torch; return the file.
+
+    A file of an earlier run is used again if model, adapter and persons are the same.
+
+    Args:
+        cfg: Training config.
+        files: See :func:`~okdhp_mm.deploy.inference.foreign.build_engine`.
+        folder: Where to write it.
+
+    Raises:
+        UserError: If the model does not run, or several processes would label at once.
+    """
+    # mmpose's inferencers take seconds to import, and few trainings need them.
+    from ..deploy.inference.foreign.build import build_engine
+    from ..deploy.inference.pseudo_labels import LABELS, pseudo_label
+    from ..deploy.inference.sources import Pictures
+
+    persons = persons_of(cfg.train_dataloader.dataset)
+    fingerprint = fingerprint_of(files, persons)
+    file = folder / LABELS
+    if file.is_file() and read_json(file)['info'].get('fingerprint') == fingerprint:
+        return file
+    if cfg.get('launcher', 'none') != 'none':
+        raise UserError(
+            f'--teacher {files[0]} labels the training persons first, which takes one process. '
+            'Start this command once without --launcher, or label by `python -m okdhp_mm '
+            'pseudo-label` and give the file to --teacher.'
+        )
+    paths = list(dict.fromkeys(person.path for person in persons))
+    base = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    for person in persons:
+        boxes[Path(person.path).relative_to(base).as_posix()].append(person.box.tolist())
+    source = Pictures(list(map(Path, paths)), base)
+    engine = build_engine(files)
+    return pseudo_label(source, engine, folder, boxes, info=dict(fingerprint=fingerprint)).file
+
+
+def fingerprint_of(files: Sequence[str], persons: Sequence[TrainingPerson]) -> str:
+    """Return a text that changes with the model, its adapter, and the persons."""
+    content = hashlib.sha256()
+    paths = [Path(file) for file in files]
+    for path in (*paths, *(path.with_suffix('.json') for path in paths[:1])):
+        content.update(path.read_bytes() if path.is_file() else b'')
+    for person in persons:
+        content.update(f'{person.path} {person.number} {person.box.tolist()}'.encode())
+    return content.hexdigest()
+
+
+def use_pseudo_labels(
+    cfg: Config, file: Path, names: Sequence[str], renamed: Mapping[str, str | None], folder: Path
+) -> tuple[bool, str]:
+    """Add pseudo-labels to the training data of a config, in place.
+
+    Pseudo-labels of a training person move with its labels through the data pipeline. Persons in
+    pictures without a training person become training persons. Pictures of the validation and the
+    test data are left out.
+
+    Args:
+        cfg: Training config.
+        file: File of the pseudo-labels.
+        names: Names of the student's keypoints.
+        renamed: See :func:`~okdhp_mm.data.keypoint_mapping.map_keypoints`.
+        folder: Where to write the files that the config then names.
+
+    Returns:
+        Whether training persons have pseudo-labels, and a sentence about them.
+
+    Raises:
+        UserError: If the file or the training data cannot be used, or no person is left.
+    """
+    dataset = cfg.train_dataloader.dataset
+    labels = read_pseudo_labels(file, folders_of(dataset))
+    indices = map_keypoints(names, labels.keypoints, renamed, str(file))
+    training = persons_of(dataset)
+    pairs, others = match_persons(training, labels.persons)
+    others, reserved = leave_out_evaluation(cfg, others)
+    if not pairs and not others:
+        raise UserError(
+            f'{file} has {len(labels.persons)} persons, but none is a training person or in a '
+            f'picture outside of the validation data ({reserved} left out). Label other pictures.'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    taught = sum(index is not None for index in indices)
+    sentence = f'{taught} of {len(names)} keypoints of {len(pairs)} of {len(training)} persons'
+    if pairs:
+        table = (folder / 'training_persons.npz').resolve()
+        points = np.stack([select(found.points, indices) for _, found in pairs])
+        paths, numbers = zip(*((own.path, own.number) for own, _ in pairs), strict=True)
+        write_table(table, paths, numbers, points)
+        wrap_pipelines(dataset, table)
+    if others:
+        added = (folder / 'other_persons.json').resolve()
+        write_text(added, json.dumps(coco_content(others, indices, names)))
+        cfg.train_dataloader.dataset = with_persons(dataset, added, len(training), len(others))
+        sentence += (
+            f'; {len(others)} persons in other pictures join the training, of which each epoch '
+            f'takes {min(len(others), len(training))}'
+        )
+    if reserved:
+        sentence += f'; {reserved} persons in validation or test pictures were left out'
+    return bool(pairs), sentence
+
+
+def leave_out_evaluation(
+    cfg: Config, persons: Sequence[PseudoPerson]
+) -> tuple[list[PseudoPerson], int]:
+    """Return the persons in pictures that no evaluation uses, and the number of the others."""
+    loaders = [cfg.get(f'{split}_dataloader') for split in ('val', 'test')] if persons else []
+    reserved = {own.path for loader in loaders if loader for own in persons_of(loader.dataset)}
+    kept = [person for person in persons if person.path not in reserved]
+    return kept, len(persons) - len(kept)
+
+
+def select(points: np.ndarray, indices: Sequence[int | None]) -> np.ndarray:
+    """Return x, y and score of the student's keypoints, (K, 3), 0 for those not taught."""
+    return np.array([np.zeros(3) if index is None else points[index] for index in indices])
+
+
+def coco_content(
+    persons: Sequence[PseudoPerson], indices: Sequence[int | None], names: Sequence[str]
+) -> dict:
+    """Return persons with the student's keypoints as the content of a COCO JSON."""
+    sizes = {person.path: person.size for person in persons}
+    images = [
+        dict(id=number, file_name=path, width=width, height=height)
+        for number, (path, (width, height)) in enumerate(sizes.items(), 1)
+    ]
+    numbers = {image['file_name']: image['id'] for image in images}
+    annotations = []
+    for person in persons:
+        points = select(person.points, indices)
+        points[:, 2] = (points[:, 2] > 0) * 2
+        x1, y1, x2, y2 = person.box.tolist()
+        annotations.append(
+            dict(
+                id=len(annotations) + 1,
+                image_id=numbers[person.path],
+                category_id=1,
+                iscrowd=0,
+                bbox=[x1, y1, x2 - x1, y2 - y1],
+                area=(x2 - x1) * (y2 - y1),
+                keypoints=points.ravel().tolist(),
+                num_keypoints=int((points[:, 2] > 0).sum()),
+            )
+        )
+    categories = [dict(id=1, name='person', keypoints=list(names))]
+    return dict(images=images, annotations=annotations, categories=categories)
+
+
+def with_persons(dataset: ConfigDict, file: Path, labeled: int, added: int) -> ConfigDict:
+    """Return a dataset with the persons of a COCO JSON added.
+
+    An epoch has every person of the dataset once and at most as many of the added ones, drawn at
+    random. So pseudo-labels do not outnumber labels.
+
+    Args:
+        dataset: Config of the dataset.
+        file: The file. Its keypoints are those of the dataset.
+        labeled: Number of persons of the dataset.
+        added: Number of persons in the file.
+
+    Raises:
+        UserError: If it is a wrapper that persons cannot be added to.
+    """
+    inner = dataset.get('datasets') if dataset.type == COMBINED else [dataset]
+    if (dataset.get('dataset') or not inner) or dataset.get('sample_ratio_factor'):
+        raise UserError(
+            f'train_dataloader.dataset.type={dataset.type!r} cannot take the persons of other '
+            f'pictures. Use a dataset of one annotation file, or a {COMBINED} without '
+            'sample_ratio_factor.'
+        )
+    metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
+    extra = dict(
+        type='CocoDataset',
+        data_root='',
+        ann_file=str(file),
+        data_prefix=dict(img=''),
+        metainfo=copy.deepcopy(metainfo),
+        pipeline=[],
+    )
+    own = [each | dict(pipeline=[]) for each in inner] if dataset.type != COMBINED else list(inner)
+    return ConfigDict(
+        type=COMBINED,
+        metainfo=copy.deepcopy(metainfo),
+        datasets=[*own, extra],
+        sample_ratio_factor=[*([1.0] * len(own)), min(1.0, labeled / added)],
+        pipeline=dataset.get('pipeline'),
+    )
+
+
+def wrap_pipelines(dataset: ConfigDict, table: Path) -> None:
+    """Let every pipeline that encodes keypoints do so for pseudo-labels too, in place.
+
+    Raises:
+        UserError: If there is none.
+    """
+    found = [own for own in parts_of(dataset) if TARGETS in map(type_of, own.get('pipeline') or ())]
+    if not found:
+        raise UserError(
+            f'train_dataloader.dataset has no pipeline with {TARGETS}, which encodes the '
+            'pseudo-labels. Use the top-down pipeline of a stock config.'
+        )
+    for own in found:
+        steps = list(own.pipeline)
+        moving = [at for at, step in enumerate(steps) if moves(step) or type_of(step) == TARGETS]
+        inner = steps[moving[0] :]
+        own.pipeline = [*steps[: moving[0]], dict(type=WRAPPER, file=str(table), transforms=inner)]
+
+
+def parts_of(dataset: ConfigDict) -> list[ConfigDict]:
+    """Return a dataset and all that it wraps."""
+    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
+    wrapped = [part for each in inner if isinstance(each, dict) for part in parts_of(each)]
+    return [dataset, *wrapped]
+
+
+def type_of(step: Any) -> Any:
+    """Return the type of a transform's config."""
+    return step.get('type') if isinstance(step, dict) else None
+
+
+def moves(step: Any) -> bool:
+    """Return whether a transform moves keypoints."""
+    kind = type_of(step)
+    kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, MOVING)

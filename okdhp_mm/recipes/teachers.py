@@ -1,0 +1,147 @@
+"""Let a training learn from a teacher: a trained network, a foreign model, or pseudo-labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+from ..data.files import check_data
+from ..data.keypoint_mapping import map_keypoints
+from ..deploy.inference.foreign.adapter import GRAPHS
+from ..errors import UserError
+from ..io.checkpoint import load_checkpoint
+from ..io.config import read_config
+from ..models.branch_configs import ESTIMATOR
+from ..models.distillers.terms.distill import MADE_OF_BRANCHES
+from ..models.teachers import FrozenTeacher, PseudoLabelTeacher
+from ..student.config import dataset_meta
+from ..student.files import CHECKPOINT, CONFIG, student_files
+from ..student.load import names_and_skeleton
+from .pseudo_labels import label_training_persons, use_pseudo_labels
+
+FORMS = (
+    "CONFIG.py CHECKPOINT.pth, a student's folder, pseudo-labels in COCO format (.json), or "
+    'MODEL.onnx or MODEL.tflite with its ADAPTER.json'
+)
+TERM = 'loss_teacher'
+"""Name of the term that is added if the method has no teacher outside of its branches."""
+
+
+def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | None]) -> str:
+    """Let a training learn from a teacher, in place; return a sentence about it.
+
+    Args:
+        cfg: Complete training config.
+        files: As in :data:`FORMS`.
+        renamed: Names of the teacher's keypoints by names of the student's, where they differ.
+
+    Raises:
+        UserError: If the teacher cannot be read, has other keypoints, or the config trains no
+            branches.
+    """
+    model = cfg.get('model') or {}
+    if model.get('type') != ESTIMATOR:
+        raise UserError(
+            f'--teacher cannot teach model.type={model.get("type")!r}. `python -m okdhp_mm '
+            'convert` makes a training config of a stock one.'
+        )
+    init_default_scope(cfg.get('default_scope') or 'mmpose')
+    check_data(cfg, 'train', 'val')
+    names, _ = names_and_skeleton(dataset_meta(cfg, {}))
+    first = Path(files[0]).expanduser()
+    folder = Path(cfg.work_dir) / 'teacher'
+    if len(files) == 1 and first.is_dir():
+        return use_network(model, *student_files(first, CONFIG, CHECKPOINT), names, renamed)
+    if len(files) == 2 and first.suffix == '.py':
+        return use_network(model, *map(Path, files), names, renamed)
+    told = ''
+    if first.suffix in GRAPHS and len(files) <= 2:
+        first = label_training_persons(cfg, files, folder)
+        told = f'{files[0]}, which labeled the training persons once ({first}): '
+    elif len(files) != 1 or first.suffix != '.json':
+        raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
+    teaches, sentence = use_pseudo_labels(cfg, first, names, renamed, folder)
+    if teaches:
+        set_teacher(model, dict(type=PseudoLabelTeacher.__name__), PseudoLabelTeacher.name)
+    return f'Teacher: {told}{sentence}.'
+
+
+def use_network(
+    model: ConfigDict,
+    config: Path,
+    checkpoint: Path,
+    names: Sequence[str],
+    renamed: Mapping[str, str | None],
+) -> str:
+    """Let a model learn from a trained network, in place; return a sentence about it.
+
+    Args:
+        model: Config of the model.
+        config: Config of the network.
+        checkpoint: Checkpoint of the network.
+        names: Names of the student's keypoints.
+        renamed: See :func:`use_teacher`.
+
+    Raises:
+        UserError: If it cannot be read, or has other keypoints.
+    """
+    teacher = dict(type=FrozenTeacher.__name__, config=str(config), checkpoint=str(checkpoint))
+    theirs = network_keypoints(config, checkpoint)
+    if theirs is None and renamed:
+        raise UserError(
+            f'--teacher-keypoints: neither {config} nor {checkpoint} names the keypoints of the '
+            'network. Set model.teacher.keypoints to their indices by --cfg-options.'
+        )
+    sentence = f'Teacher: {checkpoint}'
+    if theirs is not None:
+        indices = map_keypoints(names, theirs, renamed, str(checkpoint))
+        sentence += f', {sum(i is not None for i in indices)} of {len(names)} keypoints'
+        if indices != list(range(len(theirs))):
+            teacher['keypoints'] = indices
+    earlier = model.get('teacher') or {}
+    if earlier.get('type') == FrozenTeacher.__name__:
+        teacher = earlier | teacher
+    set_teacher(model, teacher, FrozenTeacher.name)
+    return f'{sentence}.'
+
+
+def network_keypoints(config: Path, checkpoint: Path) -> list[str] | None:
+    """Return the names of a network's keypoints; None if neither file has them.
+
+    Raises:
+        UserError: If a file cannot be read.
+    """
+    cfg, meta = read_config(config), load_checkpoint(str(checkpoint)).get('meta') or {}
+    if not meta.get('dataset_meta') and not cfg.get('train_dataloader'):
+        return None
+    return names_and_skeleton(dataset_meta(cfg, meta))[0]
+
+
+def set_teacher(model: ConfigDict, teacher: dict, name: str) -> None:
+    """Set the teacher of a model, and the terms that learn from it, in place.
+
+    Terms that learn from another teacher outside of the branches learn from this one. Without
+    such a term, one is added.
+
+    Args:
+        model: Config of the model.
+        teacher: Config of the teacher.
+        name: Its name in the terms.
+    """
+    model.teacher = ConfigDict(teacher)
+    distiller = model.setdefault('distiller', ConfigDict())
+    terms = distiller.setdefault('terms', ConfigDict())
+    outside = [
+        term
+        for term in terms.values()
+        if term and term.get('teacher') and term.teacher not in MADE_OF_BRANCHES
+    ]
+    for term in outside:
+        term.teacher = name
+    if not outside:
+        # --cfg-options may have set its weight or loss.
+        own = terms.get(TERM) or {}
+        terms[TERM] = ConfigDict(dict(type='DistillTerm', teacher=name) | own)
