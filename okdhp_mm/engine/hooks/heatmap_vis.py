@@ -101,8 +101,9 @@ def draw_strips(
     adapter = model.head.adapter
     final_heatmaps = adapter.to_display(outputs.final_heatmaps).float().cpu().numpy()
     ensemble, title = outputs.ensemble, 'ensemble'
-    if model.teacher is not None and model.teacher.is_init:
-        ensemble, title = model.teacher(inputs, batch['data_samples']), 'teacher'
+    teacher = model.teacher
+    if teacher is not None and teacher.is_init and teacher.on_any_image:
+        ensemble, title = teacher(inputs, batch['data_samples']), 'teacher'
     ensemble = adapter.to_display(ensemble).float().cpu().numpy()
     return [
         heatmap_strip(

@@ -23,11 +23,13 @@ class Teacher(BaseModule):
 
     Attributes:
         name: Value of ``teacher`` in the terms that learn from it.
+        on_any_image: Whether it teaches on any image, not only on training samples.
         student: Adapter of the student's head, which says what maps the student predicts; None
             before :meth:`attach`.
     """
 
     name: str
+    on_any_image = True
     student: HeadAdapter | None = None
 
     def __init__(self, init_cfg=None):

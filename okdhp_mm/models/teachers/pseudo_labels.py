@@ -24,6 +24,7 @@ class PseudoLabelTeacher(Teacher):
     """
 
     name = PSEUDO
+    on_any_image = False
 
     def forward(self, images: Tensor, data_samples: list[PoseDataSample]) -> Tensor:
         """Return the encoded keypoints, (B, K, H, W)."""

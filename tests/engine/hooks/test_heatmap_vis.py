@@ -120,11 +120,18 @@ class Constant(Teacher):
         return torch.full((len(images), 17, 16, 16), 0.25)
 
 
-@pytest.mark.parametrize('teaches', [True, False])
-def test_a_teacher_is_not_called_an_ensemble(monkeypatch, teaches):
+class OnTrainingSamples(Constant):
+    """A teacher that cannot teach on validation samples, such as pseudo-labels."""
+
+    on_any_image = False
+
+
+@pytest.mark.parametrize('kind', [Constant, OnTrainingSamples, None])
+def test_a_teacher_is_not_called_an_ensemble(monkeypatch, kind):
     model = make_model().eval()
-    if teaches:
-        model.teacher = Constant()
+    teaches = kind is Constant
+    if kind:
+        model.teacher = kind()
         model.teacher.init_weights()
     seen = []
     monkeypatch.setattr(heatmap_vis, 'heatmap_strip', lambda image, **shown: seen.append(shown))
