@@ -8,9 +8,10 @@ from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS as DETECTORS
 from ..deploy.inference.engines import BATCH
 from ..deploy.inference.foreign.build import FORMS, build_engine
-from ..deploy.inference.pseudo_labels import check_source, pseudo_label
+from ..deploy.inference.pseudo_labels import LABELS, check_source, pseudo_label
 from ..deploy.inference.sources import open_source
 from ..deploy.inference.summary import THRESHOLD
+from ..deploy.inference.writers import check_absent
 from ..parser import command_parser
 
 INCOMPLETE = 3
@@ -41,8 +42,11 @@ def main(arguments: list[str]) -> int:
     add('--device', help="as in torch, e.g. 'cuda:0' (default: a GPU if there is one)")
     add('--batch', type=positive, default=BATCH, metavar='N',
         help='persons that the network takes at once (default: %(default)s)')  # fmt: skip
+    add('--force', action='store_true', help='replace earlier labels')
     args = parse_command_line(parser, arguments)
     with errors_in_one_sentence():
+        if not args.force:
+            check_absent([args.out / LABELS])
         source = open_source(args.source, ignored=args.out)
         check_source(source)
         boxes = read_boxes(args.boxes) if args.boxes else None

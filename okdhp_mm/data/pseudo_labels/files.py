@@ -86,13 +86,18 @@ def read_pseudo_labels(file: Path, folders: Sequence[str | os.PathLike]) -> Pseu
             picture,
             bbox_xywh2xyxy(np.array([entry['bbox']], float))[0],
             points_of(entry),
-            tuple(int(pictures[entry['image_id']][side]) for side in ('width', 'height')),
+            size_of(pictures[entry['image_id']]),
         )
         for entry in content['annotations']
         if entry.get('bbox') and entry.get('keypoints') and not entry.get('iscrowd')
         if (picture := found.get(entry['image_id']))
     ]
     return PseudoLabelFile(content['categories'][0]['keypoints'], persons)
+
+
+def size_of(image: dict) -> tuple[int, int]:
+    """Return width and height of a picture."""
+    return int(image['width']), int(image['height'])
 
 
 def points_of(entry: dict) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -108,7 +109,7 @@ def open_runtime(file: Path, device: str | None = None) -> Runtime:
 
 
 def read_shape(
-    file: Path, inputs: int, shape: list[int | None]
+    file: Path, inputs: int, shape: Sequence[int | None]
 ) -> tuple[bool, int | None, tuple[int | None, int | None]]:
     """Return channels_first, batch and size of a :class:`Runtime`.
 
