@@ -99,7 +99,7 @@ def command_of(script):
     for name in COMMANDS:
         if script == command_file(name):
             return name
-    found = re.search(r"run_command\('(\w+)'", script.read_text())
+    found = re.search(r"run_command\('([\w-]+)'", script.read_text())
     return found[1] if found else None
 
 

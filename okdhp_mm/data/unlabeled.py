@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from ..errors import UserError, join_names
 from ..io.data_files import read_json
 from .check import class_of, leaf_datasets, pictures_of
+from .pseudo_labels.transform import without_pseudo_labels
 
 DATASET, SAMPLER = 'UnlabeledDataset', 'MixedSampler'
 HARD = ('Albumentation', 'PhotometricDistortion', 'YOLOXHSVRandomAug', 'RandomHalfBody')
@@ -62,7 +63,9 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
         ann_file=str(file.resolve()),
         data_prefix=dict(img=f'{folder.resolve()}/'),
         metainfo=copy.deepcopy(source.get('metainfo') or (kind and kind.METAINFO)),
-        pipeline=[step for step in source.pipeline if step.get('type') not in HARD],
+        pipeline=[
+            step for step in without_pseudo_labels(source.pipeline) if step.get('type') not in HARD
+        ],
     )
     loader.dataset = dict(
         type='ConcatDataset',

@@ -17,9 +17,10 @@ from mmpose.registry import DATASETS, TRANSFORMS
 
 from ..data.keypoint_mapping import map_keypoints
 from ..data.pseudo_labels.files import PseudoPerson, read_pseudo_labels
-from ..data.pseudo_labels.persons import TrainingPerson, folders_of, match_persons, persons_of
+from ..data.pseudo_labels.persons import TrainingPerson, match_persons, persons_of
 from ..data.pseudo_labels.table import write_table
 from ..data.pseudo_labels.transform import MOVING
+from ..data.unlabeled import folders_of
 from ..errors import UserError
 from ..io.atomic import write_text
 from ..io.data_files import read_json

@@ -30,7 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
-from ..data import WithPseudoLabels
+from ..data.pseudo_labels.transform import without_pseudo_labels
 from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
 from ..errors import UserError
@@ -135,19 +135,7 @@ def _predict_like_validation(student: Config) -> None:
 def _drop_pseudo_labels(student: Config) -> None:
     """Remove the steps that move pseudo-labels next to the labels."""
     if student.get('train_dataloader'):
-        student.train_dataloader = _without_pseudo_labels(student.train_dataloader)
-
-
-def _without_pseudo_labels(value: Any) -> Any:
-    if isinstance(value, dict):
-        return type(value)({key: _without_pseudo_labels(entry) for key, entry in value.items()})
-    if not isinstance(value, (list, tuple)):
-        return value
-    steps = []
-    for entry in map(_without_pseudo_labels, value):
-        wraps = isinstance(entry, dict) and entry.get('type') == WithPseudoLabels.__name__
-        steps += entry['transforms'] if wraps else [entry]
-    return type(value)(steps)
+        student.train_dataloader = without_pseudo_labels(student.train_dataloader)
 
 
 def _drop_own_hooks(student: Config) -> None:

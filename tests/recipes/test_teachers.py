@@ -12,6 +12,7 @@ from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
 from students import DEMO, write_student
 
+from okdhp_mm.data.unlabeled import mix_unlabeled
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.teachers import use_teacher
@@ -249,3 +250,13 @@ def test_a_pipeline_without_targets_is_refused(cfg, data, tmp_path):
     dataset.pipeline = [step for step in dataset.pipeline if step.type != 'GenerateTarget']
     with pytest.raises(UserError, match='no pipeline with GenerateTarget'):
         use_teacher(cfg, write(tmp_path, labels(data)), {})
+
+
+def test_unlabeled_persons_do_not_get_pseudo_labels(cfg, data, tmp_path):
+    use_teacher(cfg, write(tmp_path, labels(data)), {})
+    mix_unlabeled(cfg, data / 'annotations' / 'person_keypoints_val2017.json', data / 'val2017')
+    labeled, unlabeled = cfg.train_dataloader.dataset.datasets
+    assert labeled.pipeline[-1].type == 'WithPseudoLabels'
+    assert [step.type for step in unlabeled.pipeline][-3:] == [
+        *('TopdownAffine', 'GenerateTarget', 'PackPoseInputs'),
+    ]

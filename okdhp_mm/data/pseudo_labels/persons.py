@@ -51,14 +51,6 @@ def persons_of(dataset: ConfigDict) -> list[TrainingPerson]:
     return persons
 
 
-def folders_of(dataset: ConfigDict) -> list[str]:
-    """Return the folders of the pictures of a dataset, and of all that a wrapper contains."""
-    return [
-        os.path.join(leaf.get('data_root') or '', (leaf.get('data_prefix') or {}).get('img') or '')
-        for leaf, _ in leaf_datasets(dataset)
-    ]
-
-
 def match_persons(
     persons: Iterable[TrainingPerson], pseudo: Iterable[PseudoPerson]
 ) -> tuple[list[tuple[TrainingPerson, PseudoPerson]], list[PseudoPerson]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -84,6 +85,19 @@ class WithPseudoLabels(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.transforms})'
+
+
+def without_pseudo_labels(config: Any) -> Any:
+    """Return a config, or a part of one, with the steps of every ``WithPseudoLabels`` instead."""
+    if isinstance(config, dict):
+        return type(config)({key: without_pseudo_labels(part) for key, part in config.items()})
+    if not isinstance(config, (list, tuple)):
+        return config
+    steps = []
+    for step in map(without_pseudo_labels, config):
+        wraps = isinstance(step, dict) and step.get('type') == WithPseudoLabels.__name__
+        steps += step['transforms'] if wraps else [step]
+    return type(config)(steps)
 
 
 def places(results: dict) -> np.ndarray:
