@@ -7,7 +7,8 @@
 Each arm and seed is one training of a config in configs/dkd. Its results are in OUT/ARM/SEED.json,
 and a finished one is not repeated. The video is cut into blocks of 40 frames, and every fourth one
 is for the test, because the flies hardly move in the first 1,000 frames. The centers of all boxes
-are moved at random, like those of a detector. All arms see as many frames per iteration.
+are moved at random, like those of a detector. All arms see as many frames per iteration. There is
+one initializer for all seeds, because it is frozen.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.video.clips import ClipDataset
 from okdhp_mm.video.dkd.state import PoseState
@@ -41,8 +43,13 @@ CONFIGS = Path(__file__).parents[1] / 'configs' / 'dkd'
 STOCK = ('initializer', 'same_encoder', 'same_cost')
 FOLLOWING = ('dkd', 'previous_heatmaps')
 ARMS = ('initializer', 'dkd', 'same_encoder', 'same_cost', 'previous_heatmaps', 'repeat')
-EVERY = (None, 20, 10, 5)
+ONCE = ('initializer', 'repeat')
+"""Arms that no seed changes, because the initializer is trained once."""
 BLOCK, TEST_EVERY = 40, 4
+EVERY = (BLOCK, 20, 10, 5)
+"""The initializer runs on every so many frames; a track has BLOCK frames."""
+RUNS = 50
+"""Runs of a graph between two readings of the clock."""
 JITTER = 0.05
 """Standard deviation of the boxes' centers, in parts of their longer side."""
 
@@ -57,12 +64,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=ARMS)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--iterations', type=int, default=1000)
+    parser.add_argument('--initializer-iterations', type=int, help='(default: as the others)')
     parser.add_argument('--clips', type=int, default=16, help='clips of four frames per iteration')
     parser.add_argument(
         '--pool', type=int, help='augment so many clips once and reuse them, for slow machines'
     )
     parser.add_argument('--report', action='store_true', help='train nothing, print the table')
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.initializer_iterations = args.initializer_iterations or args.iterations
+    return args
 
 
 def write_blocks(source: Path, target: Path) -> None:
@@ -128,21 +138,27 @@ def config_of(arm: str, args: argparse.Namespace, seed: int) -> Config:
         cfg.train_dataloader.dataset = dict(type='PoolDataset', file=str(pool), frames=stock)
         cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.batch_size = args.clips * (4 if stock else 1)
-    cfg.train_cfg = dict(by_epoch=False, max_iters=args.iterations)
+    iterations = iterations_of(arm, args)
+    cfg.train_cfg = dict(by_epoch=False, max_iters=iterations)
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     warm_up, decay = cfg.param_scheduler
-    warm_up.end = decay.begin = args.iterations // 10
-    decay.end = cfg.default_hooks.checkpoint.interval = args.iterations
+    warm_up.end = decay.begin = max(1, iterations // 10)
+    decay.end = cfg.default_hooks.checkpoint.interval = iterations
     cfg.randomness = dict(seed=seed)
     cfg.work_dir = str(args.out / arm / str(seed))
     if not stock:
-        cfg.model.initializer_checkpoint = str(weights_of('initializer', args, seed))
+        cfg.model.initializer_checkpoint = str(weights_of('initializer', args, 0))
     return cfg
+
+
+def iterations_of(arm: str, args: argparse.Namespace) -> int:
+    """Return the number of iterations that an arm is trained for."""
+    return args.initializer_iterations if arm == 'initializer' else args.iterations
 
 
 def weights_of(arm: str, args: argparse.Namespace, seed: int) -> Path:
     """Return the checkpoint of a finished training."""
-    return args.out / arm / str(seed) / f'iter_{args.iterations}.pth'
+    return args.out / arm / str(seed) / f'iter_{iterations_of(arm, args)}.pth'
 
 
 def trained(arm: str, args: argparse.Namespace, seed: int) -> nn.Module:
@@ -164,10 +180,15 @@ def trained(arm: str, args: argparse.Namespace, seed: int) -> nn.Module:
     return model.eval()
 
 
-def evaluate(model: nn.Module, dataset: ClipDataset) -> dict[str, float]:
+def test_batches(args: argparse.Namespace) -> list:
+    """Return the tracks of the test as batches, with decoded pictures."""
+    dataset = ClipDataset(config_of('dkd', args, 0).test_dataloader.dataset.dataset)
+    return list(DataLoader(dataset, batch_size=9, collate_fn=pseudo_collate))
+
+
+def evaluate(model: nn.Module, batches: list) -> dict[str, float]:
     """Return PCK in percent, and errors in pixels of the crop early and late in the tracks."""
-    loader = DataLoader(dataset, batch_size=9, collate_fn=pseudo_collate)
-    tracks = [clip for batch in loader for clip in model.test_step(batch)]
+    tracks = [clip for batch in batches for clip in model.test_step(batch)]
     poses, true, seen, sizes, errors = [], [], [], [], []
     for clip in tracks:
         for t, sample in enumerate(clip.data_samples):
@@ -189,20 +210,23 @@ def evaluate(model: nn.Module, dataset: ClipDataset) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def run(arm: str, args: argparse.Namespace, seed: int) -> None:
+def run(arm: str, args: argparse.Namespace, seed: int, batches: list) -> None:
     """Train and evaluate an arm, and write its results."""
     target = args.out / arm / f'{seed}.json'
+    settings = dict(iterations=iterations_of(arm, args), clips=args.clips, pool=args.pool)
     if target.exists():
+        done = json.loads(target.read_text())
+        if wrong := {name: done[name] for name in settings if done[name] != settings[name]}:
+            raise UserError(f'{target} is of a run with {wrong}. Give the same, or another --out.')
         return
+    target.parent.mkdir(parents=True, exist_ok=True)
     model = trained(arm, args, seed)
-    dataset = ClipDataset(config_of('dkd', args, seed).test_dataloader.dataset.dataset)
-    result = dict(arm=arm, seed=seed, iterations=args.iterations, clips=args.clips, every={})
-    result['pool'] = args.pool
+    result = dict(arm=arm, seed=seed, **settings, every={})
     for every in (1,) if arm in STOCK else EVERY:
         model.reinitialize_every = every
-        result['every'][str(every)] = evaluate(model, dataset)
+        result['every'][str(every)] = evaluate(model, batches)
         print(arm, seed, every, result['every'][str(every)], flush=True)
-    result['macs'] = macs(model, per_frame=arm in STOCK)
+    result |= size_of(model, per_frame=arm in STOCK)
     write_text(target, json.dumps(result))
 
 
@@ -229,28 +253,27 @@ def example(model: nn.Module) -> tuple[torch.Tensor, ...]:
     return images, state.heatmaps, state.features
 
 
-def macs(model: nn.Module, per_frame: bool) -> float:
-    """Return the multiply-adds of a frame in millions, with those of the shifted products."""
-    inputs = example(model)
+def size_of(model: nn.Module, per_frame: bool) -> dict[str, float]:
+    """Return the multiply-adds of a frame in millions, and the parameters in thousands."""
     counted = get_model_complexity_info(
-        OneFrame(model, per_frame), inputs=inputs, show_table=False, show_arch=False
-    )['flops']
-    if not per_frame and hasattr(model.distillator, 'kernel_size'):
-        # mmengine counts convolutions, and this one is a sum of products.
-        channels = model.distillator.norm.num_features
-        counted += model.distillator.kernel_size**2 * channels * inputs[1][0, 0].numel()
-    return counted / 1e6
+        OneFrame(model, per_frame), inputs=example(model), show_table=False, show_arch=False
+    )
+    small = (model.initializer,) if per_frame else (model.backbone, model.distillator)
+    if not per_frame and not model.distillator.needs_features:
+        return dict(macs=0.0, parameters=0.0)
+    weights = sum(weight.numel() for part in small for weight in part.parameters())
+    return dict(macs=counted['flops'] / 1e6, parameters=weights / 1e3)
 
 
-def latencies(args: argparse.Namespace, seed: int) -> dict[str, float]:
-    """Return the milliseconds of a frame of one person in onnxruntime, one thread."""
+def latencies(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Measure one person's frame in onnxruntime, one thread, all arms in turns."""
     import onnxruntime
 
     from okdhp_mm.deploy.onnx.graph import to_onnx
 
     sides = {}
     for arm in (*STOCK, *FOLLOWING):
-        model = trained(arm, args, seed)
+        model = trained(arm, args, 0 if arm in ONCE else args.seeds[0])
         inputs = [value.expand(2, *value.shape[1:]).clone() for value in example(model)]
         if arm in STOCK:
             graph = to_onnx(FrameGraph(model), dict(input=inputs[0]), ['output'])
@@ -262,9 +285,20 @@ def latencies(args: argparse.Namespace, seed: int) -> dict[str, float]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(graph.SerializeToString(), options)
-        sides[arm] = lambda session=session, feed=feed: [session.run(None, feed) for _ in range(50)]
-    seconds = take_turns(sides, 21, warm_up=3)
-    return {arm: 1e3 * statistics.median(values) / 50 for arm, values in seconds.items()}
+        sides[arm] = lambda session=session, feed=feed: [
+            session.run(None, feed) for _ in range(RUNS)
+        ]
+    return paired(take_turns(sides, 21, warm_up=3))
+
+
+def paired(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return the milliseconds of a frame, and the ratio to the initializer in the same round."""
+    found = {}
+    for arm, values in seconds.items():
+        ratios = [a / b for a, b in zip(values, seconds['initializer'], strict=True)]
+        milliseconds = 1e3 * statistics.median(values) / RUNS
+        found[arm] = dict(ms=milliseconds, ratio=statistics.median(ratios))
+    return found
 
 
 class FrameGraph(nn.Module):
@@ -286,23 +320,28 @@ def report(out: Path) -> str:
     times = out / 'latency.json'
     latency = json.loads(times.read_text()) if times.exists() else {}
     rows = [
-        '| arm | initializer every | seeds | MMAC of a frame | ms of a frame | PCK@0.1 | PCK@0.2 '
-        '| error, frames 1-10 | 31-40 |',
-        '|---|---|---|---|---|---|---|---|---|',
+        '| arm | initializer every | seeds | thousand parameters | MMAC | ms | x initializer '
+        '| PCK@0.1 | PCK@0.2 | error, frames 1-10 | 31-40 |',
+        f'|{"---|" * 11}',
     ]
+    large = next((result['macs'] for result in results if result['arm'] == 'initializer'), None)
     for arm in ARMS:
         mine = [result for result in results if result['arm'] == arm]
         for every in mine[0]['every'] if mine else ():
             values = [result['every'][every] for result in mine]
-            cells = [
+            # On its frames, the initializer comes on top: the features are needed there, too.
+            share = 0 if arm in STOCK else 1 / int(every)
+            macs = mine[0]['macs'] + share * large if large else None
+            cells = [f'{mine[0]["parameters"]:.1f}', '-' if macs is None else f'{macs:.1f}']
+            for name in ('ms', 'ratio'):
+                own = latency.get(arm, {}).get(name, 0)
+                time = own + share * latency['initializer'][name] if latency else None
+                cells.append('-' if time is None else f'{time:.2f}')
+            cells += [
                 spread([value[name] for value in values], digits)
                 for name, digits in (('PCK@0.1', 1), ('PCK@0.2', 1), ('early', 2), ('late', 2))
             ]
-            time = f'{latency[arm]:.2f}' if arm in latency else '-'
-            cost = [f'{mine[0]["macs"]:.1f}' if arm != 'repeat' else '0', time]
-            rows.append(
-                f'| {arm} | {every} | {len(mine)} | {" | ".join(cost)} | {" | ".join(cells)} |'
-            )
+            rows.append(f'| {arm} | {every} | {len(mine)} | {" | ".join(cells)} |')
     return '\n'.join(rows)
 
 
@@ -326,12 +365,13 @@ def main() -> None:
                 write_blocks(args.data, args.out / 'data')
             if args.pool and not (pool := args.out / 'data' / f'pool_{args.pool}.pt').exists():
                 write_pool(pool, args.pool, args)
+            batches = test_batches(args)
             for seed in args.seeds:
                 # The initializer first: others start from its weights.
                 for arm in sorted(args.arms, key=ARMS.index):
-                    run(arm, args, seed)
+                    run(arm, args, 0 if arm in ONCE else seed, batches)
             if set(args.arms) == set(ARMS) and not (args.out / 'latency.json').exists():
-                write_text(args.out / 'latency.json', json.dumps(latencies(args, args.seeds[0])))
+                write_text(args.out / 'latency.json', json.dumps(latencies(args)))
         print(report(args.out))
 
 

@@ -9,6 +9,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ...errors import UserError
+from ...structures import sum_of
 from .state import PoseState
 
 
@@ -30,8 +31,8 @@ class PoseKernels(nn.Module):
     Public of the paper are this arrangement and that Phi is a small convolutional network on the
     concatenated cues. Our reading: the layers of Phi, the batch norm on the product, and that h is
     clamped to [0, 1] before Phi, without which errors of heatmaps grow from frame to frame. The
-    convolution is written as a sum of S x S shifted products, because ONNX has no grouped
-    convolution with the weights of each sample for a variable batch size.
+    convolution is written as products of shifted maps, because ONNX has no grouped convolution with
+    the weights of each sample for a variable batch size.
 
     Args:
         in_channels: C; the estimator fills it in.
@@ -100,12 +101,11 @@ def localize(features: Tensor, kernels: Tensor) -> Tensor:
     size = kernels.shape[-1]
     height, width = features.shape[-2:]
     padded = F.pad(features, [size // 2] * 4)
-    total = torch.zeros_like(features)
-    for y in range(size):
-        for x in range(size):
-            shifted = padded[..., y : y + height, x : x + width]
-            total = total + shifted * kernels[..., y, x, None, None]
-    return total / size**2
+    # One product with the rows of all kernels, then a sum of S shifted maps. A sum of S x S shifted
+    # products takes four times as long in onnxruntime.
+    columns = torch.stack([padded[..., x : x + width] for x in range(size)], 2)
+    rows = (kernels / size**2 @ columns.flatten(3)).unflatten(3, (-1, width))
+    return sum_of([rows[:, :, y, y : y + height] for y in range(size)])
 
 
 def area_pool(maps: Tensor, size: int) -> Tensor:
