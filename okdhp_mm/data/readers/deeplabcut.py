@@ -31,12 +31,14 @@ class Table:
         individuals: Names of the individuals; ``['']`` if each picture has one.
         pictures: Name of the picture of every row.
         values: (row, individual, keypoint, 2), in pixels; NaN where it is not labeled.
+        likelihoods: (row, individual, keypoint); NaN in a table of labels.
     """
 
     keypoints: list[str]
     individuals: list[str]
     pictures: list[str]
     values: np.ndarray
+    likelihoods: np.ndarray
 
 
 def read_table(path: str | Path, images: str | Path) -> tuple[dict, str]:
@@ -117,17 +119,19 @@ def parse(path: Path) -> Table:
     data = rows[len(header) :]
     if not keypoints or not data:
         raise UserError(f'{path} has {len(keypoints)} bodyparts and {len(data)} pictures.')
-    values = np.full((len(data), len(individuals), len(keypoints), 2), math.nan)
+    cells = np.full((len(data), len(individuals), len(keypoints), 3), math.nan)
     for line, row in enumerate(data):
         if len(row) != width:
             raise UserError(
                 f'{path}: the row of {row[0]!r} has {len(row)} columns instead of {width}.'
             )
         for (whose, part), place in columns.items():
-            cell = line, individuals.index(whose), keypoints.index(part)
-            values[cell] = [number(path, row, place[axis]) for axis in 'xy']
+            cell = cells[line, individuals.index(whose), keypoints.index(part)]
+            for axis, name in enumerate(('x', 'y', 'likelihood')):
+                if name in place:
+                    cell[axis] = number(path, row, place[name])
     pictures = ['/'.join(filter(None, row[:named])) for row in data]
-    return Table(keypoints, individuals, pictures, values)
+    return Table(keypoints, individuals, pictures, cells[..., :2], cells[..., 2])
 
 
 def number(path: Path, row: list[str], index: int) -> float:

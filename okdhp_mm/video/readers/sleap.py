@@ -1,0 +1,55 @@
+"""Read the table (CSV) that SLEAP writes by `File > Export Analysis CSV`.
+
+Its first row names the columns: track, frame_idx, instance.score, and NODE.x, NODE.y, NODE.score of
+each node. Each further row is an animal in a frame.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ...data.readers.deeplabcut import number
+from ...errors import UserError
+
+FRAME, TRACK = 'frame_idx', 'track'
+
+
+def is_sleap(path: Path) -> bool:
+    """Return whether the first row of a text file is that of SLEAP."""
+    with open(path, encoding='utf-8-sig', errors='replace') as file:
+        return FRAME in next(csv.reader(file), [])
+
+
+def parse(path: Path) -> tuple[list[str], Iterator[tuple[str, str, np.ndarray]]]:
+    """Return the names of the keypoints, and of each row: frame, track, and x, y, score (K, 3).
+
+    Raises:
+        UserError: If a column or a number is missing.
+    """
+    with open(path, newline='', encoding='utf-8-sig') as file:
+        header, *rows = [row for row in csv.reader(file) if any(row)]
+    places = {name: index for index, name in enumerate(header)}
+    # The order of the columns may be alphabetical.
+    names = [name[:-2] for name in header if name.endswith('.x') and f'{name[:-2]}.y' in places]
+    if not names or not rows:
+        raise UserError(f'{path} has {len(names)} keypoints (NODE.x, NODE.y) and {len(rows)} rows.')
+    if wrong := next((row for row in rows if len(row) != len(header)), None):
+        raise UserError(
+            f'{path}: a row has {len(wrong)} columns instead of {len(header)}: {wrong}.'
+        )
+
+    def read() -> Iterator[tuple[str, str, np.ndarray]]:
+        for row in rows:
+            track = row[places[TRACK]].strip() if TRACK in places else ''
+            points = np.full((len(names), 3), np.nan)
+            for point, name in zip(points, names, strict=True):
+                for axis, suffix in enumerate(('x', 'y', 'score')):
+                    if (place := places.get(f'{name}.{suffix}')) is not None:
+                        point[axis] = number(path, row, place)
+            yield row[places[FRAME]].strip(), track, points
+
+    return names, read()
