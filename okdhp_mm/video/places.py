@@ -19,7 +19,8 @@ def place_of(image: dict, file: str | Path) -> tuple[str, int]:
         file: That file, to name in the error.
 
     Raises:
-        UserError: If the image has neither a ``frame_id`` nor a number in its name.
+        UserError: If the image has neither a ``frame_id`` nor a number in its name, or its
+            ``frame_id`` is not a whole number.
     """
     name = PurePosixPath(image.get('file_name', ''))
     digits = re.findall(r'\d+', name.stem)
@@ -27,5 +28,9 @@ def place_of(image: dict, file: str | Path) -> tuple[str, int]:
         raise UserError(
             f'Image {image["id"]} in {file} has neither frame_id nor a number in its name.'
         )
-    number = int(image.get('frame_id', digits[-1] if digits else 0))
+    number = image.get('frame_id', int(digits[-1]) if digits else 0)
+    if not isinstance(number, int):
+        raise UserError(
+            f'Image {image["id"]} in {file} has frame_id={number!r}, which must be a whole number.'
+        )
     return str(image.get('vid_id', name.parent)), number

@@ -59,7 +59,7 @@ class ClipDataset(Dataset):
         step: int | None = None,
     ):
         for name, value in dict(frames=frames, stride=stride, step=step).items():
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (type(value) is not int or value < 1):
                 raise UserError(f'ClipDataset: {name}={value!r} must be a number above zero.')
         self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         file = getattr(self.dataset, 'ann_file', None)
@@ -91,12 +91,24 @@ class ClipDataset(Dataset):
         """Return for each track the index of the sample of each frame number."""
         content = read_json(file)
         places = {image['id']: place_of(image, file) for image in content['images']}
+        images: dict[tuple[str, int], int] = {}
+        for image, (video, number) in places.items():
+            if (other := images.setdefault((video, number), image)) != image:
+                raise UserError(
+                    f'Images {other} and {image} in {file} are both frame {number} of video '
+                    f'{video!r}. Give each image its own frame_id, and each video its own vid_id.'
+                )
         identities = {label['id']: label.get('track_id') for label in content['annotations']}
         tracks: dict[Track, dict[int, int]] = {}
         for index in range(len(self.dataset)):
             info = self.dataset.get_data_info(index)
             video, number = places[info['img_id']]
             identity = identities[info['id']]
+            if not isinstance(identity, int | str | None):
+                raise UserError(
+                    f'Annotation {info["id"]} in {file} has track_id={identity!r}. Give it a whole '
+                    'number or a name.'
+                )
             track = tracks.setdefault((video, identity or 0), {})
             if number in track:
                 raise UserError(

@@ -42,7 +42,7 @@ class OnnxVideoPose:
         states: State of each track of the last frame, by its identity.
 
     Raises:
-        ValueError: If a graph is missing or broken.
+        ValueError: If a graph is missing or broken, or the graphs are of different students.
     """
 
     def __init__(
@@ -64,7 +64,16 @@ class OnnxVideoPose:
             raise ValueError(f'{files[1]} is not the graph of a DKD step: export it again.')
         given = self.step.get_modelmeta().custom_metadata_map.get('reinitialize_every', '')
         self.reinitialize_every = reinitialize_every or (int(given) if given else None)
-        _, heatmaps, features = (entry.shape[1:] for entry in self.step.get_inputs())
+        pixels, heatmaps, features = (entry.shape[1:] for entry in self.step.get_inputs())
+        first = self.initializer.session
+        outputs = [entry.shape[1:] for entry in first.get_outputs()]
+        if [pixels] != [entry.shape[1:] for entry in first.get_inputs()] or outputs[2:] != [
+            heatmaps
+        ]:
+            raise ValueError(
+                f'{INITIALIZER} and {STEP} in {folder} are of different students: the step needs '
+                f'heatmaps of {heatmaps} (K, H, W). Export both again.'
+            )
         self.empty = TrackState(np.zeros(heatmaps, np.float32), np.zeros(features, np.float32), 0)
         self.states: dict[int, TrackState] = {}
 

@@ -1,12 +1,16 @@
 """Clips: which frames they have, and that their frames share the augmentation."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from common import build  # noqa: F401  (registers)
-from films import film_dataset, write_film
+from films import KEYPOINTS, film_dataset, write_film
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from okdhp_mm.data.files import check_data
 from okdhp_mm.errors import UserError
 from okdhp_mm.video.clips import ClipDataPreprocessor, ClipDataset
 from okdhp_mm.video.clips.structures import Clip
@@ -104,9 +108,67 @@ def test_two_persons_without_identities_are_refused(tmp_path):
         ClipDataset(film_dataset(film))
 
 
+def changed(folder, key, **changes):
+    """Return a film of one video whose first entry of a kind is changed."""
+    film = write_film(folder, videos=1)
+    content = json.loads((film / 'labels.json').read_text())
+    content[key][0] |= changes
+    (film / 'labels.json').write_text(json.dumps(content))
+    return film
+
+
+@pytest.mark.parametrize(
+    ('key', 'changes', 'message'),
+    [
+        ('images', dict(frame_id='first'), "Image 1 .* has frame_id='first'"),
+        (
+            'images',
+            dict(frame_id=None),
+            'Image 1 .* has frame_id=None, which must be a whole number',
+        ),
+        ('images', dict(frame_id=0.5), 'frame_id=0.5'),
+        ('images', dict(frame_id=3), "Images 1 and 4 .* are both frame 3 of video 'video0'"),
+        ('annotations', dict(track_id=[1]), r'Annotation 1 .* has track_id=\[1\]. Give it a whole'),
+        ('annotations', dict(track_id=float('nan')), 'track_id=nan'),
+        ('annotations', dict(track_id=1), 'two persons with track_id=1'),
+    ],
+)
+def test_wrong_places_are_refused(tmp_path, key, changes, message):
+    with pytest.raises(UserError, match=message):
+        ClipDataset(film_dataset(changed(tmp_path, key, **changes)))
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(keypoints=3 * KEYPOINTS * [0], num_keypoints=0),
+        dict(bbox=[5, 5, 0, 0]),
+    ],
+    ids=['nothing labeled', 'no area'],
+)
+def test_persons_that_mmpose_skips_are_holes(tmp_path, changes):
+    film = changed(tmp_path, 'annotations', **changes)
+    assert sorted(len(track) for track in ClipDataset(film_dataset(film)).clips) == [5, 6]
+
+
+def test_a_clip_config_is_checked_as_that_of_its_stock_dataset(tmp_path):
+    def check(**changes):
+        film = changed(tmp_path / str(len(list(tmp_path.iterdir()))), 'annotations', **changes)
+        dataset = dict(type='ClipDataset', dataset=film_dataset(film))
+        check_data(Config(dict(train_dataloader=dict(dataset=dataset))), 'train')
+
+    check()
+    with pytest.raises(UserError, match='keypoints'):
+        check(keypoints=3 * KEYPOINTS * [float('nan')])
+    with pytest.raises(UserError, match='4 keypoints'):
+        check(keypoints=3 * (KEYPOINTS + 1) * [1])
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
+        (dict(frames=True), 'frames=True must be a number'),
+        (dict(frames='4'), "frames='4' must be a number"),
         (dict(frames=7), 'no 7 consecutive frames .* longest track has 6'),
         (dict(frames=0), 'frames=0 must be a number above zero'),
         (dict(stride=1.5), 'stride=1.5'),

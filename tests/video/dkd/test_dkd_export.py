@@ -1,5 +1,7 @@
 """Exported DKD estimators: the graphs equal PyTorch, and each track keeps its own state."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,8 @@ from okdhp_mm.student.load import load_student
 pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
 pytest.importorskip('onnxruntime', reason="comes with pip install -e '.[onnx]'")
 pytest.importorskip('onnxscript', reason="comes with pip install -e '.[onnx]'")
+
+import onnx  # noqa: E402
 
 from okdhp_mm.deploy.onnx_pose import OnnxPose  # noqa: E402
 from okdhp_mm.video.dkd.export import export_dkd, torch_steps  # noqa: E402
@@ -134,6 +138,38 @@ def test_the_initializer_is_a_stock_student(trained, exported):
 
 def test_an_incomplete_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match='has no initializer.onnx and no dkd_step.onnx'):
+        OnnxVideoPose(tmp_path)
+
+
+@pytest.mark.parametrize('box', [[5, 5, 5, 5], [9, 9, 3, 3], [-40, -40, -2, -2]])
+def test_boxes_without_a_picture_give_finite_poses(exported, pictures, box):
+    pose = OnnxVideoPose(exported)
+    for picture in pictures[:3]:
+        keypoints, scores = pose(picture, [box, BOXES[0]], [0, 1])
+        assert np.isfinite(keypoints).all() and np.isfinite(scores).all()
+
+
+def test_boxes_that_are_not_finite_are_refused_and_the_state_stays(exported, pictures):
+    pose = OnnxVideoPose(exported)
+    pose(pictures[0], BOXES[:1], [0])
+    with pytest.raises(ValueError, match='give x1 y1 x2 y2 for each person, finite numbers'):
+        pose(pictures[1], [[0, 0, float('nan'), 9]], [0])
+    assert set(pose.states) == {0}
+
+
+def test_a_crowd_of_500(exported, pictures):
+    pose = OnnxVideoPose(exported)
+    for picture in pictures[:2]:
+        assert pose(picture, 500 * BOXES[:1], range(500))[0].shape == (500, 3, 2)
+    assert len(pose.states) == 500
+
+
+def test_the_graph_of_another_student_is_refused(exported, tmp_path):
+    shutil.copy(exported / 'dkd_step.onnx', tmp_path)
+    graph = onnx.load(str(exported / 'initializer.onnx'))
+    del graph.graph.output[2]  # as in a student.onnx
+    (tmp_path / 'initializer.onnx').write_bytes(graph.SerializeToString())
+    with pytest.raises(ValueError, match='are of different students: the step needs heatmaps of'):
         OnnxVideoPose(tmp_path)
 
 
