@@ -143,6 +143,8 @@ def inner_config(cfg: Config) -> Config:
         loader, evaluator = inner.get(f'{split}_dataloader'), inner.get(f'{split}_evaluator')
         if loader and 'dataset' in loader.dataset:
             loader.dataset = loader.dataset.dataset
+            # That of clips. mmpose's inferencer does not read it as a config.
+            loader.pop('collate_fn', None)
         if isinstance(evaluator, dict) and 'metric' in evaluator:
             inner[f'{split}_evaluator'] = evaluator['metric']
     return inner
@@ -161,6 +163,10 @@ def _write_student(folder: Path, cfg: Config, initializer: BasePoseEstimator, me
             test_dataloader=inner.test_dataloader,
             test_evaluator=inner.get('test_evaluator'),
             test_cfg=dict(),
+            # mmpose's inferencer needs these.
+            data_mode='topdown',
+            dataset_type=inner.test_dataloader.dataset.type,
+            visualizer=dict(type='PoseLocalVisualizer', name='visualizer'),
         )
     )
     saved = io.BytesIO()

@@ -102,7 +102,7 @@ def localize(features: Tensor, kernels: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     padded = F.pad(features, [size // 2] * 4)
     # One product with the rows of all kernels, then a sum of S shifted maps. A sum of S x S shifted
-    # products takes four times as long in onnxruntime.
+    # products takes three times as long in onnxruntime.
     columns = torch.stack([padded[..., x : x + width] for x in range(size)], 2)
     rows = (kernels / size**2 @ columns.flatten(3)).unflatten(3, (-1, width))
     return sum_of([rows[:, :, y, y : y + height] for y in range(size)])

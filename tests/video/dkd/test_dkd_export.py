@@ -1,7 +1,13 @@
 """Exported DKD estimators: the graphs equal PyTorch, and each track keeps its own state."""
 
+import json
+import re
+import runpy
+import shlex
 import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,6 +30,7 @@ from okdhp_mm.deploy.onnx_pose import OnnxPose  # noqa: E402
 from okdhp_mm.video.dkd.export import export_dkd, torch_steps  # noqa: E402
 from okdhp_mm.video.dkd.onnx_video_pose import OnnxVideoPose  # noqa: E402
 
+ROOT = Path(__file__).parents[3]
 BOXES = [[2.0, 4.0, 30.0, 40.0], [30.0, 10.0, 60.0, 44.0], [8.0, 20.0, 50.0, 60.0]]
 
 
@@ -194,3 +201,32 @@ def test_the_checkpoint_of_another_model_is_refused(trained, tmp_path):
 def test_an_old_student_is_kept(trained, exported):
     with pytest.raises(UserError, match='exist already'):
         export_dkd(*trained[:2], exported)
+
+
+def test_the_tutorial_finds_two_animals(exported, tmp_path, monkeypatch):
+    """Its commands from the export on, on white ellipses instead of flies."""
+    page = (ROOT / 'docs' / 'tutorials' / 'video.md').read_text()
+    _, boxes, follow = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    (command,) = (line for line in page.splitlines() if 'tools/infer.py' in line)
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'clip.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10.0, (160, 120)
+    )
+    for index in range(5):
+        frame = np.full((120, 160, 3), 20, np.uint8)
+        for x, y in ((40, 40), (110, 80)):
+            cv2.ellipse(frame, (x + 2 * index, y), (25, 12), 0, 0, 360, (220, 220, 220), -1)
+        writer.write(frame)
+    writer.release()
+    shutil.copytree(exported, tmp_path / 'flies')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(boxes, 'boxes.py', 'exec'), {})  # noqa: S102
+    found = json.loads((tmp_path / 'boxes.json').read_text())['clip.mp4']
+    assert [len(frame) for frame in found] == [2] * 5
+    _, script, *words = shlex.split(command)
+    monkeypatch.setattr('sys.argv', [script, *words])
+    runpy.run_path(str(ROOT / script), run_name='__main__')
+    assert (tmp_path / 'tracks/visualizations/clip.mp4').stat().st_size
+    assert len((tmp_path / 'tracks/poses.csv').read_text().splitlines()) == 1 + 2 * 5
+    names = {}
+    exec(compile(follow, 'follow.py', 'exec'), names)  # noqa: S102
+    assert names['keypoints'].shape == (2, 3, 2) and len(names['pose'].states) == 2
