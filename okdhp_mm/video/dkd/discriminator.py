@@ -13,10 +13,10 @@ from torch.func import functional_call
 class TemporalDiscriminator(nn.Module):
     """Adversary that tells true changes of heatmaps from predicted ones, in training only.
 
-    DKD trains with a temporal discriminator besides the loss on heatmaps. Public of the paper are
-    its purpose and its reference to BEGAN (Berthelot et al., 2017, https://arxiv.org/abs/1703.10717);
-    the rest is our reading. D is an autoencoder. From two frames and the change of the heatmaps
-    between them, d(t) = h(t) - h(t-1), it reconstructs that change::
+    DKD trains with a temporal discriminator in addition to the loss on heatmaps. Public of the
+    paper are its purpose and its reference to BEGAN (Berthelot et al., 2017,
+    https://arxiv.org/abs/1703.10717); the rest is our reading. D is an autoencoder. From two frames
+    and the change of the heatmaps between them, d(t) = h(t) - h(t-1), it reconstructs that change::
 
         L(d)    = mean (d - D(d, frames))^2
         loss_D  = L(d true) - k L(d predicted)            trains D
