@@ -73,26 +73,28 @@ class BranchedBackbone(BaseModule):
             self.trunk = backbone
             self.branches = ModuleList(nn.Identity() for _ in backbones)
         else:
-            self.split = find_split(backbone, split)
-            self.trunk, top = self.split.cut(backbone)
+            first = self.split = find_split(backbone, split)
+            self.trunk, top = first.cut(backbone)
             # Every branch has its own split: a deeper branch has more steps above the same point.
-            self.splits, self.branches = [self.split], ModuleList([top])
+            self.splits, self.branches = [first], ModuleList([top])
             for m in range(1, len(backbones)):
-                own_split, own_top = self._build_top(backbones, m)
+                own_split, own_top = self._build_top(backbones, m, first)
                 self.splits.append(own_split)
                 self.branches.append(own_top)
         parts = (self.trunk, *self.branches)
         # A whole backbone loads its weights itself, because it may convert or resize them.
         self._pretrained = [None if split == WHOLE else pop_pretrained(part) for part in parts]
 
-    def _build_top(self, backbones: Sequence[ConfigDict], index: int) -> tuple[Split, BaseModule]:
+    def _build_top(
+        self, backbones: Sequence[ConfigDict], index: int, first: Split
+    ) -> tuple[Split, BaseModule]:
         """Return the split and the top of a branch after the first."""
         if backbones[index] == backbones[0]:
             # Equal configs give equal networks. A copy is made in less than half of the time.
-            return self.split, redraw(copy.deepcopy(self.branches[0]))
+            return first, redraw(copy.deepcopy(self.branches[0]))
         other = MODELS.build(copy.deepcopy(backbones[index]))
-        split = find_split(other, self.split.name)
-        children = [child for step in self.split.lower for child in step.children]
+        split = find_split(other, first.name)
+        children = [child for step in first.lower for child in step.children]
         check_same(self.trunk, other, children, index)
         return split, split.cut(other)[1]
 
