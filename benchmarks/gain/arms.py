@@ -65,11 +65,16 @@ class Run:
 def all_arms() -> list[str]:
     """The two without branches, then every method, the undistilled branches first.
 
-    A second stage, which starts from a trained student, is no arm.
+    A second stage, which starts from a trained student, is not an arm. Neither is a method that
+    needs unlabeled images.
     """
     methods = sorted(method_files(), key=lambda name: (name != 'branches', name))
     stages = [Config.fromfile(method_file(name)).method for name in methods]
-    first = [name for name, m in zip(methods, stages, strict=True) if not m.get('freeze_backbone')]
+    first = [
+        name
+        for name, stage in zip(methods, stages, strict=True)
+        if not (stage.get('freeze_backbone') or stage.get('unlabeled'))
+    ]
     return [ALONE, ALONE_SAME_COST, *first]
 
 

@@ -18,6 +18,7 @@ from ..io.config import drop_pretrained, read_config
 from ..models.branch_configs import ESTIMATOR
 from ..models.weights.load_stock import is_branched
 from ..recipes.methods import apply_method_to_config, method_file
+from ..recipes.unlabeled import check_images
 from ..student.config import student_config
 from .runs import ALONE
 
@@ -87,6 +88,7 @@ def method_config(cfg: Config, method: str) -> Config:
     """
     own = copy.deepcopy(cfg)
     apply_method_to_config(own, method)
+    check_images(own)
     teacher = own.model.get('teacher')
     if teacher and not teacher.get('checkpoint'):
         raise UserError(

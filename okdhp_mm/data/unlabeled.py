@@ -37,6 +37,7 @@ def train_on_labeled(cfg: Config) -> None:
     sampler = loader.sampler
     loader.dataset = loader.dataset.datasets[0]
     if sampler.get('type') == SAMPLER:
+        _rescale_base(cfg, sampler.batch_size[0] / loader.batch_size)
         loader.batch_size = sampler.batch_size[0]
         loader.sampler = dict(type='DefaultSampler', shuffle=sampler.get('shuffle', True))
 
@@ -75,7 +76,14 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
     loader.sampler = dict(
         type=SAMPLER, batch_size=numbers, shuffle=loader.sampler.get('shuffle', True)
     )
+    _rescale_base(cfg, sum(numbers) / loader.batch_size)
     loader.batch_size = sum(numbers)
+
+
+def _rescale_base(cfg: Config, factor: float) -> None:
+    """Let ``--auto-scale-lr`` count labeled persons only."""
+    if scaling := cfg.get('auto_scale_lr'):
+        scaling.base_batch_size = round(scaling.base_batch_size * factor)
 
 
 def with_pipeline(dataset: ConfigDict) -> ConfigDict:

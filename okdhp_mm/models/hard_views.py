@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..structures import BranchViews
+from .augment import PhotometricViews
 from .geometry import inverse, warp
 from .heads.adapters import HeadAdapter
 
@@ -34,7 +34,6 @@ class MovedMaps:
     heights: Tensor
 
 
-@MODELS.register_module()
 class HardViews(nn.Module):
     """Augmentation of unlabeled images: geometry, colors, a hidden rectangle, hidden joints.
 
@@ -83,7 +82,7 @@ class HardViews(nn.Module):
         self.flip = flip
         self.joints = joints
         self.joint_size = joint_size
-        self.photometric = MODELS.build(dict(type='PhotometricViews', **(photometric or {})))
+        self.photometric = PhotometricViews(**(photometric or {}))
 
     @torch.no_grad()
     def forward(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
-from ..data.unlabeled import is_mixed, mix_unlabeled, warn_of_overlap
+from ..data.unlabeled import SAMPLER, is_mixed, mix_unlabeled, warn_of_overlap
 from ..errors import UserError
 from ..io.config import read_config
 from ..models.branch_configs import ESTIMATOR
@@ -76,4 +76,21 @@ def check_images(cfg: Config) -> None:
             'method that learns from them, e.g. --method okdhp_unlabeled, or remove the images.'
         )
     if mixed:
+        check_sampler(cfg.train_dataloader)
         warn_of_overlap(cfg)
+
+
+def check_sampler(loader: ConfigDict) -> None:
+    """Check that the batches of a data loader have labeled and unlabeled persons.
+
+    Raises:
+        UserError: If they do not, or their size is another than that of the sampler.
+    """
+    numbers = loader.sampler.get('batch_size') if loader.sampler.get('type') == SAMPLER else None
+    if not numbers or min(numbers) < 1 or sum(numbers) != loader.batch_size:
+        raise UserError(
+            f'train_dataloader has batch_size={loader.batch_size} and sampler='
+            f'{loader.sampler.to_dict()}, but a batch must have labeled and unlabeled persons. Set '
+            "e.g. batch_size=16, sampler=dict(type='MixedSampler', batch_size=(8, 8)); their sum "
+            'is the first.'
+        )

@@ -13,7 +13,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor
 
-from ..datasets import UnlabeledDataset
+from ..datasets import MixedSampler, UnlabeledDataset
 from ..engine.model import model_of
 from ..models.state_names import student_tensors
 from ..student.card import describe_method
@@ -86,7 +86,10 @@ def describe_steps(runner: Runner) -> str:
         length = len(loop.dataloader)
         text = f'{loop.max_iters} = {loop.max_epochs} epochs x {length} iterations'
         now = f'epoch {loop.epoch + 1}'
-    if size:
+    if isinstance(loop.dataloader.sampler, MixedSampler):
+        sampler = loop.dataloader.sampler
+        text += f', batch size {sampler.num_labeled} + {sampler.num_unlabeled} unlabeled'
+    elif size:
         text += f', batch size {size}'
     return text + (f'; resumed, starts with {now}' if loop.iter else '')
 

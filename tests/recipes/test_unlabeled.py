@@ -212,6 +212,15 @@ def test_the_student_and_other_methods_train_on_labeled_images_again(drawn, tmp_
     assert cfg.train_dataloader == plain.train_dataloader, 'nothing to remove'
 
 
+def test_the_learning_rate_is_scaled_by_the_labeled_persons(drawn, tmp_path):
+    cfg = config_of(drawn, tmp_path)
+    cfg.auto_scale_lr = dict(base_batch_size=512)
+    use(cfg, '--unlabeled', drawn / 'others', '--unlabeled-ratio', '1.5')
+    assert cfg.auto_scale_lr.base_batch_size == 512 * 5 // 2
+    train_on_labeled(cfg)
+    assert cfg.auto_scale_lr.base_batch_size == 512
+
+
 # ------------------------------------------------------------------------------------- training
 
 
@@ -314,6 +323,22 @@ def warned(monkeypatch):
         name = f'okdhp_mm.{module}.print_log'
         monkeypatch.setattr(name, lambda sentence, *_: said.append(sentence))
     return said
+
+
+@pytest.mark.parametrize(
+    ('batch_size', 'sampler'),
+    [
+        (16, dict(type='MixedSampler', batch_size=(2, 2))),
+        (4, dict(type='MixedSampler', batch_size=(0, 4))),
+        (4, dict(type='MixedSampler', batch_size=(4, 0))),
+        (4, dict(type='DefaultSampler', shuffle=True)),
+    ],
+)
+def test_batches_without_one_kind_are_refused(drawn, tmp_path, batch_size, sampler):
+    cfg = use(config_of(drawn, tmp_path), '--unlabeled', drawn / 'others')
+    cfg.train_dataloader.update(batch_size=batch_size, sampler=sampler)
+    with pytest.raises(UserError, match=f'batch_size={batch_size} and sampler='):
+        use(cfg)
 
 
 def test_pictures_of_the_validation_are_warned_of(drawn, tmp_path, warned):
