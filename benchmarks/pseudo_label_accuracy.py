@@ -44,6 +44,7 @@ def main() -> None:
             ann_file='annotations/mpii_val.json',
             data_prefix=dict(img='images/'),
             headbox_file=str(args.root / 'annotations' / 'mpii_gt_val.mat'),
+            test_mode=True,
             indices=list(range(args.first, args.first + args.count)),
         )
         distances, scores = measure(build_engine(args.model), persons)
@@ -69,8 +70,9 @@ def one_person(engine: Engine, person: dict, common: Sequence[tuple[int, int]]) 
     (pose,) = engine(image, person['bbox'].tolist())
     points, scores = np.array(pose['keypoints']), np.array(pose['keypoint_scores'])
     truth, visible = person['keypoints'][0], person['keypoints_visible'][0]
+    (head,) = np.ravel(person['head_size'])
     rows = [
-        (np.linalg.norm(points[other] - truth[own]) / person['head_size'], scores[other])
+        (np.linalg.norm(points[other] - truth[own]) / head, scores[other])
         for own, other in common
         if visible[own]
     ]

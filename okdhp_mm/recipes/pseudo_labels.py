@@ -115,8 +115,9 @@ def use_pseudo_labels(
         )
     folder.mkdir(parents=True, exist_ok=True)
     taught = sum(index is not None for index in indices)
-    sentence = f'{taught} of {len(names)} keypoints of {len(pairs)} of {len(training)} persons'
+    told = [f'{taught} of {len(names)} keypoints']
     if pairs:
+        told.append(f'{len(pairs)} of {len(training)} training persons have pseudo-labels')
         table = (folder / 'training_persons.npz').resolve()
         points = np.stack([select(found.points, indices) for _, found in pairs])
         paths, numbers = zip(*((own.path, own.number) for own, _ in pairs), strict=True)
@@ -126,13 +127,13 @@ def use_pseudo_labels(
         added = (folder / 'other_persons.json').resolve()
         write_text(added, json.dumps(coco_content(others, indices, names)))
         cfg.train_dataloader.dataset = with_persons(dataset, added, len(training), len(others))
-        sentence += (
-            f'; {len(others)} persons in other pictures join the training, of which each epoch '
-            f'takes {min(len(others), len(training))}'
+        told.append(
+            f'{len(others)} persons in other pictures join the training, of which each epoch takes '
+            f'{min(len(others), len(training))}'
         )
     if reserved:
-        sentence += f'; {reserved} persons in validation or test pictures were left out'
-    return bool(pairs), sentence
+        told.append(f'{reserved} persons in validation or test pictures are left out')
+    return bool(pairs), '; '.join(told)
 
 
 def leave_out_evaluation(

@@ -60,7 +60,7 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
     told = ''
     if first.suffix in GRAPHS and len(files) <= 2:
         first = label_training_persons(cfg, files, folder)
-        told = f'{files[0]}, which labeled the training persons once ({first}): '
+        told = f'{files[0]} labeled the training persons once, see {first}; '
     elif len(files) != 1 or first.suffix != '.json':
         raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
     teaches, sentence = use_pseudo_labels(cfg, first, names, renamed, folder)

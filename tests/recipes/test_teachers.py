@@ -78,7 +78,7 @@ def first_step(cfg, count=2):
 
 def test_pseudo_labels_of_training_persons_teach_next_to_the_labels(cfg, data, tmp_path):
     sentence = use_teacher(cfg, write(tmp_path, labels(data)), {})
-    assert f'17 of 17 keypoints of {TRAIN} of {TRAIN} persons' in sentence
+    assert f'17 of 17 keypoints; {TRAIN} of {TRAIN} training persons' in sentence
     dataset, batch, losses = first_step(cfg)
     assert len(dataset) == TRAIN
     assert {'loss_kpt', 'loss_ens', 'loss_kd', 'loss_teacher'} <= losses.keys()
@@ -133,7 +133,7 @@ def test_pictures_of_the_validation_are_left_out(cfg, data, tmp_path):
     both['images'] += val['images']
     both['annotations'] += val['annotations']
     sentence = use_teacher(cfg, write(tmp_path, both), {})
-    assert sentence.endswith(f'{VAL} persons in validation or test pictures were left out.')
+    assert sentence.endswith(f'{VAL} persons in validation or test pictures are left out.')
     assert len(DATASETS.build(cfg.train_dataloader.dataset)) == TRAIN
     with pytest.raises(UserError, match=r'none is a training person .* \(2 left out\)'):
         use_teacher(cfg, write(tmp_path, labels(data, 'val')), {})
@@ -158,7 +158,7 @@ def test_a_foreign_model_labels_the_training_persons_once(cfg, data, student, tm
     (folder / 'student.json').write_text(json.dumps(adapter))
     before = copy.deepcopy(cfg)
     sentence = use_teacher(cfg, [str(folder / 'student.onnx')], {})
-    assert f'of {TRAIN} of {TRAIN} persons' in sentence
+    assert f'{TRAIN} of {TRAIN} training persons have pseudo-labels' in sentence
     file = tmp_path / 'run' / 'teacher' / 'pseudo_labels.json'
     assert len(json.loads(file.read_text())['annotations']) == TRAIN
     assert file.with_name('contact_sheet.jpg').is_file()
