@@ -161,7 +161,7 @@ def coco_content(
         for number, (path, (width, height)) in enumerate(sizes.items(), 1)
     ]
     numbers = {image['file_name']: image['id'] for image in images}
-    annotations = []
+    annotations: list[dict] = []
     for person in persons:
         points = select(person.points, indices)
         points[:, 2] = (points[:, 2] > 0) * 2

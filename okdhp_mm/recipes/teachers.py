@@ -54,9 +54,10 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
     first = Path(files[0]).expanduser()
     folder = Path(cfg.work_dir) / 'teacher'
     if len(files) == 1 and first.is_dir():
-        return use_network(model, *student_files(first, CONFIG, CHECKPOINT), names, renamed)
+        config, checkpoint = student_files(first, CONFIG, CHECKPOINT)
+        return use_network(model, config, checkpoint, names, renamed)
     if len(files) == 2 and first.suffix == '.py':
-        return use_network(model, *map(Path, files), names, renamed)
+        return use_network(model, first, Path(files[1]), names, renamed)
     told = ''
     if first.suffix in GRAPHS and len(files) <= 2:
         first = label_training_persons(cfg, files, folder)

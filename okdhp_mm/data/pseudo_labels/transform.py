@@ -93,7 +93,7 @@ def without_pseudo_labels(config: Any) -> Any:
         return type(config)({key: without_pseudo_labels(part) for key, part in config.items()})
     if not isinstance(config, (list, tuple)):
         return config
-    steps = []
+    steps: list[Any] = []
     for step in map(without_pseudo_labels, config):
         wraps = isinstance(step, dict) and step.get('type') == WithPseudoLabels.__name__
         steps += step['transforms'] if wraps else [step]

@@ -114,7 +114,8 @@ class TorchEngine(ModelEngine):
     """
 
     def __init__(self, folder: Path, device: str | None = None, batch: int = BATCH):
-        super().__init__(*student_files(folder, CONFIG, CHECKPOINT), device, batch)
+        config, checkpoint = student_files(folder, CONFIG, CHECKPOINT)
+        super().__init__(config, checkpoint, device, batch)
 
 
 class OnnxEngine:

@@ -113,7 +113,7 @@ class PseudoLabels:
 
     Attributes:
         file: The COCO JSON.
-        sheet: The contact sheet; None if there is no person.
+        sheet: The contact sheet; None without a person.
         persons: Number of persons.
         keypoints: Share of their keypoints that became labels.
         summary: Account of the pictures.
@@ -156,14 +156,15 @@ def pseudo_label(
     """
     boxes = boxes or {}
     source.check_boxes(boxes)
-    video = isinstance(source, Video)
-    frames = out_dir / FRAMES if video else None
+    # Frames are written as pictures, which a training can read.
+    frames = out_dir / FRAMES if isinstance(source, Video) else None
+    folder = out_dir if isinstance(source, Video) else source.base
     (frames or out_dir).mkdir(parents=True, exist_ok=True)
-    labels = CocoLabels(engine, threshold, source.base if frames is None else out_dir, frames)
+    labels = CocoLabels(engine, threshold, folder, frames)
     summary = Summary(source.unit, threshold)
     pipeline = Pipeline(engine, PersonBoxes(boxes, detector, 1, threshold), summary, [labels], None)
     # Ctrl-C is how a camera is stopped.
-    stop = suppress(KeyboardInterrupt) if video and source.live else ExitStack()
+    stop = suppress(KeyboardInterrupt) if isinstance(source, Video) and source.live else ExitStack()
     with stop, progress(source.frames(), f'{source.unit}s', len(source) or None) as items:
         for frame in items:
             if (frame.number or 0) % every == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,9 @@ class ForeignEngine:
         pixels = cv2.warpAffine(image, matrix, (width, height))
         if self.adapter.channels == 'RGB':
             pixels = pixels[..., ::-1]
-        pixels = (pixels - np.float32(self.adapter.mean)) / np.float32(self.adapter.std)
+        pixels = (pixels - np.array(self.adapter.mean, np.float32)) / np.array(
+            self.adapter.std, np.float32
+        )
         if self.runtime.channels_first:
             pixels = pixels.transpose(2, 0, 1)
         return Crop(np.ascontiguousarray(pixels, np.float32), matrix)
@@ -171,7 +174,9 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -50, 50)))
 
 
-def person_of(box: np.ndarray, crop: Crop, points: np.ndarray, scores: np.ndarray) -> dict:
+def person_of(
+    box: Sequence[float] | np.ndarray, crop: Crop, points: np.ndarray, scores: np.ndarray
+) -> dict:
     """Return the entries of one person, see :class:`~.engines.Engine`."""
     return dict(
         keypoints=crop.to_image(points).tolist(),
