@@ -21,7 +21,7 @@ from ...io.data_files import read_json
 from ..places import place_of
 from .structures import Clip
 
-Track: TypeAlias = tuple[str, int]
+Track: TypeAlias = tuple[str, int | str]
 """Video and identity."""
 MAX_REFETCH = 1000
 
