@@ -45,7 +45,8 @@ else:
     versions.check_mmpose()
     with noise.quiet():
         # Imported for registration.
-        from . import data, datasets, engine, evaluation, models, video  # noqa: F401
+        from . import data, engine, evaluation, models, video  # noqa: F401
+        from .datasets import mixed_sampler, unlabeled  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

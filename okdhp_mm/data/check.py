@@ -15,7 +15,7 @@ from mmpose.registry import DATASETS
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from ..datasets import UnlabeledDataset
+from ..datasets.unlabeled import UnlabeledDataset
 from ..errors import UserError, as_user_error
 from ..evaluation.evaluator_config import walk_metrics
 from ..io.data_files import read_json

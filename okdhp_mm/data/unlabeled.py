@@ -11,12 +11,13 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from ..datasets.unlabeled import UnlabeledDataset
 from ..errors import UserError, join_names
 from ..io.data_files import read_json
 from .check import class_of, leaf_datasets, pictures_of
 from .pseudo_labels.transform import without_pseudo_labels
 
-DATASET, SAMPLER = 'UnlabeledDataset', 'MixedSampler'
+DATASET, SAMPLER = UnlabeledDataset.__name__, 'MixedSampler'
 HARD = ('Albumentation', 'PhotometricDistortion', 'YOLOXHSVRandomAug', 'RandomHalfBody')
 """Transforms that the teacher's view leaves out: it should be easy."""
 
@@ -25,8 +26,14 @@ def is_mixed(cfg: Config) -> bool:
     """Return whether a config trains on unlabeled images."""
     loader = cfg.get('train_dataloader')
     return bool(loader) and any(
-        dataset.get('type') == DATASET for dataset, _ in leaf_datasets(loader.dataset)
+        is_unlabeled(dataset) for dataset, _ in leaf_datasets(loader.dataset)
     )
+
+
+def is_unlabeled(dataset: ConfigDict) -> bool:
+    """Return whether the config of a dataset is of an ``UnlabeledDataset`` or a subclass."""
+    kind = class_of(dataset)
+    return kind is not None and issubclass(kind, UnlabeledDataset)
 
 
 def train_on_labeled(cfg: Config) -> None:
@@ -131,7 +138,7 @@ def pictures_in(dataset: ConfigDict, unlabeled: bool = False) -> list[str]:
     found: dict[str, None] = {}
     for part, _ in leaf_datasets(dataset):
         file = os.path.join(part.get('data_root') or '', part.get('ann_file') or '')
-        if (unlabeled and part.get('type') != DATASET) or class_of(part) is None:
+        if (unlabeled and not is_unlabeled(part)) or class_of(part) is None:
             continue
         if file.endswith('.json') and '://' not in file:
             found |= dict.fromkeys(pictures_of(part, read_json(file)))

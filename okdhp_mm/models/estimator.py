@@ -77,8 +77,8 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             :class:`~okdhp_mm.models.teachers.FrozenTeacher`; None for no such teacher.
         unlabeled: Settings of :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`, e.g.
             ``dict(teacher='ema')``, to learn from unlabeled images with an ``UnlabeledTerm``. The
-            images come from an :class:`~okdhp_mm.datasets.UnlabeledDataset`. None to learn from
-            labeled images only.
+            images come from an :class:`~okdhp_mm.datasets.unlabeled.UnlabeledDataset`. None to
+            learn from labeled images only.
         freeze_backbone: Whether to train only necks and heads. The weights and the batch norm
             statistics of trunk and branches stay constant.
         train_cfg: As in the stock model.

@@ -13,7 +13,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor
 
-from ..datasets import MixedSampler, UnlabeledDataset
+from ..datasets.mixed_sampler import MixedSampler
+from ..datasets.unlabeled import UnlabeledDataset
 from ..engine.model import model_of
 from ..models.state_names import student_tensors
 from ..student.card import describe_method

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset, DefaultSampler
 
-from okdhp_mm.datasets import MixedSampler
+from okdhp_mm.datasets.mixed_sampler import MixedSampler
 from okdhp_mm.errors import UserError
 
 

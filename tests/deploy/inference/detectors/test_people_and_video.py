@@ -54,25 +54,25 @@ def test_the_commands_give_persons_and_identities(folder, monkeypatch, capsys):
     found = json.loads((folder / 'infer_out/predictions/two.json').read_text())
     assert len(found['instance_info']) >= 2
     capsys.readouterr()
-    run(f'{video} --force', monkeypatch)
+    run(video, monkeypatch)
     printed = capsys.readouterr().out
     assert 'frames per second, with reading and writing' in printed
-    document = json.loads((folder / 'infer_out/predictions/clip.json').read_text())
+    document = json.loads((folder / 'clip_out/predictions/clip.json').read_text())
     frames = document['instance_info']
     assert len(frames) == FRAMES
     named = {person['track_id'] for frame in frames[5:] for person in frame['instances']}
     assert len(named - {-1}) == 2
-    columns = (folder / 'infer_out/poses.csv').read_text().splitlines()[0].split(',')
+    columns = (folder / 'clip_out/poses.csv').read_text().splitlines()[0].split(',')
     assert 'track_id' in columns
     for row in PAGE.read_text().split('|---|---|')[1].splitlines():
         if '`' in row and '--coco' not in row:
-            assert list((folder / 'infer_out').glob(row.split('`')[1].replace('NAME', '*')))
+            assert list((folder / 'clip_out').glob(row.split('`')[1].replace('NAME', '*')))
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_video(folder, monkeypatch):
     tracemalloc.start()
-    run(f'{commands()[1]} --force', monkeypatch)
+    run(commands()[1], monkeypatch)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < FRAMES / 3 * np.prod(SIZE) * 3
