@@ -1,0 +1,233 @@
+"""Accuracy over the number of labeled pictures, for several methods, in pairs. Resumable.
+
+    python benchmarks/label_efficiency.py my_okdhp.py --labels 25 100 400 --out work_dirs/labels \
+        --arms alone okdhp mean_teacher pose_dual okdhp_unlabeled --seeds 0 1 2 --steps 2000
+    python benchmarks/label_efficiency.py --out work_dirs/labels --report
+
+CONFIG is a training config with branches and COCO annotations. For each number and seed, so many of
+its training pictures keep their labels. The other training pictures are the unlabeled ones of the
+methods that use such. All arms take the same number of steps, with as many labeled persons per
+step. The figure is that of the deployed branch on the validation data after the last step: nothing
+is selected on them. Each run is a user's `python -m okdhp_mm train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import random
+import statistics
+import sys
+from pathlib import Path
+
+import okdhp_mm  # noqa: F401  (registers)  # isort: skip
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
+from okdhp_mm.compare.runs import ALONE, Run, read_run
+from okdhp_mm.compare.train import check_settings, finish
+from okdhp_mm.errors import UserError
+from okdhp_mm.evaluation.gains import paired_gain, spread
+from okdhp_mm.io.atomic import write_text
+from okdhp_mm.io.checkpoint import use_safe_loader
+from okdhp_mm.io.config import read_config
+from okdhp_mm.recipes.methods import apply_method_to_config
+from okdhp_mm.recipes.unlabeled import learn_from
+
+ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', 'okdhp_unlabeled')
+WARM_UP = 0.05
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', nargs='?', help='training config with branches')
+    parser.add_argument('--labels', nargs='+', type=int, default=[25, 100, 400])
+    parser.add_argument('--arms', nargs='+', default=ARMS)
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--steps', type=int, default=2000, help='of every run (default: 2000)')
+    parser.add_argument('--out', type=Path, required=True, help='folder of all runs')
+    parser.add_argument('--report', action='store_true', help='train nothing, print the table')
+    return parser.parse_args()
+
+
+def divide(file: Path, labels: int, seed: int, out: Path) -> tuple[Path, Path, int]:
+    """Write the labeled pictures, and the others without their labels.
+
+    Returns:
+        Both files, and the number of labeled persons.
+
+    Raises:
+        UserError: If there are not so many pictures.
+    """
+    content = json.loads(file.read_text())
+    pictures = sorted({person['image_id'] for person in content['annotations']})
+    if labels >= len(pictures):
+        raise UserError(f'--labels {labels} must be below the {len(pictures)} pictures of {file}.')
+    kept = set(random.Random(seed).sample(pictures, labels))
+    files = out / f'{labels}_{seed}_labeled.json', out / f'{labels}_{seed}_unlabeled.json'
+    out.mkdir(parents=True, exist_ok=True)
+    for target, is_labeled in zip(files, (True, False), strict=True):
+        persons = [
+            person if is_labeled else without_keypoints(person)
+            for person in content['annotations']
+            if (person['image_id'] in kept) == is_labeled
+        ]
+        images = [image for image in content['images'] if (image['id'] in kept) == is_labeled]
+        part = content | dict(images=images, annotations=persons)
+        write_text(target, json.dumps(part))
+    return *files, sum(person['image_id'] in kept for person in content['annotations'])
+
+
+def without_keypoints(person: dict) -> dict:
+    """Return a person of whom only the box is known."""
+    return {key: value for key, value in person.items() if 'keypoints' not in key}
+
+
+def config_of(cfg: Config, arm: str, args: argparse.Namespace, labels: int, seed: int) -> Config:
+    """Return the training config of a run."""
+    if arm == ALONE:
+        own = alone_config(cfg, args.config)
+    else:
+        own = copy.deepcopy(cfg)
+        apply_method_to_config(own, arm)
+    dataset = own.train_dataloader.dataset
+    root = Path(dataset.get('data_root') or '')
+    images = (root / dataset.data_prefix.img).resolve()
+    file = root / dataset.ann_file
+    labeled, unlabeled, persons = divide(file, labels, seed, args.out.resolve() / 'data')
+    dataset.data_root, dataset.ann_file = '', str(labeled)
+    dataset.data_prefix = dict(img=f'{images}/')
+    per_epoch = math.ceil(persons / own.train_dataloader.batch_size)
+    epochs = math.ceil(args.steps / per_epoch)
+    own.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
+    if own.model.get('unlabeled'):
+        learn_from(own, unlabeled, images)
+    own.train_cfg = dict(by_epoch=True, max_epochs=epochs, val_begin=epochs, val_interval=epochs)
+    steps = epochs * per_epoch
+    warm_up = max(1, round(WARM_UP * steps))
+    own.param_scheduler = [
+        dict(type='LinearLR', by_epoch=False, end=warm_up, start_factor=0.01),
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=steps - warm_up),
+    ]
+    own.default_hooks.checkpoint = dict(type='CheckpointHook', interval=epochs)
+    own.log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+    return with_seed(own, seed)
+
+
+def train_all(args: argparse.Namespace) -> None:
+    """Train every run that is not finished, seed by seed, so that pairs are complete early."""
+    cfg = read_config(args.config)
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    use_safe_loader()
+    planned = [
+        PlannedRun(
+            arm, seed, args.out / str(labels) / arm / f'seed{seed}',
+            config_of(cfg, arm, args, labels, seed),
+        )
+        for seed in args.seeds
+        for labels in args.labels
+        for arm in args.arms
+    ]  # fmt: skip
+    for run in planned:
+        check_settings(run)
+    command = [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report']
+    for i, run in enumerate(planned, 1):
+        result = finish(run, command, f'{i} of {len(planned)}')
+        print(result.folder, result.outputs, flush=True)
+
+
+def found(out: Path) -> dict[int, dict[str, dict[int, Run]]]:
+    """Return the finished runs by number of labels, arm and seed."""
+    runs: dict[int, dict[str, dict[int, Run]]] = {}
+    for folder in sorted(out.glob('[0-9]*/*/seed*/')):
+        labels, arm = int(folder.parts[-3]), folder.parts[-2]
+        try:
+            run = read_run(folder, arm)
+        except UserError:
+            continue  # not finished
+        runs.setdefault(labels, {}).setdefault(arm, {})[run.seed] = run
+    return dict(sorted(runs.items()))
+
+
+def report(out: Path) -> str:
+    """Write the figure, and return the table of all finished runs."""
+    runs = found(out)
+    if not runs:
+        raise UserError(f'{out} holds no finished run.')
+    rows = [
+        '| labeled pictures | arm | seeds | deployed branch | gain over alone | ensemble |',
+        '|---|---|---|---|---|---|',
+    ]
+    for labels, arms in runs.items():
+        base = {seed: run.deployed for seed, run in arms.get(ALONE, {}).items()}
+        for arm, seeds in arms.items():
+            scores = {seed: 100 * run.deployed for seed, run in seeds.items()}
+            gain = None
+            if arm != ALONE:
+                gain = paired_gain(scores, {seed: 100 * value for seed, value in base.items()})
+            ensembles = [100 * run.ensemble for run in seeds.values() if run.ensemble is not None]
+            cells = [
+                number(list(scores.values())),
+                f'{gain.mean:+.1f}' + (f' ± {gain.error:.1f}' if gain.error else '')
+                if gain
+                else '-',
+                number(ensembles) if ensembles else '-',
+            ]
+            rows.append(f'| {labels} | {arm} | {len(seeds)} | {" | ".join(cells)} |')
+    draw(runs, out / 'label_efficiency.png')
+    return '\n'.join(rows)
+
+
+def number(values: list[float]) -> str:
+    """Return the mean, with the standard deviation of several seeds."""
+    error = spread(values)
+    return f'{statistics.mean(values):.1f}' + ('' if error is None else f' ± {error:.1f}')
+
+
+def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:
+    """Draw a line for each arm over the number of labels, and a point for each run."""
+    figure = Figure(figsize=(6, 4), layout='constrained', dpi=120)
+    axes = figure.subplots()
+    for i, arm in enumerate(dict.fromkeys(arm for arms in runs.values() for arm in arms)):
+        points = [
+            (labels, 100 * run.deployed)
+            for labels, arms in runs.items()
+            for run in arms.get(arm, {}).values()
+        ]
+        means = {
+            labels: statistics.mean(100 * run.deployed for run in arms[arm].values())
+            for labels, arms in runs.items()
+            if arm in arms
+        }
+        axes.plot(*zip(*points, strict=True), 'o', color=f'C{i}', alpha=0.4, markersize=4)
+        axes.plot(means.keys(), means.values(), color=f'C{i}', label=arm)
+    axes.set_xscale('log')
+    axes.set_xticks(list(runs), list(map(str, runs)))
+    axes.minorticks_off()
+    axes.set_xlabel('labeled pictures')
+    axes.set_ylabel('PCK of the deployed branch')
+    axes.legend(fontsize=8)
+    figure.savefig(file)
+
+
+def main() -> None:
+    """Parse, train what is missing, and report."""
+    args = parse_args()
+    with errors_in_one_sentence():
+        if not args.report:
+            if args.config is None:
+                raise UserError('CONFIG is missing: name a training config with branches.')
+            train_all(args)
+        print(report(args.out))
+
+
+if __name__ == '__main__':
+    main()
