@@ -20,6 +20,7 @@ import math
 import random
 import statistics
 import sys
+from functools import cache
 from pathlib import Path
 
 import okdhp_mm  # noqa: F401  (registers)  # isort: skip
@@ -27,12 +28,12 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from okdhp_mm import compare
 from okdhp_mm.cli import errors_in_one_sentence
 from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
+from okdhp_mm.compare.report import HEAD, cells_of, rows_of
 from okdhp_mm.compare.runs import ALONE, Run, read_run
-from okdhp_mm.compare.train import check_settings, finish
 from okdhp_mm.errors import UserError
-from okdhp_mm.evaluation.gains import paired_gain, spread
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
@@ -58,6 +59,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@cache
 def divide(file: Path, labels: int, seed: int, out: Path) -> tuple[Path, Path, int]:
     """Write the labeled pictures, and the others without their labels.
 
@@ -136,12 +138,7 @@ def train_all(args: argparse.Namespace) -> None:
         for labels in args.labels
         for arm in args.arms
     ]  # fmt: skip
-    for run in planned:
-        check_settings(run)
-    command = [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report']
-    for i, run in enumerate(planned, 1):
-        result = finish(run, command, f'{i} of {len(planned)}')
-        print(result.folder, result.outputs, flush=True)
+    compare.train_all(planned, [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report'])
 
 
 def found(out: Path) -> dict[int, dict[str, dict[int, Run]]]:
@@ -162,34 +159,12 @@ def report(out: Path) -> str:
     runs = found(out)
     if not runs:
         raise UserError(f'{out} holds no finished run.')
-    rows = [
-        '| labeled pictures | arm | seeds | deployed branch | gain over alone | ensemble |',
-        '|---|---|---|---|---|---|',
-    ]
+    lines = [('labels', *HEAD), ('---',) * (len(HEAD) + 1)]
     for labels, arms in runs.items():
-        base = {seed: run.deployed for seed, run in arms.get(ALONE, {}).items()}
-        for arm, seeds in arms.items():
-            scores = {seed: 100 * run.deployed for seed, run in seeds.items()}
-            gain = None
-            if arm != ALONE:
-                gain = paired_gain(scores, {seed: 100 * value for seed, value in base.items()})
-            ensembles = [100 * run.ensemble for run in seeds.values() if run.ensemble is not None]
-            cells = [
-                number(list(scores.values())),
-                f'{gain.mean:+.1f}' + (f' ± {gain.error:.1f}' if gain.error else '')
-                if gain
-                else '-',
-                number(ensembles) if ensembles else '-',
-            ]
-            rows.append(f'| {labels} | {arm} | {len(seeds)} | {" | ".join(cells)} |')
+        rows = rows_of([run for seeds in arms.values() for run in seeds.values()])
+        lines += [(str(labels), *cells) for cells in cells_of(rows)]
     draw(runs, out / 'label_efficiency.png')
-    return '\n'.join(rows)
-
-
-def number(values: list[float]) -> str:
-    """Return the mean, with the standard deviation of several seeds."""
-    error = spread(values)
-    return f'{statistics.mean(values):.1f}' + ('' if error is None else f' ± {error:.1f}')
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:

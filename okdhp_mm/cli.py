@@ -122,7 +122,7 @@ def positive(text: str) -> int:
     return value
 
 
-def share(text: str) -> float:
+def above_zero(text: str) -> float:
     """Return an argument that is a number above zero."""
     value = finite(text)
     if value <= 0:
@@ -284,7 +284,7 @@ def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--unlabeled-ratio',
-        type=share,
+        type=above_zero,
         default=1.0,
         metavar='R',
         help='unlabeled persons for each labeled one in a batch (default: %(default)s)',

@@ -48,6 +48,19 @@ def check_datasets(cfg: Config, *splits: str, decode: bool | None = None) -> Non
                 check_head(cfg, dataset, key, keypoints)
 
 
+def inner_datasets(dataset: ConfigDict) -> list[ConfigDict]:
+    """Return the datasets that a wrapper contains, outermost only."""
+    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
+    return [part for part in inner if isinstance(part, dict)]
+
+
+def nested_datasets(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """Yield a dataset and all that it contains, the outermost first."""
+    yield dataset
+    for part in inner_datasets(dataset):
+        yield from nested_datasets(part)
+
+
 def leaf_datasets(
     dataset: ConfigDict, keypoints: int | None = None
 ) -> Iterator[tuple[ConfigDict, Any]]:
@@ -60,8 +73,7 @@ def leaf_datasets(
     for transform in reversed(dataset.get('pipeline') or ()):
         if keypoints is None and transform.get('type') == 'KeypointConverter':
             keypoints = transform.get('num_keypoints')
-    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
-    inner = [part for part in inner if isinstance(part, dict)]
+    inner = inner_datasets(dataset)
     if not inner:
         yield dataset, keypoints
     for part in inner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+from collections import defaultdict
 from logging import WARNING
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mmengine.logging import print_log
 from ..datasets.unlabeled import UnlabeledDataset
 from ..errors import UserError, join_names
 from ..io.data_files import read_json
-from .check import class_of, leaf_datasets, pictures_of
+from .check import class_of, leaf_datasets, nested_datasets, pictures_of
 from .pseudo_labels.transform import without_pseudo_labels
 
 DATASET, SAMPLER = UnlabeledDataset.__name__, 'MixedSampler'
@@ -99,11 +100,8 @@ def with_pipeline(dataset: ConfigDict) -> ConfigDict:
     Raises:
         UserError: If none has one.
     """
-    if dataset.get('pipeline'):
-        return dataset
-    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
-    for part in filter(None, inner):
-        return with_pipeline(part)
+    if found := next((part for part in nested_datasets(dataset) if part.get('pipeline')), None):
+        return found
     raise UserError(
         'train_dataloader.dataset has no pipeline for the unlabeled images. Set its `pipeline`.'
     )
@@ -114,8 +112,14 @@ def warn_of_overlap(cfg: Config) -> None:
     if not cfg.get('val_dataloader'):
         return
     seen = pictures_in(cfg.train_dataloader.dataset, unlabeled=True)
-    held_out = {identity(path) for path in pictures_in(cfg.val_dataloader.dataset)}
-    if both := [path for path in seen if identity(path) in held_out]:
+    held_out: dict[int, list[str]] = defaultdict(list)
+    for path in filter(os.path.isfile, pictures_in(cfg.val_dataloader.dataset)):
+        held_out[os.path.getsize(path)].append(path)
+    # Copies have the same size, so few files must be read.
+    alike = [p for p in filter(os.path.isfile, seen) if os.path.getsize(p) in held_out]
+    sizes = {os.path.getsize(path) for path in alike}
+    digests = {digest(path) for size in sizes for path in held_out[size]}
+    if both := [path for path in alike if digest(path) in digests]:
         print_log(
             f'{len(both)} of {len(seen)} unlabeled pictures are also validated on, such as '
             f'{join_names(both)}. The figures of the validation will be too high. Remove them from '
@@ -145,7 +149,6 @@ def pictures_in(dataset: ConfigDict, unlabeled: bool = False) -> list[str]:
     return list(found)
 
 
-def identity(path: str) -> tuple[int, str]:
-    """Return the size and the hash of a file, equal for copies."""
-    content = Path(path).read_bytes()
-    return len(content), hashlib.sha256(content).hexdigest()
+def digest(path: str) -> str:
+    """Return the hash of a file, equal for copies."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -15,11 +15,13 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmpose.registry import DATASETS, TRANSFORMS
 
+from ..data.check import nested_datasets
 from ..data.keypoint_mapping import map_keypoints
 from ..data.pseudo_labels.files import PseudoPerson, read_pseudo_labels
 from ..data.pseudo_labels.persons import TrainingPerson, match_persons, persons_of
 from ..data.pseudo_labels.table import write_table
 from ..data.pseudo_labels.transform import MOVING
+from ..data.readers.coco_content import VISIBLE, CocoContent
 from ..data.unlabeled import folders_of
 from ..errors import UserError
 from ..io.atomic import write_text
@@ -155,31 +157,18 @@ def coco_content(
     persons: Sequence[PseudoPerson], indices: Sequence[int | None], names: Sequence[str]
 ) -> dict:
     """Return persons with the student's keypoints as the content of a COCO JSON."""
-    sizes = {person.path: person.size for person in persons}
-    images = [
-        dict(id=number, file_name=path, width=width, height=height)
-        for number, (path, (width, height)) in enumerate(sizes.items(), 1)
-    ]
-    numbers = {image['file_name']: image['id'] for image in images}
-    annotations: list[dict] = []
+    coco = CocoContent('person', names)
+    pictures: dict[str, list[PseudoPerson]] = defaultdict(list)
     for person in persons:
-        points = select(person.points, indices)
-        points[:, 2] = (points[:, 2] > 0) * 2
-        x1, y1, x2, y2 = person.box.tolist()
-        annotations.append(
-            dict(
-                id=len(annotations) + 1,
-                image_id=numbers[person.path],
-                category_id=1,
-                iscrowd=0,
-                bbox=[x1, y1, x2 - x1, y2 - y1],
-                area=(x2 - x1) * (y2 - y1),
-                keypoints=points.ravel().tolist(),
-                num_keypoints=int((points[:, 2] > 0).sum()),
-            )
-        )
-    categories = [dict(id=1, name='person', keypoints=list(names))]
-    return dict(images=images, annotations=annotations, categories=categories)
+        pictures[person.path].append(person)
+    for path, found in pictures.items():
+        coco.add_image(path, *found[0].size)
+        for person in found:
+            points = zip(names, select(person.points, indices).tolist(), strict=True)
+            labels = {name: (x, y, VISIBLE) for name, (x, y, score) in points if score > 0}
+            x1, y1, x2, y2 = person.box.tolist()
+            coco.add_instance(labels, [x1, y1, x2 - x1, y2 - y1])
+    return coco.content
 
 
 def with_persons(dataset: ConfigDict, file: Path, labeled: int, added: int) -> ConfigDict:
@@ -229,7 +218,11 @@ def wrap_pipelines(dataset: ConfigDict, table: Path) -> None:
     Raises:
         UserError: If there is none.
     """
-    found = [own for own in parts_of(dataset) if TARGETS in map(type_of, own.get('pipeline') or ())]
+    found = [
+        own
+        for own in nested_datasets(dataset)
+        if TARGETS in map(type_of, own.get('pipeline') or ())
+    ]
     if not found:
         raise UserError(
             f'train_dataloader.dataset has no pipeline with {TARGETS}, which encodes the '
@@ -240,13 +233,6 @@ def wrap_pipelines(dataset: ConfigDict, table: Path) -> None:
         moving = [at for at, step in enumerate(steps) if moves(step) or type_of(step) == TARGETS]
         inner = steps[moving[0] :]
         own.pipeline = [*steps[: moving[0]], dict(type=WRAPPER, file=str(table), transforms=inner)]
-
-
-def parts_of(dataset: ConfigDict) -> list[ConfigDict]:
-    """Return a dataset and all that it wraps."""
-    inner = [*(dataset.get('datasets') or ()), dataset.get('dataset')]
-    wrapped = [part for each in inner if isinstance(each, dict) for part in parts_of(each)]
-    return [dataset, *wrapped]
 
 
 def type_of(step: Any) -> Any:

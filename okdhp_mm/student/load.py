@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmpose.apis import init_model
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..errors import UserError
@@ -18,6 +17,9 @@ def load_student(folder: Path) -> BasePoseEstimator:
     Raises:
         UserError: If there is none.
     """
+    # It takes two seconds to import, and every command imports this module.
+    from mmpose.apis import init_model
+
     files = student_files(folder, CONFIG, CHECKPOINT)
     with safe_loader():
         return init_model(*map(str, files), device='cpu')

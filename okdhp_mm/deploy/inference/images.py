@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import UserError
+from ...io.atomic import write_bytes
 
 # The tables of file types of Python and of the machine differ between machines.
 SUFFIXES = frozenset(
@@ -33,6 +34,9 @@ TURNS = {
 }
 
 
+JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture from a file.
@@ -46,6 +50,13 @@ class Picture:
     file: Path
     image: np.ndarray
     cut: bool = False
+
+
+def write_jpeg(file: Path, image: np.ndarray) -> None:
+    """Write a BGR picture of an ordinary size as JPEG."""
+    written, content = cv2.imencode('.jpg', image, JPEG_QUALITY)
+    assert written  # OpenCV always has its own JPEG encoder
+    write_bytes(file, content.tobytes())
 
 
 def is_picture(file: Path) -> bool:

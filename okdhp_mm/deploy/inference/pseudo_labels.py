@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 
 from ...errors import UserError
-from ...io.atomic import write_bytes, write_text
+from ...io.atomic import write_text
 from ...visualization import contact_sheet, draw_pose
 from ...visualization.sheet import CELL
 from ..progress import progress
 from .detectors import Detector
 from .engines import Engine
-from .images import read_picture
+from .images import read_picture, write_jpeg
 from .persons import PersonBoxes
 from .run import Pipeline
 from .sources import Frame, Source, Video
@@ -32,7 +32,6 @@ SHOWN = 40
 """Persons on the contact sheet."""
 MARGIN = 0.1
 """Share of its box that is shown around a person."""
-QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 @dataclass
@@ -60,9 +59,7 @@ class CocoLabels:
         name = frame.name
         if self.frames is not None:
             file = self.frames / f'{Path(frame.name).stem}_{frame.number:06d}.jpg'
-            written, content = cv2.imencode('.jpg', frame.image, QUALITY)
-            assert written  # OpenCV writes every frame that it read as JPEG
-            write_bytes(file, content.tobytes())
+            write_jpeg(file, frame.image)
             name = file.relative_to(self.folder).as_posix()
         height, width = frame.image.shape[:2]
         number = len(self.images) + 1
@@ -187,10 +184,7 @@ def write_sheet(content: dict, engine: Engine, file: Path) -> Path:
     for entry in chosen:
         image = read_picture(Path(content['info']['images'], images[entry['image_id']])).image
         cells.append((cut_out(image, entry, engine), f'{entry["score"]:.2f}'))
-    sheet = contact_sheet(cells)
-    written, encoded = cv2.imencode('.jpg', sheet, QUALITY)
-    assert written  # a sheet has an ordinary size
-    write_bytes(file, encoded.tobytes())
+    write_jpeg(file, contact_sheet(cells))
     return file
 
 

@@ -6,18 +6,15 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
-
 from ...data.unlabeled_persons import folder_of, write_persons
 from ...errors import UserError
-from ...io.atomic import write_bytes
 from .boxes import Boxes, read_boxes
+from .images import write_jpeg
 from .persons import PersonBoxes
 from .sources import Frame, Video, open_source
 
 MOST_FRAMES = 1000
 """Frames of a video that are used at most, evenly spread."""
-QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 def read_unlabeled(
@@ -70,7 +67,7 @@ def written(frames: Iterator[Frame], folder: Path) -> Iterator[tuple[str, Frame]
     """Write frames as pictures, and yield them with the names of the files."""
     for frame in frames:
         name = f'{frame.number:06}.jpg'
-        write_bytes(folder / name, cv2.imencode('.jpg', frame.image, QUALITY)[1].tobytes())
+        write_jpeg(folder / name, frame.image)
         yield name, frame
 
 

@@ -81,6 +81,12 @@ class FrozenTeacher(Teacher):
         if self.student is not None:
             check_fit(self._adapter, self.student, self.keypoints, self.config)
             self._size = map_size(self.student)
+        if self.keypoints is not None:
+            # As buffers they go to the device once, not in every step.
+            chosen = [(index or 0, index is not None) for index in self.keypoints]
+            indices, taught = zip(*chosen, strict=True)
+            self.register_buffer('indices', torch.tensor(indices), persistent=False)
+            self.register_buffer('taught', torch.tensor(taught), persistent=False)
         self.is_init = True
 
     @torch.no_grad()
@@ -92,7 +98,7 @@ class FrozenTeacher(Teacher):
             )
         maps = self._adapter.to_maps(self.network(images, None, mode='tensor'))[-1]
         if self.keypoints is not None:
-            maps = maps[:, [index or 0 for index in self.keypoints]]
+            maps = maps[:, self.indices]
         if self.student is None:
             return maps
         aligned = uses_udp(self.student.head.decoder)
@@ -103,8 +109,7 @@ class FrozenTeacher(Teacher):
         if self.keypoints is None or all(index is not None for index in self.keypoints):
             return None
         labels = [sample.gt_instance_labels.keypoint_weights for sample in data_samples]
-        weights = torch.cat(labels)
-        return weights * weights.new_tensor([index is not None for index in self.keypoints])
+        return torch.cat(labels) * self.taught
 
 
 def map_size(student: HeadAdapter) -> tuple[int, int]:

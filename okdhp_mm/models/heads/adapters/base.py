@@ -139,8 +139,8 @@ class HeadAdapter(ABC):
 
         Args:
             maps: Maps of the images.
-            linear: Matrices (B, 2, 2), and
-            offset: vectors (B, 2): the moved image has at x the pixel ``linear @ x + offset`` of
+            linear: Matrices, (B, 2, 2).
+            offset: Vectors, (B, 2). The moved image has at x the pixel ``linear @ x + offset`` of
                 the image.
 
         Raises:
