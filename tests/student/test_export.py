@@ -49,6 +49,8 @@ def trained(tmp_path_factory):
     """A training config, a model and its checkpoint, as after an epoch."""
     folder = tmp_path_factory.mktemp('trained')
     cfg = config()
+    # Those of the config exist once `make demo` has run; the model card would count their persons.
+    cfg.train_dataloader.dataset.data_root = str(folder)
     model = shake(build(cfg.model)).eval()
     meta = dict(
         epoch=1, dataset_meta=parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
