@@ -7,6 +7,7 @@ from pathlib import Path
 from pprint import pformat
 
 from ..data.own_dataset import OwnDataset
+from ..visualization.colors import keypoint_colors
 from .convert import method_text
 from .methods import all_imports
 from .schedule import Schedule
@@ -15,8 +16,6 @@ from .students import Student
 SIGMA = 0.05
 """Sigma of every keypoint for COCO's AP, about the mean of COCO's own."""
 PCK = 0.05
-SIDES = ('[0, 255, 0]', '[255, 128, 0]', '[51, 153, 255]')
-"""Colors of the left, the right and the other keypoints."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,18 @@ keypoints = {pretty(train.keypoints)}
 flip_pairs = {pretty(train.flip_pairs)}
 skeleton = {pretty(train.skeleton)}
 swap = dict([*flip_pairs, *[(right, left) for left, right in flip_pairs]])
-left, right, other = {', '.join(SIDES)}
-color = dict([*[(a, left) for a, _ in flip_pairs], *[(b, right) for _, b in flip_pairs]])
+# Red, green and blue of each keypoint in drawings.
+colors = {pretty([list(color[::-1]) for color in keypoint_colors(tuple(train.keypoints))])}
+color = dict(zip(keypoints, colors))
 metainfo = dict(
     dataset_name={train.category['name']!r},
     keypoint_info={{
-        i: dict(name=name, id=i, type='', swap=swap.get(name, ''), color=color.get(name, other))
+        i: dict(name=name, id=i, type='', swap=swap.get(name, ''), color=color[name])
         for i, name in enumerate(keypoints)
     }},
-    skeleton_info={{i: dict(link=link, id=i, color=other) for i, link in enumerate(skeleton)}},
+    skeleton_info={{
+        i: dict(link=(a, b), id=i, color=color[b]) for i, (a, b) in enumerate(skeleton)
+    }},
     joint_weights=[1.0] * len(keypoints),
     # For the AP only: how exactly each keypoint can be labeled, relative to the size of the box.
     sigmas=[{SIGMA}] * len(keypoints),

@@ -72,6 +72,10 @@ def test_the_config_is_complete(written):
     assert list(meta['keypoint_id2name'].values()) == NAMES
     assert meta['flip_indices'] == [0, 2, 1, 3, 5, 4, 6]
     assert meta['skeleton_links'] == [(0, 3), (1, 0)]
+    colors = list(map(tuple, meta['keypoint_colors']))
+    assert colors[1] == colors[4] != colors[2] == colors[5], 'a color per side'
+    assert len(set(colors)) == 5, 'and one for each keypoint without a side'
+    assert list(map(tuple, meta['skeleton_link_colors'])) == [colors[3], colors[0]]
     assert len(meta['sigmas']) == 7
     files = (written.config.with_name(f'my_{name}.json') for name in ('train', 'val'))
     assert [len(json.loads(file.read_text())['annotations']) for file in files] == [30, 6]
