@@ -1,5 +1,5 @@
 # Builds the tested environment, and fails if the fast tests fail. Run `docker build -t okdhp_mm .`
-FROM python:3.11-slim
+FROM python:3.11-slim-bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends gcc g++ git make libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /okdhp_mm
