@@ -24,7 +24,7 @@ from ..models.backbones.branched import WHOLE
 from ..models.backbones.splits import find_family, split_points
 from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR, config_branches
 from ..models.heads.adapters import find_adapter
-from ..models.infer_shapes import size_as_user_error
+from ..models.heads.infer_shapes import size_as_user_error
 from ..models.teachers import FrozenTeacher
 from ..student.complexity import count_flops
 from .methods import all_imports, apply_method, method_file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pickle import UnpicklingError
 from typing import Any
 
@@ -61,10 +62,12 @@ class BranchedBackbone(BaseModule):
         if trunk_grad not in TRUNK_GRADS:
             raise UserError(f'trunk_grad={trunk_grad!r} is not one of {TRUNK_GRADS}.')
         self.trunk_grad = trunk_grad
+        # For each branch, the first with an equal config: equal configs give equal networks.
+        self.alike = [backbones.index(config) for config in backbones]
         # Some backbones write into their config, so they get a copy.
         backbone = MODELS.build(copy.deepcopy(backbones[0]))
         if split == WHOLE:
-            if any(other != backbones[0] for other in backbones):
+            if set(self.alike) != {0}:
                 raise UserError(
                     "split='whole' shares the backbone, but the branches have different backbones. "
                     'Choose another split, or use one backbone for all branches.'
@@ -89,9 +92,10 @@ class BranchedBackbone(BaseModule):
         self, backbones: Sequence[ConfigDict], index: int, first: Split
     ) -> tuple[Split, BaseModule]:
         """Return the split and the top of a branch after the first."""
-        if backbones[index] == backbones[0]:
-            # Equal configs give equal networks. A copy is made in less than half of the time.
-            return first, redraw(copy.deepcopy(self.branches[0]))
+        alike = self.alike[index]
+        if alike < index:
+            # A copy is made in less than half of the time.
+            return self.splits[alike], redraw(copy.deepcopy(self.branches[alike]))
         other = MODELS.build(copy.deepcopy(backbones[index]))
         split = find_split(other, first.name)
         children = [child for step in first.lower for child in step.children]
@@ -127,6 +131,16 @@ class BranchedBackbone(BaseModule):
             {m: features for m, (features, _) in tops.items()},
             family.trunk_stages(state),
             {m: below for m, (_, below) in tops.items() if below is not None},
+        )
+
+    def example_features(self, images: Tensor) -> BranchFeatures:
+        """Compute features to infer shapes from. Branches with equal configs share theirs."""
+        features = self(images, branches=set(self.alike))
+        branches, below = features.branches, features.head_features
+        return replace(
+            features,
+            branches={m: branches[alike] for m, alike in enumerate(self.alike)},
+            head_features={m: below[alike] for m, alike in enumerate(self.alike) if below},
         )
 
     def _batch_of(self, images: Tensor | BranchViews) -> tuple[Tensor, int]:

@@ -27,9 +27,9 @@ from ...structures import (
     branch_name,
     output_name,
 )
-from ..infer_shapes import eval_mode, infer_shapes
 from .adapters import HeadAdapter, find_adapter
 from .check_loss import check_loss
+from .infer_shapes import empty_image, eval_mode, infer_shapes, size_as_user_error
 
 
 @MODELS.register_module()
@@ -85,8 +85,10 @@ class MultiBranchHead(BaseHead):
             )
         self.necks = ModuleList(MODELS.build(neck) if neck else nn.Identity() for neck in necks)
         check_branches(backbone, self)
-        self._keeps_features = True
-        outputs, spec = infer_shapes(backbone, self)
+        with size_as_user_error(self), eval_mode(backbone, self):
+            features = backbone.example_features(empty_image(self))
+            results = [self.branch_forward(features, m) for m in range(len(heads))]
+        spec = infer_shapes(features.shared, results, self.adapter)
         for adapter in self.adapters:
             check_loss(adapter)
         self.aggregator = build_aggregator(aggregator, spec)
@@ -99,7 +101,8 @@ class MultiBranchHead(BaseHead):
         requires = self.aggregator.requires | self.distiller.requires
         self._keeps_features = 'head_features' in requires
         with eval_mode(self):
-            check_ensemble(self.aggregator, self.aggregator.aggregate(outputs))
+            outputs = self.aggregator.aggregate(self.collect(features, results))
+            check_ensemble(self.aggregator, outputs)
 
     @property
     def decoder(self):

@@ -1,13 +1,15 @@
 """Trunk and branches: stock backbones with parts left out."""
 
 import copy
+from dataclasses import asdict
 
 import pytest
 import torch
 from common import hrnet, images, resnet, shake
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.checkpoint import safe_loader
@@ -168,7 +170,47 @@ def test_any_backbone_can_be_shared_as_a_whole(name):
     assert torch.equal(features.shared, expected[-1])
 
 
+def test_example_features_have_all_shapes_but_run_one_of_the_equal_tops(cut):
+    _, backbone = cut
+    backbone.eval()
+    ran = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, m=m: ran.append(m))
+        for m, top in enumerate(backbone.branches)
+        for layer in top.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+    with torch.no_grad():
+        example = backbone.example_features(images())
+        for hook in hooks:
+            hook.remove()
+        all_features = backbone(images())
+    assert set(ran) == {0}
+    shapes, expected = (
+        tree_map_only(Tensor, lambda x: x.shape, asdict(features))
+        for features in (example, all_features)
+    )
+    assert shapes == expected
+
+
 # -------------------------------------------------------------------- different branches
+
+
+def test_a_later_branch_is_a_copy_of_any_equal_one_with_weights_of_its_own():
+    deeper = hrnet()
+    deeper['extra']['stage4']['num_modules'] = 2
+    configs = [ConfigDict(config) for config in (hrnet(), deeper, deeper, hrnet())]
+    backbone = BranchedBackbone(configs, 'stage3').eval()
+    with torch.no_grad():
+        features = backbone(images()).branches
+        example = backbone.example_features(images()).branches
+        for m, config in enumerate(configs):
+            assert torch.equal(features[m][0], stock_of(config, backbone, m)(images())[0])
+            for other in range(m):
+                assert not torch.equal(features[m][0], features[other][0])
+    assert list(example) == [0, 1, 2, 3]
+    assert torch.equal(example[2][0], features[1][0])
+    assert torch.equal(example[3][0], features[0][0])
 
 
 def test_branches_may_differ_in_depth_above_the_split():
