@@ -10,9 +10,7 @@ import mmpose
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpose.registry import (
-    MODELS,
-)
+from mmpose.registry import MODELS
 
 from ..io.atomic import atomic_write_folder, write_bytes, write_text
 from ..io.checkpoint import load_checkpoint

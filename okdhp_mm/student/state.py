@@ -8,9 +8,7 @@ from collections import OrderedDict
 import torch
 from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
-from mmpose.registry import (
-    MODELS,
-)
+from mmpose.registry import MODELS
 from torch import Tensor
 
 from ..errors import UserError
