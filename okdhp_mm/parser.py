@@ -30,3 +30,12 @@ def command_parser(
     if verbose:
         parser.add_argument('--verbose', action='store_true', help=verbose)
     return parser
+
+
+def refuse_options(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, group: argparse._ArgumentGroup
+) -> None:
+    """End with an error if an option of a group was given, because it would have no effect."""
+    given = [a for a in group._group_actions if getattr(args, a.dest) != a.default]
+    if names := ', '.join(action.option_strings[0] for action in given):
+        parser.error(f'{names}: only for "{group.title}", see --help')

@@ -127,3 +127,16 @@ def test_without_torch_the_doctor_works_and_others_name_it(tmp_path):
     assert sentence.endswith('`python -m okdhp_mm doctor` lists the commands that repair it.')
     assert script.stderr.splitlines()[-1] == sentence
     assert 'Traceback' not in doctor.stderr + train.stderr + script.stderr
+
+
+@pytest.mark.parametrize(
+    'source, option',
+    [
+        (['stock.py'], ['--pretrained', 'a.pth']),
+        (['stock.py'], ['--no-flip']),
+        (['--coco', 'a.json', '--images', 'a'], ['--split', 'layer1']),
+    ],
+)
+def test_convert_refuses_an_option_that_would_have_no_effect(source, option, capsys):
+    assert status_of(main, ['convert', *source, '-o', 'x.py', *option]) == 2
+    assert f'{option[0]}: only for' in capsys.readouterr().err

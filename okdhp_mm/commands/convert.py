@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..cli import PRETRAINED, errors_in_one_sentence, image_size, parse_command_line, positive
-from ..parser import command_parser
+from ..parser import command_parser, refuse_options
 from ..recipes.convert import convert_config
 from ..recipes.own_data import OwnData, write_own_config
 from ..recipes.students import STUDENTS
@@ -53,6 +53,7 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     args = parse_command_line(parser, arguments)
     if not args.config and not args.images:
         parser.error('--images is missing: name the folder of the pictures')
+    refuse_options(parser, args, own if args.config else stock)
     return args
 
 
