@@ -11,14 +11,15 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
+from mmpose.registry import DATA_SAMPLERS
 
+from ..datasets.mixed_sampler import MixedSampler
 from ..datasets.unlabeled import UnlabeledDataset
 from ..errors import UserError, join_names
 from ..io.data_files import read_json
 from .check import class_of, leaf_datasets, nested_datasets, pictures_of
 from .pseudo_labels.transform import without_pseudo_labels
 
-DATASET, SAMPLER = UnlabeledDataset.__name__, 'MixedSampler'
 HARD = ('Albumentation', 'PhotometricDistortion', 'YOLOXHSVRandomAug', 'RandomHalfBody')
 """Transforms that the teacher's view leaves out: it should be easy."""
 
@@ -37,6 +38,13 @@ def is_unlabeled(dataset: ConfigDict) -> bool:
     return kind is not None and issubclass(kind, UnlabeledDataset)
 
 
+def is_mixed_sampler(sampler: ConfigDict) -> bool:
+    """Return whether the config of a sampler is of a ``MixedSampler`` or a subclass."""
+    kind = sampler.get('type')
+    kind = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, MixedSampler)
+
+
 def train_on_labeled(cfg: Config) -> None:
     """Remove the unlabeled images from a config, in place, if it has some."""
     if not is_mixed(cfg):
@@ -44,7 +52,7 @@ def train_on_labeled(cfg: Config) -> None:
     loader = cfg.train_dataloader
     sampler = loader.sampler
     loader.dataset = loader.dataset.datasets[0]
-    if sampler.get('type') == SAMPLER:
+    if is_mixed_sampler(sampler):
         _rescale_base(cfg, sampler.batch_size[0] / loader.batch_size)
         loader.batch_size = sampler.batch_size[0]
         loader.sampler = dict(type='DefaultSampler', shuffle=sampler.get('shuffle', True))
@@ -68,7 +76,7 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
     numbers = (loader.batch_size, max(1, round(loader.batch_size * ratio)))
     kind = class_of(source)
     unlabeled = dict(
-        type=DATASET,
+        type=UnlabeledDataset.__name__,
         ann_file=str(file.resolve()),
         data_prefix=dict(img=f'{folder.resolve()}/'),
         metainfo=copy.deepcopy(source.get('metainfo') or (kind and kind.METAINFO)),
@@ -82,7 +90,9 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
         ignore_keys=['CLASSES', 'dataset_name'],
     )
     loader.sampler = dict(
-        type=SAMPLER, batch_size=numbers, shuffle=loader.sampler.get('shuffle', True)
+        type=MixedSampler.__name__,
+        batch_size=numbers,
+        shuffle=loader.sampler.get('shuffle', True),
     )
     _rescale_base(cfg, sum(numbers) / loader.batch_size)
     loader.batch_size = sum(numbers)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
-from ..data.unlabeled import SAMPLER, is_mixed, mix_unlabeled, warn_of_overlap
+from ..data.unlabeled import is_mixed, is_mixed_sampler, mix_unlabeled, warn_of_overlap
 from ..errors import UserError
 from ..io.config import read_config
 from ..models.branch_configs import ESTIMATOR
@@ -86,7 +86,7 @@ def check_sampler(loader: ConfigDict) -> None:
     Raises:
         UserError: If they do not, or their size is another than that of the sampler.
     """
-    numbers = loader.sampler.get('batch_size') if loader.sampler.get('type') == SAMPLER else None
+    numbers = loader.sampler.get('batch_size') if is_mixed_sampler(loader.sampler) else None
     if not numbers or min(numbers) < 1 or sum(numbers) != loader.batch_size:
         raise UserError(
             f'train_dataloader has batch_size={loader.batch_size} and sampler='
