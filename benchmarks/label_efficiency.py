@@ -6,9 +6,10 @@
 
 CONFIG is a training config with branches and COCO annotations. For each number and seed, so many of
 its training pictures keep their labels. The other training pictures are the unlabeled ones of the
-methods that use such. All arms take the same number of steps, with as many labeled persons per
-step. The figure is that of the deployed branch on the validation data after the last step: nothing
-is selected on them. Each run is a user's `python -m okdhp_mm train`.
+methods that use such. An arm is 'alone', a method's name or file, or 'temporal': `okdhp_unlabeled`
+changed by temporal.py, for annotations of a video with `track_id`. All arms take the same number of
+steps, with as many labeled persons per step. The figure is that of the deployed branch on the
+validation data after the last step: nothing is selected on them. Each run is a user's `python -m okdhp_mm train`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import argparse
 import copy
 import json
 import math
+import os
 import random
 import statistics
 import sys
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 import okdhp_mm  # noqa: F401  (registers)  # isort: skip
 from matplotlib.figure import Figure
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
 
 from okdhp_mm import compare
 from okdhp_mm.cli import errors_in_one_sentence
@@ -40,8 +45,12 @@ from okdhp_mm.io.config import read_config
 from okdhp_mm.recipes.methods import apply_method_to_config
 from okdhp_mm.recipes.unlabeled import learn_from
 
-ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', 'okdhp_unlabeled')
+from temporal import teach_over_time  # isort: skip
+
+UNLABELED, TEMPORAL = 'okdhp_unlabeled', 'temporal'
+ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', UNLABELED)
 WARM_UP = 0.05
+FOLDER = str(Path(__file__).parent)
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,59 +68,83 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@cache
-def divide(file: Path, labels: int, seed: int, out: Path) -> tuple[Path, Path, int]:
-    """Write the labeled pictures, and the others without their labels.
+@dataclass(frozen=True)
+class Division:
+    """Training persons with and without labels.
 
-    Returns:
-        Both files, and the number of labeled persons.
+    Attributes:
+        labeled: Indices of the labeled persons in the training data.
+        unlabeled: File with the boxes of the others, in COCO's layout.
+    """
+
+    labeled: list[int]
+    unlabeled: Path
+
+
+def persons_of(dataset: ConfigDict) -> list[dict]:
+    """Return the persons of a training set, of any class of mmpose."""
+    built = DATASETS.build(dict(dataset, pipeline=[]))
+    return [built.get_data_info(index) for index in range(len(built))]
+
+
+def divide(persons: list[dict], labels: int, seed: int, folder: Path) -> Division:
+    """Draw the pictures that keep their labels, and write the persons in the others.
 
     Raises:
         UserError: If there are not so many pictures.
     """
-    content = json.loads(file.read_text())
-    pictures = sorted({person['image_id'] for person in content['annotations']})
+    pictures = sorted({person['img_path'] for person in persons})
+    numbers = {picture: i for i, picture in enumerate(pictures)}
     if labels >= len(pictures):
-        raise UserError(f'--labels {labels} must be below the {len(pictures)} pictures of {file}.')
+        raise UserError(
+            f'--labels {labels} must be below the {len(pictures)} pictures of the training data.'
+        )
     kept = set(random.Random(seed).sample(pictures, labels))
-    files = out / f'{labels}_{seed}_labeled.json', out / f'{labels}_{seed}_unlabeled.json'
-    out.mkdir(parents=True, exist_ok=True)
-    for target, is_labeled in zip(files, (True, False), strict=True):
-        persons = [
-            person if is_labeled else without_keypoints(person)
-            for person in content['annotations']
-            if (person['image_id'] in kept) == is_labeled
-        ]
-        images = [image for image in content['images'] if (image['id'] in kept) == is_labeled]
-        part = content | dict(images=images, annotations=persons)
-        write_text(target, json.dumps(part))
-    return *files, sum(person['image_id'] in kept for person in content['annotations'])
+    left = [
+        dict(
+            id=i,
+            image_id=numbers[person['img_path']],
+            bbox=corner_and_size(person['bbox'][0]),
+            category_id=1,
+            track_id=person.get('raw_ann_info', {}).get('track_id'),
+        )
+        for i, person in enumerate(persons)
+        if person['img_path'] not in kept
+    ]
+    content = dict(
+        images=[
+            dict(id=number, file_name=str(Path(picture).resolve()))
+            for picture, number in numbers.items()
+            if picture not in kept
+        ],
+        annotations=left,
+        categories=[dict(id=1, name='unlabeled')],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(file := folder / f'{labels}_{seed}_unlabeled.json', json.dumps(content))
+    return Division([i for i, p in enumerate(persons) if p['img_path'] in kept], file)
 
 
-def without_keypoints(person: dict) -> dict:
-    """Return a person of whom only the box is known."""
-    return {key: value for key, value in person.items() if 'keypoints' not in key}
+def corner_and_size(box: np.ndarray) -> list[float]:
+    """Return a box (x1, y1, x2, y2) as COCO's (x, y, width, height)."""
+    return [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]
 
 
-def config_of(cfg: Config, arm: str, args: argparse.Namespace, labels: int, seed: int) -> Config:
-    """Return the training config of a run."""
+def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -> Config:
+    """Return the training config of an arm."""
     if arm == ALONE:
         own = alone_config(cfg, args.config)
     else:
         own = copy.deepcopy(cfg)
-        apply_method_to_config(own, arm)
-    dataset = own.train_dataloader.dataset
-    root = Path(dataset.get('data_root') or '')
-    images = (root / dataset.data_prefix.img).resolve()
-    file = root / dataset.ann_file
-    labeled, unlabeled, persons = divide(file, labels, seed, args.out.resolve() / 'data')
-    dataset.data_root, dataset.ann_file = '', str(labeled)
-    dataset.data_prefix = dict(img=f'{images}/')
-    per_epoch = math.ceil(persons / own.train_dataloader.batch_size)
+        apply_method_to_config(own, UNLABELED if arm == TEMPORAL else arm)
+    own.train_dataloader.dataset.indices = part.labeled
+    per_epoch = math.ceil(len(part.labeled) / own.train_dataloader.batch_size)
     epochs = math.ceil(args.steps / per_epoch)
     own.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     if own.model.get('unlabeled'):
-        learn_from(own, unlabeled, images)
+        learn_from(own, part.unlabeled, part.unlabeled.parent)
+    if arm == TEMPORAL:
+        teach_over_time(own)
     own.train_cfg = dict(by_epoch=True, max_epochs=epochs, val_begin=epochs, val_interval=epochs)
     steps = epochs * per_epoch
     warm_up = max(1, round(WARM_UP * steps))
@@ -121,7 +154,7 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, labels: int, seed
     ]
     own.default_hooks.checkpoint = dict(type='CheckpointHook', interval=epochs)
     own.log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
-    return with_seed(own, seed)
+    return own
 
 
 def train_all(args: argparse.Namespace) -> None:
@@ -129,15 +162,17 @@ def train_all(args: argparse.Namespace) -> None:
     cfg = read_config(args.config)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     use_safe_loader()
-    planned = [
-        PlannedRun(
-            arm, seed, args.out / str(labels) / arm / f'seed{seed}',
-            config_of(cfg, arm, args, labels, seed),
-        )
-        for seed in args.seeds
-        for labels in args.labels
-        for arm in args.arms
-    ]  # fmt: skip
+    # For the trainings, which import temporal.py by its name.
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (FOLDER, os.getenv('PYTHONPATH'))))
+    persons = persons_of(cfg.train_dataloader.dataset)
+    planned = []
+    for seed in args.seeds:
+        for labels in args.labels:
+            part = divide(persons, labels, seed, args.out.resolve() / 'data')
+            for arm in args.arms:
+                own = with_seed(config_of(cfg, arm, args, part), seed)
+                folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'
+                planned.append(PlannedRun(Path(arm).stem, seed, folder, own))
     compare.train_all(planned, [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report'])
 
 

@@ -33,6 +33,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 ENSEMBLE = 'ensemble'
+KEYPOINTS, MAPS = 'keypoints', 'maps'
+"""Targets on unlabeled images, see :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`."""
 
 Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Loss of an output against the targets, with keypoint weights."""
@@ -107,8 +109,8 @@ class Unlabeled:
     Attributes:
         heatmaps: The (branch, stage) grid, see :class:`BranchOutputs`. Every branch sees a view of
             its own.
-        teachers: The teacher's maps, moved like the view of each branch, (M, B, K, H, W), without
-            gradients.
+        teachers: What each branch should predict in its view, (M, B, K, H, W), without gradients:
+            the teacher's maps, or labels at the teacher's keypoints.
         weights: 1 for a keypoint that the teacher is sure about and that lies in the view, else 0,
             (M, B, K).
         scalars: Measures for the log, by name.
@@ -214,6 +216,8 @@ class NetworkSpec:
             branch whose head adapter does not return that feature map.
         provided: Fields of :class:`BranchOutputs` that the model fills in.
         teacher: Name of the model's teacher, None without one.
+        unlabeled: Target on unlabeled images, 'keypoints' or 'maps'; None if the model does not
+            learn from such images.
         kl_defaults: Arguments that a ``KLHeatmapLoss`` gets unless its config sets them, see
             :class:`~okdhp_mm.models.heads.adapters.HeadAdapter`.
     """
@@ -224,6 +228,7 @@ class NetworkSpec:
     head_features: tuple[tuple[int, ...] | None, ...] = ()
     provided: frozenset[str] = frozenset()
     teacher: str | None = None
+    unlabeled: str | None = None
     kl_defaults: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -156,12 +156,14 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
                 backbone=self.backbone,
                 ema=ema is not None,
                 teacher=self.teacher and self.teacher.name,
-                unlabeled=unlabeled is not None,
+                unlabeled=self.unlabeled and self.unlabeled.target,
             )
         )
         self.head.test_cfg = self.test_cfg.copy()
         if self.teacher:
             self.teacher.attach(self.head.adapter)
+        if self.unlabeled:
+            self.unlabeled.attach(self.head.adapter)
         self.symmetry_noise = symmetry_noise
         self.views = MODELS.build(views) if views else None
         self.freeze_backbone = freeze_backbone

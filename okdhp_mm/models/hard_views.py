@@ -1,4 +1,4 @@
-"""Hard views of unlabeled images, one for each branch, and the teacher's maps in these views."""
+"""Hard views of unlabeled images, one for each branch, and the teacher's keypoints in them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from .heads.adapters import HeadAdapter
 
 
 @dataclass(frozen=True)
-class MovedMaps:
-    """Hard views and the teacher's maps in them.
+class MovedTeacher:
+    """Hard views and what the teacher found, in each view.
 
     Attributes:
         images: One view for each branch.
-        maps: Maps of the teacher in each view, (M, B, K, H, W).
-        inside: Whether the peak of a map is in the view, (M, B, K).
-        heights: Height of the peak before the move, (M, B, K).
+        places: Peaks of the teacher's maps in pixels of the view, (M, B, K, 2).
+        heights: Heights of the peaks, (M, B, K).
+        inside: Whether a peak is in the view, (M, B, K).
+        maps: The teacher's maps, (M, B, K, H, W), if they were asked to be moved.
     """
 
     images: BranchViews
-    maps: Tensor
-    inside: Tensor
+    places: Tensor
     heights: Tensor
+    inside: Tensor
+    maps: Tensor | None = None
 
 
 class HardViews(nn.Module):
@@ -39,13 +41,13 @@ class HardViews(nn.Module):
 
     PoseDual (Xie et al., ICCV 2021, https://arxiv.org/abs/2011.12498) found that a student must
     see a harder view than its teacher, or both collapse to empty heatmaps. The teacher's maps are
-    moved by the same matrix as the image, and mirrored keypoints are swapped. The distributions of
-    SimCC heads cannot be rotated, so their images are not rotated either.
+    moved by the same matrix as the image, and mirrored keypoints are swapped. If whole maps of a
+    SimCC head are moved, the images are not rotated, because these distributions cannot be.
 
     Args:
         rotation: Largest angle in degrees.
-        scale: Largest relative change of the size, in [0, 1). A map is scaled with its image, so
-            its peak becomes a little wider or narrower than a label.
+        scale: Largest relative change of the size, in [0, 1). A moved map is scaled with its
+            image, so its peak becomes a little wider or narrower than a label.
         shift: Largest shift as a share of the image side, in [0, 1).
         flip: Share of mirrored images. Without flip pairs, no image is mirrored.
         joints: Mean number of joints of an image that are hidden by a square.
@@ -86,35 +88,43 @@ class HardViews(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, images: Tensor, maps: Tensor, adapter: HeadAdapter, flip_indices: Sequence[int]
-    ) -> MovedMaps:
-        """Return a view of normalized images for each branch, and the maps in it.
+        self,
+        images: Tensor,
+        maps: Tensor,
+        adapter: HeadAdapter,
+        flip_indices: Sequence[int],
+        move_maps: bool = True,
+    ) -> MovedTeacher:
+        """Return a view of normalized images for each branch, and the teacher's keypoints in it.
 
         Args:
             images: Normalized images, (B, 3, H, W).
             maps: Maps of the teacher of each branch, (M, B, K, H', W').
             adapter: Adapter of the maps.
             flip_indices: For every keypoint, the one that takes its place in a mirrored image.
+            move_maps: Whether to move the maps too, not only their peaks.
         """
         shape = maps.shape[:2]
-        linear, offset, flipped = self._draw(shape, images, adapter.rotates, flip_indices)
-        places, heights = adapter.peaks(maps)
-        moved = adapter.warp(maps.flatten(0, 1), linear, offset)
+        rotates = adapter.rotates or not move_maps
+        linear, offset, flipped = self._draw(shape, images, rotates, flip_indices)
         swap = partial(swapped, flipped, flip_indices)
-        moved, places, heights = map(swap, (moved, places.flatten(0, 1), heights.flatten(0, 1)))
+        places, heights = (swap(found.flatten(0, 1)) for found in adapter.peaks(maps))
         places = inverse(linear, places - offset[:, None])
+        moved = None
+        if move_maps:
+            moved = swap(adapter.warp(maps.flatten(0, 1), linear, offset)).unflatten(0, shape)
         height, width = images.shape[-2:]
         size = torch.stack([offset.new_full((), side - 1) for side in (width, height)])
         inside = ((places >= 0) & (places <= size)).all(-1)
         views = warp(images.repeat(shape[0], 1, 1, 1), linear, offset)
         views = self.photometric.augment(views.unflatten(0, shape))
-        views = views * ~self._hidden(views, places.unflatten(0, shape))
-        return MovedMaps(
-            BranchViews(views.to(images.dtype)),
-            moved.unflatten(0, shape),
-            inside.unflatten(0, shape),
-            heights.unflatten(0, shape),
-        )
+        places, heights, inside = (t.unflatten(0, shape) for t in (places, heights, inside))
+        views = views * ~self._hidden(views, places)
+        return MovedTeacher(BranchViews(views.to(images.dtype)), places, heights, inside, moved)
+
+    def mirrors(self, flip_indices: Sequence[int]) -> bool:
+        """Return whether some images are mirrored. Without flip pairs, none is."""
+        return self.flip > 0 and list(flip_indices) != list(range(len(flip_indices)))
 
     def _draw(
         self, shape: Sequence[int], images: Tensor, rotates: bool, flip_indices: Sequence[int]
@@ -124,8 +134,7 @@ class HardViews(nn.Module):
         draws = torch.rand(5, math.prod(shape), device=images.device)
         angle, zoom, x, y = draws[:4] * 2 - 1
         angle = angle * (self.rotation if rotates else 0.0)
-        mirrors = list(flip_indices) != list(range(len(flip_indices)))
-        flipped = draws[4] < (self.flip if mirrors else 0.0)
+        flipped = draws[4] < (self.flip if self.mirrors(flip_indices) else 0.0)
         sign = 1 - 2 * flipped.float()
         size = 1 + zoom * self.scale
         cos, sin = angle.cos() * size, angle.sin() * size

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UserError
-from ..structures import Unlabeled
+from ..structures import KEYPOINTS, MAPS, Unlabeled
 from .hard_views import HardViews
+from .heads.adapters import HeadAdapter
 
 if TYPE_CHECKING:
     from .estimator import OKDHPTopdownPoseEstimator
@@ -34,19 +36,37 @@ class UnlabeledTeaching(nn.Module):
         teacher: 'ema' (the ensemble of the EMA copy teaches all branches; a mean teacher if there
             is one branch) or 'peers' (the mean of the other branches teaches a branch; with two
             branches this is PoseDual).
+        target: What a branch learns: 'keypoints' (the peaks of the teacher's maps, encoded like
+            labels) or 'maps' (the maps themselves, moved like the image).
+        flip_test: Whether the teacher's maps are the mean of those of the image and of its mirror
+            image. Not done if no view is mirrored.
         confidence: Keypoints with a lower peak of the teacher are left out, in [0, 1). The peak of
             a label is 1.
         views: Arguments of ``HardViews``.
 
     Raises:
-        UserError: If the teacher does not exist or the confidence is out of range.
+        UserError: If the teacher or the target does not exist, or the confidence is out of range.
     """
 
-    def __init__(self, teacher: str = EMA, confidence: float = 0.2, views: dict | None = None):
+    label: Tensor
+    center: Tensor
+
+    def __init__(
+        self,
+        teacher: str = EMA,
+        target: str = KEYPOINTS,
+        flip_test: bool = True,
+        confidence: float = 0.2,
+        views: dict | None = None,
+    ):
         super().__init__()
         if teacher not in (EMA, PEERS):
             raise UserError(
                 f'model.unlabeled.teacher={teacher!r} is neither {EMA!r} nor {PEERS!r}. Set one.'
+            )
+        if target not in (KEYPOINTS, MAPS):
+            raise UserError(
+                f'model.unlabeled.target={target!r} is neither {KEYPOINTS!r} nor {MAPS!r}. Set one.'
             )
         if not 0 <= confidence < 1:
             raise UserError(
@@ -54,6 +74,8 @@ class UnlabeledTeaching(nn.Module):
                 'of 1.'
             )
         self.teacher = teacher
+        self.target = target
+        self.flip_test = flip_test
         self.confidence = confidence
         self.views = HardViews(**(views or {}))
 
@@ -74,6 +96,14 @@ class UnlabeledTeaching(nn.Module):
                 "Set branches=2, or teacher='ema'."
             )
 
+    def attach(self, adapter: HeadAdapter) -> None:
+        """Keep the label of a keypoint in the center of the image, which others are shifts of."""
+        sides = adapter.head.decoder.input_size
+        center = np.array([[length // 2 for length in sides]], np.float32)
+        label = adapter.encode(center[None], np.ones((1, 1), np.float32))
+        self.register_buffer('label', label, persistent=False)
+        self.register_buffer('center', torch.from_numpy(center), persistent=False)
+
     def forward(
         self,
         model: OKDHPTopdownPoseEstimator,
@@ -89,18 +119,25 @@ class UnlabeledTeaching(nn.Module):
         """
         head = model.head
         with batch_statistics(model):
-            teachers = self._teachers(model, images).float()
             flip_indices: Sequence[int] = samples[0].metainfo['flip_indices']
-            moved = self.views(images, teachers, head.adapter, flip_indices)
+            teachers = self._teachers(model, images).float()
+            if self.flip_test and self.views.mirrors(flip_indices):
+                mirrored = self._teachers(model, images.flip(-1)).float()
+                back = head.adapter.flip(mirrored.flatten(0, 1), list(flip_indices), {})
+                teachers = (teachers + back.view_as(teachers)) / 2
+            moved = self.views(
+                images, teachers, head.adapter, flip_indices, move_maps=self.target == MAPS
+            )
             with torch.set_grad_enabled(torch.is_grad_enabled() and not model.freeze_backbone):
                 features = model.backbone(moved.images)
             outputs = head.branch_outputs(features)
+        maps = self._labels(head.adapter, moved.places) if moved.maps is None else moved.maps
         weights = (moved.inside & (moved.heights >= self.confidence)).float()
         with torch.no_grad():
             _, heights = head.adapter.peaks(outputs.final_heatmaps)
         return Unlabeled(
             outputs.heatmaps,
-            moved.maps,
+            maps,
             weights,
             dict(
                 unlabeled_peak=heights.float().mean(),
@@ -108,6 +145,13 @@ class UnlabeledTeaching(nn.Module):
                 unlabeled_used=weights.mean(),
             ),
         )
+
+    def _labels(self, adapter: HeadAdapter, places: Tensor) -> Tensor:
+        """Encode keypoints like labels, (M, B, K, 2) -> (M, B, K, H, W)."""
+        shifts = self.center - places.flatten(0, -2)
+        unmoved = torch.eye(2, device=places.device).expand(len(shifts), 2, 2)
+        labels = adapter.warp(self.label.expand(len(shifts), -1, -1, -1), unmoved, shifts)
+        return labels.view(*places.shape[:-1], *labels.shape[-2:])
 
     @torch.no_grad()
     def _teachers(self, model: OKDHPTopdownPoseEstimator, images: Tensor) -> Tensor:

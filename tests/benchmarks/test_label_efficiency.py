@@ -1,4 +1,4 @@
-"""The benchmark of label efficiency: who is labeled, and all of it as a toy."""
+"""The benchmark of label efficiency: who is labeled, pairs of frames, all of it as a toy."""
 
 import json
 import subprocess
@@ -8,9 +8,12 @@ import cv2
 import label_efficiency
 import numpy as np
 import pytest
+import torch
 from common import CODEC
 from conftest import ROOT
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import ConcatDataset
+from temporal import FramePairs, PairSampler, TemporalTeaching
 
 from okdhp_mm.errors import UserError
 
@@ -27,7 +30,7 @@ META = dict(
 
 @pytest.fixture
 def video(tmp_path):
-    """Annotations of two worms in the frames of a video."""
+    """Annotations of two tracks in a video; the second is not in frame 3."""
     (tmp_path / 'frames').mkdir()
     generator = np.random.default_rng(0)
     images, persons = [], []
@@ -35,20 +38,15 @@ def video(tmp_path):
         name = f'frames/{frame}.png'
         picture = generator.integers(0, 256, (64, 64, 3), np.uint8)
         cv2.imwrite(str(tmp_path / name), picture)
-        images.append(
-            dict(
-                id=frame,
-                file_name=name,
-                width=64,
-                height=64,
-            )
-        )
+        images.append(dict(id=frame, file_name=name, width=64, height=64))
         for track in (0, 1):
+            if (frame, track) == (3, 1):
+                continue
             x = 4 + 24 * track + frame
             points = [x + 5, 20, 2, x + 15, 30, 2]
             persons.append(
                 dict(
-                    id=len(persons), image_id=frame, category_id=1, iscrowd=0,
+                    id=len(persons), image_id=frame, track_id=track, category_id=1, iscrowd=0,
                     bbox=[x, 10, 20, 30], area=600, keypoints=points, num_keypoints=2,
                 )
             )  # fmt: skip
@@ -58,23 +56,92 @@ def video(tmp_path):
     return file
 
 
+def dataset_of(video):
+    return ConfigDict(
+        type='CocoDataset',
+        ann_file=str(video),
+        data_prefix=dict(img=f'{video.parent}/'),
+        metainfo=META,
+        pipeline=[],
+    )
+
+
 def test_labeled_and_unlabeled_pictures_are_all_pictures_once(video, tmp_path):
-    labeled, unlabeled, persons = label_efficiency.divide(video, 3, 0, tmp_path / 'out')
-    parts = [json.loads(file.read_text()) for file in (labeled, unlabeled)]
-    first, second = ({image['id'] for image in part['images']} for part in parts)
-    assert len(first) == 3 and not first & second and first | second == set(range(FRAMES))
-    assert persons == len(parts[0]['annotations'])
-    assert all('keypoints' in person for person in parts[0]['annotations'])
-    for person in parts[1]['annotations']:
-        assert not {'keypoints', 'num_keypoints'} & person.keys() and person['image_id'] in second
-    again = label_efficiency.divide(video, 3, 0, tmp_path / 'again')[0]
-    other = label_efficiency.divide(video, 3, 1, tmp_path / 'out')[0]
-    assert again.read_text() == labeled.read_text() != other.read_text()
+    persons = label_efficiency.persons_of(dataset_of(video))
+    part = label_efficiency.divide(persons, 3, 0, tmp_path / 'out')
+    first = {persons[index]['img_path'] for index in part.labeled}
+    content = json.loads(part.unlabeled.read_text())
+    second = {image['file_name'] for image in content['images']}
+    assert len(first) == 3 and not first & second and len(first | second) == FRAMES
+    assert len(part.labeled) + len(content['annotations']) == len(persons)
+    known = {person['id']: person for person in json.loads(video.read_text())['annotations']}
+    for person in content['annotations']:
+        assert not {'keypoints', 'num_keypoints'} & person.keys()
+        assert person['bbox'] == known[person['id']]['bbox']
+        assert person['track_id'] == known[person['id']]['track_id']
+    again = label_efficiency.divide(persons, 3, 0, tmp_path / 'again')
+    other = label_efficiency.divide(persons, 3, 1, tmp_path / 'out')
+    assert again.labeled == part.labeled != other.labeled
 
 
 def test_all_pictures_cannot_be_labeled(video, tmp_path):
+    persons = label_efficiency.persons_of(dataset_of(video))
     with pytest.raises(UserError, match=r'--labels 8 must be below the 8 pictures'):
-        label_efficiency.divide(video, FRAMES, 0, tmp_path)
+        label_efficiency.divide(persons, FRAMES, 0, tmp_path)
+
+
+def pairs_of(video):
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='GetBBoxCenterScale'),
+        dict(type='RandomBBoxTransform', rotate_prob=1),
+        dict(type='TopdownAffine', input_size=CODEC['input_size']),
+        dict(type='GenerateTarget', encoder=CODEC),
+        dict(
+            type='PackPoseInputs',
+            meta_keys=('id', 'img_id', 'input_center', 'input_scale', 'flip_indices'),
+        ),
+    ]
+    return FramePairs(
+        ann_file=str(video),
+        data_prefix=dict(img=f'{video.parent}/'),
+        metainfo=META,
+        pipeline=pipeline,
+    )
+
+
+def test_the_frames_of_a_pair_follow_each_other_and_are_cut_out_alike(video):
+    dataset = pairs_of(video)
+    half = len(dataset) // 2
+    # Track 0 has 7 pairs. Track 1 has 2 before the frame that it is not in, and 3 after it.
+    assert half == 12
+    persons = json.loads(video.read_text())['annotations']
+    for index in range(half):
+        samples = [dataset[place]['data_samples'] for place in (index, index + half)]
+        first, second = (persons[sample.id] for sample in samples)
+        assert first['track_id'] == second['track_id']
+        assert second['image_id'] == first['image_id'] + 1
+        for key in ('input_center', 'input_scale'):
+            assert np.array_equal(samples[0].get(key), samples[1].get(key))
+        assert np.array_equal(*(sample.gt_instances.bboxes for sample in samples))
+
+
+def test_the_sampler_keeps_pairs_together(video):
+    labeled, pairs = pairs_of(video), pairs_of(video)
+    pairs._metainfo = labeled._metainfo
+    sampler = PairSampler(ConcatDataset([labeled, pairs]), batch_size=(4, 4), seed=0)
+    indices = [index - len(labeled) for index in sampler if index >= len(labeled)]
+    half = len(pairs) // 2
+    assert len(indices) == 4 * sampler.steps
+    assert all(b == a + half and a < half for a, b in zip(*[iter(indices)] * 2, strict=True))
+
+
+def test_the_frames_of_a_pair_exchange_what_they_teach(monkeypatch):
+    maps = torch.arange(8.0).view(2, 4, 1, 1, 1)
+    base = TemporalTeaching.__mro__[1]
+    monkeypatch.setattr(base, '_teachers', lambda *_: maps)
+    found = TemporalTeaching()._teachers(None, None)
+    assert found.flatten().tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
 
 
 @pytest.mark.slow
@@ -108,12 +175,12 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     config, out = tmp_path / 'toy.py', tmp_path / 'runs'
     convert = [sys.executable, '-m', 'okdhp_mm', 'convert', str(tmp_path / 'stock.py')]
     subprocess.run([*convert, '-o', str(config)], check=True, cwd=ROOT)
-    arms = ['alone', 'okdhp_unlabeled']
+    arms = ['alone', 'okdhp_unlabeled', 'temporal']
     script = [sys.executable, str(ROOT / 'benchmarks' / 'label_efficiency.py')]
     command = [*script, str(config), '--labels', '2', '--arms', *arms, '--seeds', '0']
     command += ['--steps', '4', '--out', str(out)]
     printed = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
     rows = [line.split(' | ') for line in printed.splitlines() if line.startswith('| 2 |')]
     assert [row[1] for row in rows] == arms
-    assert rows[0][4] == '-' and np.isfinite(float(rows[1][4]))
+    assert rows[0][4] == '-' and all(np.isfinite(float(row[4])) for row in rows[1:])
     assert (out / 'label_efficiency.png').is_file()

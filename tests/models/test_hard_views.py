@@ -8,9 +8,10 @@ import torch
 from common import NUM_KEYPOINTS, build, head
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.models.geometry import inverse
+from okdhp_mm.models.geometry import flat_peaks, inverse, refined
 from okdhp_mm.models.hard_views import HardViews
 from okdhp_mm.models.heads.adapters import find_adapter
+from okdhp_mm.models.unlabeled import UnlabeledTeaching
 
 SIZE = (64, 96)
 HEATMAP_CODECS = dict(
@@ -108,6 +109,27 @@ def test_peaks_move_with_the_image_and_its_size(codec):
     assert moved.inside.all()
     assert 0.8 < moved.heights.min() <= moved.heights.max() <= 1.05
     assert heights.min() > 0.5
+
+
+@pytest.mark.parametrize('codec', [*HEATMAP_CODECS.values(), SIMCC], ids=[*HEATMAP_CODECS, 'simcc'])
+def test_labels_are_drawn_where_the_codec_draws_them(codec):
+    adapter, teaching = adapter_of(codec), UnlabeledTeaching()
+    teaching.attach(adapter)
+    places = keypoints()
+    drawn = teaching._labels(adapter, torch.from_numpy(places)[None])[0]
+    labels = encoded(adapter, places)
+    assert drawn.shape == labels.shape
+    # A label between two pixels is interpolated, so it is a little lower.
+    assert (drawn - labels).abs().max() < 0.1 * labels.max()
+    assert (adapter.peaks(drawn)[0] - torch.from_numpy(places)).abs().max() < 1.1
+
+
+def test_a_peak_is_moved_toward_its_higher_neighbor():
+    maps = torch.zeros(1, 2, 4, 5)
+    maps[0, 0, 1, 2], maps[0, 0, 1, 3], maps[0, 0, 0, 2] = 1, 0.5, 0.5
+    maps[0, 1, 3, 4] = 1  # in the corner: nothing is beyond it
+    (x, y), _ = flat_peaks(maps)
+    assert torch.stack(refined(maps, x, y), -1).tolist() == [[[2.25, 0.75], [4.0, 3.0]]]
 
 
 def test_the_image_moves_like_its_maps():

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from common import NUM_KEYPOINTS, batch, build, okdhp_model, run, shake
@@ -65,7 +66,7 @@ def test_the_labeled_loss_is_a_mean_over_labeled_persons_only():
 @pytest.mark.parametrize('method', METHODS)
 def test_a_teacher_that_is_equal_to_its_student_teaches_nothing(method):
     """Without any change of the image, and with equal branches."""
-    model = model_of(method, views=STILL).eval()
+    model = model_of(method, target='maps', views=STILL).eval()
     state = model.state_dict()
     for name, value in state.items():
         for index in range(1, len(model.head.branches)):
@@ -80,6 +81,42 @@ def test_a_teacher_that_is_equal_to_its_student_teaches_nothing(method):
     model.head.branches[0].final_layer.bias.data[0] += 1
     model.head.branches[0].final_layer.weight.data *= 1.5
     assert run(model, 'loss', data)['loss_unlabeled'] > 1e-4
+
+
+@pytest.mark.parametrize('flip_test', [False, True])
+def test_keypoints_are_learned_like_labels(flip_test):
+    """The loss is that of labeled images with the teacher's peaks as labels."""
+    model = model_of(
+        'mean_teacher', confidence=0.0, flip_test=flip_test, views=STILL | dict(flip=1e-9)
+    ).eval()
+    data = mixed()
+    samples = data['data_samples'][2:]
+    images = model.data_preprocessor(data, True)['inputs'][2:]
+    indices = samples[0].metainfo['flip_indices']
+    maps = model.ema.module.head.outputs(model.ema.module.backbone(images)).ensemble
+    if flip_test:
+        mirrored = model.ema.module.head.outputs(model.ema.module.backbone(images.flip(-1)))
+        maps = (maps + mirrored.ensemble.flip(-1)[:, indices]) / 2
+    adapter = model.head.adapter
+    places, _ = adapter.peaks(maps)
+    labels = torch.cat(
+        [adapter.encode(p[None].numpy(), np.ones(p.shape[:1])[None]) for p in places]
+    )
+    output = model.head.branches[0](model.backbone(images).branches[0])
+    with torch.no_grad():
+        expected = torch.nn.functional.mse_loss(output, labels)
+    found = run(model, 'loss', data)['loss_unlabeled']
+    assert found.item() == pytest.approx(expected.item(), rel=5e-3)
+
+
+def test_a_loss_between_maps_needs_maps():
+    config = okdhp_model('resnet')
+    apply_method(config, 'mean_teacher')
+    config.distiller.terms.loss_unlabeled.loss = dict(type='KLHeatmapLoss')
+    with pytest.raises(UserError, match=r"compares maps, but model\.unlabeled\.target='keypoints'"):
+        build(config)
+    config.unlabeled.target = 'maps'
+    build(config)
 
 
 def test_the_teacher_gets_no_gradient():
@@ -115,8 +152,9 @@ def test_the_log_has_the_heights_of_the_peaks():
     assert not names & run(model_of(), 'loss', batch()).keys()
 
 
+@pytest.mark.parametrize('target', ['keypoints', 'maps'])
 @pytest.mark.parametrize('method', METHODS)
-def test_simcc_students_learn_from_them(method):
+def test_simcc_students_learn_from_them(method, target):
     codec = dict(type='SimCCLabel', input_size=SIMCC_INPUT, sigma=4.0, simcc_split_ratio=2.0)
     simcc = dict(
         type='SimCCHead', in_channels=64, out_channels=NUM_KEYPOINTS, input_size=SIMCC_INPUT,
@@ -125,7 +163,7 @@ def test_simcc_students_learn_from_them(method):
     )  # fmt: skip
     config = okdhp_model('resnet', codec)
     config.head = simcc
-    model = model_of(method, config, confidence=0.0)
+    model = model_of(method, config, target=target, confidence=0.0)
     data = mixed(input_size=SIMCC_INPUT)
     for sample in data['data_samples']:
         x, y = torch.rand(1, NUM_KEYPOINTS, 128), torch.rand(1, NUM_KEYPOINTS, 192)
@@ -143,6 +181,7 @@ def test_simcc_students_learn_from_them(method):
     ('changes', 'message'),
     [
         (dict(teacher='mean'), "teacher='mean' is neither"),
+        (dict(target='points'), "target='points' is neither"),
         (dict(confidence=1.5), 'confidence=1.5'),
         (dict(views=dict(flip=3)), 'flip'),
     ],

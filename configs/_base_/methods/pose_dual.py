@@ -2,7 +2,7 @@
 # the other on a harder view. Give the images by --unlabeled.
 method = dict(
     branches=2,
-    unlabeled=dict(teacher='peers'),
+    unlabeled=dict(teacher='peers', target='maps', flip_test=False),
     aggregator=dict(type='MeanAggregator'),
     distiller=dict(
         type='Distiller',

@@ -47,7 +47,8 @@ class MultiBranchHead(BaseHead):
         backbone: The built branched backbone, used to infer the shapes. It is not stored.
         ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
-        unlabeled: Whether the model learns from unlabeled images.
+        unlabeled: What the model learns from unlabeled images, see
+            :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`; None if it does not.
         init_cfg: As in every mmengine module.
 
     Raises:
@@ -64,7 +65,7 @@ class MultiBranchHead(BaseHead):
         backbone: BaseModule,
         ema: bool = False,
         teacher: str | None = None,
-        unlabeled: bool = False,
+        unlabeled: str | None = None,
         init_cfg=None,
     ):
         super().__init__(init_cfg)
@@ -96,7 +97,7 @@ class MultiBranchHead(BaseHead):
         provided |= {'ema'} if ema else set()
         provided |= {'teacher'} if teacher else set()
         provided |= {'unlabeled'} if unlabeled else set()
-        spec = replace(spec, provided=frozenset(provided), teacher=teacher)
+        spec = replace(spec, provided=frozenset(provided), teacher=teacher, unlabeled=unlabeled)
         self.distiller = build_distiller(distiller, spec, self.aggregator)
         requires = self.aggregator.requires | self.distiller.requires
         self._keeps_features = 'head_features' in requires

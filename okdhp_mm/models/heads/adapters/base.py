@@ -120,7 +120,7 @@ class HeadAdapter(ABC):
         return maps - targets
 
     def peaks(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the peak of every map, without a refinement.
+        """Find the peak of every map.
 
         Args:
             maps: (..., K, H, W).

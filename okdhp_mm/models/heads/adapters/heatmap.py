@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ....errors import UserError
 from ....registry import HEAD_ADAPTERS
 from ....structures import Criterion
-from ...geometry import flat_peaks, scaled, warp
+from ...geometry import flat_peaks, refined, scaled, warp
 from .base import Features, HeadAdapter
 
 
@@ -93,7 +93,8 @@ class HeatmapAdapter(HeadAdapter):
         return [PixelData(heatmaps=heatmaps) for heatmaps in maps.detach()]
 
     def peaks(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        places, heights = flat_peaks(maps)
+        (x, y), heights = flat_peaks(maps)
+        places = refined(maps, x, y)
         pixels = [at * length for at, length in zip(places, self.scale, strict=True)]
         return torch.stack(pixels, -1), heights
 
