@@ -9,7 +9,8 @@ its training pictures keep their labels. The other training pictures are the unl
 methods that use such. An arm is 'alone', a method's name or file, or 'temporal': `okdhp_unlabeled`
 changed by temporal.py, for annotations of a video with `track_id`. All arms take the same number of
 steps, with as many labeled persons per step. The figure is that of the deployed branch on the
-validation data after the last step: nothing is selected on them. Each run is a user's `python -m okdhp_mm train`.
+validation data after the last step: nothing is selected on them. Each run is a user's
+`python -m okdhp_mm train`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ class UnlabeledTerm(TeacherStudentTerm):
     With ``model.unlabeled.target='keypoints'``, this is the student's own loss with the teacher's
     keypoints as labels; with ``'maps'``, it is a loss between maps. It is summed over the branches
     and averaged over all unlabeled keypoints of the batch, with a weight of 0 for those that the
-    teacher is not sure about. It is 0 for a batch without unlabeled images. ``model.unlabeled`` sets the teacher and the views, see
+    teacher is not sure about. It is 0 for a batch without unlabeled images.
+    ``model.unlabeled`` sets the teacher and the views, see
     :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`.
 
     Args:
