@@ -81,6 +81,7 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
         for name in ('width', 'height'):
             require(path, 'image', images, name, int, float)
             check_positive(path, 'image', images, name)
+    if layout.plain or 'categories' in content:
         require(path, 'annotation', annotations, 'category_id', int)
     check_persons(path, annotations, layout)
     if layout.evaluation:

@@ -268,6 +268,7 @@ def still(pipeline):
         (['--unlabeled', 'text.txt'], 'text.txt is neither a picture nor a video'),
         (['--unlabeled', 'nobody.json'], 'nobody.json has no person with a box and an image'),
         (['--unlabeled', 'lost.json'], 'The picture lost.jpg of .*lost.json is not in'),
+        (['--unlabeled', 'classless.json'], '`category_id` is missing'),
         (['--unlabeled', 'half.json'], 'half.json is not complete JSON'),
         (['--unlabeled', 'others', '--boxes', 'no_boxes.json'], 'There are no persons in the 5'),
         (['--unlabeled', 'others', '--boxes', 'unknown.json'], "There are boxes for 'x.jpg'"),
@@ -288,6 +289,8 @@ def test_what_cannot_be_used_is_said_before_the_training(
     image = dict(id=1, file_name='lost.jpg', width=9, height=9)
     person = dict(id=1, image_id=1, bbox=[0, 0, 9, 9])
     (tmp_path / 'lost.json').write_text(json.dumps(dict(images=[image], annotations=[person])))
+    classless = dict(images=[image], annotations=[person], categories=[dict(id=1, name='person')])
+    (tmp_path / 'classless.json').write_text(json.dumps(classless))
     (tmp_path / 'nobody.json').write_text(json.dumps(dict(images=[image], annotations=[])))
     names = [path.name for path in (tmp_path / 'others').iterdir()]
     (tmp_path / 'no_boxes.json').write_text(json.dumps(dict.fromkeys(names, [])))
