@@ -30,17 +30,13 @@ PoseDual   MeanAggregator      SupervisedTerm(branches), UnlabeledTerm(the other
 from .diagnosis import Diagnosis, diagnose
 from .distiller import Distiller
 from .schedules import GaussianRampUp
-from .terms import (
-    ContrastiveTerm,
-    DistillTerm,
-    MutualTerm,
-    PeerDistillTerm,
-    SupervisedTerm,
-    TeacherStudentPair,
-    TeacherStudentTerm,
-    Term,
-    UnlabeledTerm,
-)
+from .terms.base import Term
+from .terms.contrastive import ContrastiveTerm
+from .terms.distill import DistillTerm, PeerDistillTerm
+from .terms.mutual import MutualTerm
+from .terms.supervised import SupervisedTerm
+from .terms.teacher_student import TeacherStudentPair, TeacherStudentTerm
+from .terms.unlabeled import UnlabeledTerm
 
 __all__ = [
     'ContrastiveTerm',

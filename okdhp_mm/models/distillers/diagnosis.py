@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...structures import BranchOutputs, Targets, branch_name, distributions, sum_of
-from .terms import Term
+from .terms.base import Term
 
 
 @dataclass(frozen=True)

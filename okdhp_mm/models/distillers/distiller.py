@@ -11,7 +11,7 @@ from torch import Tensor, is_grad_enabled, nn, ones
 
 from ...errors import UserError
 from ...structures import BranchOutputs, NetworkSpec, Targets
-from .terms import Term
+from .terms.base import Term
 
 Observer = Callable[
     [Mapping[str, Term], Mapping[str, Tensor], BranchOutputs, Targets, Tensor], None

@@ -23,7 +23,6 @@ from ...structures import (
     BranchPredictions,
     NetworkSpec,
     Targets,
-    Unlabeled,
     branch_name,
     output_name,
 )
@@ -134,28 +133,18 @@ class MultiBranchHead(BaseHead):
         """Compute the heatmaps of every branch, of the trunk's stages, and of the ensemble."""
         return self.aggregator.aggregate(self.branch_outputs(feats))
 
-    def branch_outputs(
-        self,
-        feats: BranchFeatures,
-        ema: Tensor | None = None,
-        teacher: Tensor | None = None,
-        unlabeled: Unlabeled | None = None,
-        teacher_weights: Tensor | None = None,
-    ) -> BranchOutputs:
-        """Compute the heatmaps of every branch and of the trunk's stages; add those given."""
+    def branch_outputs(self, feats: BranchFeatures, **given: Any) -> BranchOutputs:
+        """Compute the heatmaps of every branch and of the trunk's stages; add the given fields."""
         results = [self.branch_forward(feats, m) for m in range(len(self.branches))]
-        return self.collect(feats, results, ema, teacher, unlabeled, teacher_weights)
+        return self.collect(feats, results, **given)
 
     def collect(
         self,
         feats: BranchFeatures,
         results: Sequence[tuple[tuple[Tensor, ...], Tensor | None]],
-        ema: Tensor | None = None,
-        teacher: Tensor | None = None,
-        unlabeled: Unlabeled | None = None,
-        teacher_weights: Tensor | None = None,
+        **given: Any,
     ) -> BranchOutputs:
-        """Collect the results of :meth:`branch_forward` of all branches."""
+        """Collect the results of :meth:`branch_forward` of all branches, and the given fields."""
         shared = self._trunk_stages(feats)
         return BranchOutputs(
             heatmaps=tuple(stages[shared:] for stages, _ in results),
@@ -164,11 +153,8 @@ class MultiBranchHead(BaseHead):
             head_features=tuple(x for _, x in results if x is not None)
             if self._keeps_features
             else (),
-            ema=ema,
-            teacher=teacher,
-            unlabeled=unlabeled,
-            teacher_weights=teacher_weights,
             bins=self.adapter.bins,
+            **given,
         )
 
     def _trunk_stages(self, feats: BranchFeatures) -> int:
@@ -201,10 +187,7 @@ class MultiBranchHead(BaseHead):
         feats: BranchFeatures,
         batch_data_samples: list,
         train_cfg: ConfigDict | None = None,
-        ema: Tensor | None = None,
-        teacher: Tensor | None = None,
-        unlabeled: Unlabeled | None = None,
-        teacher_weights: Tensor | None = None,
+        **given: Any,
     ) -> dict[str, Tensor]:
         """Compute every term of the distiller and the training accuracy of the deployed output.
 
@@ -212,22 +195,20 @@ class MultiBranchHead(BaseHead):
             feats: Features of every branch.
             batch_data_samples: Samples with their encoded targets.
             train_cfg: As in the stock heads.
-            ema: Final heatmaps of the branches of the EMA copy, (M, B, K, H, W).
-            teacher: Heatmaps of the model's teacher, (B, K, H, W).
-            unlabeled: Outputs on the unlabeled images of the batch.
-            teacher_weights: Their keypoint weights, (B, K); None for those of the labels.
+            given: Fields of :class:`~okdhp_mm.structures.BranchOutputs` that other parts of the
+                model compute: ``ema``, ``teacher``, ``teacher_weights``, ``unlabeled``.
 
         Raises:
             UserError: If the heatmaps and the encoded targets differ in shape.
         """
         train_cfg = train_cfg or {}
-        outputs = self.branch_outputs(feats, ema, teacher, unlabeled, teacher_weights)
+        outputs = self.branch_outputs(feats, **given)
         targets = self.targets(outputs, batch_data_samples)
         check_shapes(outputs, targets)
         outputs = self.aggregator.aggregate(outputs, targets)
         losses = self.distiller(outputs, targets)
-        if unlabeled is not None:
-            losses |= unlabeled.scalars
+        if outputs.unlabeled is not None:
+            losses |= outputs.unlabeled.scalars
         if train_cfg.get('compute_acc', True):
             losses['acc_pose'] = self._accuracy(outputs, targets)
         return losses

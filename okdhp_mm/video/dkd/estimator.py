@@ -15,11 +15,12 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from ...errors import UserError, as_user_error
+from ...errors import UserError
 from ...io.checkpoint import load_checkpoint, load_weights
 from ...io.config import drop_pretrained, read_config
 from ...models.branch_configs import ESTIMATOR
 from ...models.heads.adapters import find_adapter
+from ...models.heads.infer_shapes import empty_image, eval_mode, size_as_user_error
 from ...structures import sum_of
 from ..clips.structures import Clip, ClipBatch, Frame
 from .crops import warp_between
@@ -142,19 +143,16 @@ class DKDPoseEstimator(TopdownPoseEstimator):
         if freeze_initializer:
             self.initializer.requires_grad_(False).eval()
 
-    @torch.no_grad()
     def _infer_shapes(self) -> tuple[Tensor, Tensor]:
         """Return features and heatmaps of an empty image.
 
         Raises:
             UserError: If their sizes differ, or the images are too small or of an odd size.
         """
-        width, height = self.codec.input_size
-        self.eval()
-        with as_user_error(f'The networks cannot take images of {width}x{height}', RuntimeError):
-            image = torch.zeros(1, 3, height, width)
+        head = self.initializer.head
+        with size_as_user_error(head), eval_mode(self):
+            image = empty_image(head)
             features, heatmaps = self.features(image), self.initial_heatmaps(image)
-        self.train()
         if features.shape[-2:] != heatmaps.shape[-2:]:
             raise UserError(
                 f'The frame encoder makes features of {tuple(features.shape[-2:])} (H, W), the '
