@@ -25,6 +25,7 @@ from .data.files import as_data_error
 from .data.keypoint_mapping import read_renamed
 from .data.pictures import LIMIT, skip_unreadable
 from .data.unlabeled import folders_of
+from .deploy.inference.detectors.build import FORMS as DETECTORS
 from .deploy.inference.unlabeled import read_unlabeled
 from .engine.runner import DurableRunner
 from .errors import (
@@ -280,7 +281,12 @@ def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         type=Path,
         help='JSON with boxes around the persons in the unlabeled pictures, {"a.jpg": [[x1, y1, '
-        'x2, y2], ...]} (default: a picture is one person)',
+        'x2, y2], ...]} (default: from the detector)',
+    )
+    add(
+        '--detector',
+        help=f'finds the persons in the unlabeled pictures: {DETECTORS} (default: a picture is one '
+        'person)',
     )
     add(
         '--unlabeled-ratio',
@@ -299,10 +305,13 @@ def use_unlabeled(cfg: Config, args: argparse.Namespace) -> None:
     """
     if args.unlabeled:
         folders = folders_of(require_key(cfg, 'train_dataloader.dataset', '--unlabeled'))
-        found = read_unlabeled(args.unlabeled, args.boxes, Path(cfg.work_dir), folders)
+        found = read_unlabeled(
+            args.unlabeled, args.boxes, Path(cfg.work_dir), folders, args.detector
+        )
         learn_from(cfg, *found, args.unlabeled_ratio)
-    elif args.boxes:
-        raise UserError(f'--boxes {args.boxes} needs pictures. Name them by --unlabeled.')
+    elif args.boxes or args.detector:
+        given = f'--boxes {args.boxes}' if args.boxes else f'--detector {args.detector}'
+        raise UserError(f'{given} needs pictures. Name them by --unlabeled.')
     check_images(cfg)
 
 

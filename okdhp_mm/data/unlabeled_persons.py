@@ -41,7 +41,8 @@ def write_persons(
     if not annotations:
         raise UserError(
             f'There are no persons in the {len(images)} unlabeled pictures: all their lists of '
-            'boxes are empty. Give other boxes, or none for pictures of one person each.'
+            'boxes are empty. Give other boxes or another detector, or none of both for pictures '
+            'of one person each.'
         )
     content = dict(images=images, annotations=annotations, categories=[dict(id=1, name='person')])
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,11 @@ import json
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from common import CODEC, okdhp_model
+from graphs import DETS, LABELS, write_graph
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
@@ -18,6 +20,7 @@ from okdhp_mm.cli import add_start_arguments, use_unlabeled
 from okdhp_mm.data.files import check_data
 from okdhp_mm.data.unlabeled import is_mixed, train_on_labeled
 from okdhp_mm.datasets.synthetic import write_coco
+from okdhp_mm.deploy.inference.detectors import build_detector
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.methods import apply_method, apply_method_to_config
 from okdhp_mm.student.config import student_config
@@ -256,6 +259,21 @@ def still(pipeline):
     return [step for step in pipeline if not step['type'].startswith('Random')]
 
 
+def test_a_detector_finds_the_persons(drawn, tmp_path):
+    detector = write_graph(tmp_path / 'rtmdet.onnx', dets=DETS, labels=LABELS)
+    arguments = ['--unlabeled', drawn / 'others', '--detector', detector]
+    use(config_of(drawn, tmp_path / 'run'), *arguments)
+    content = json.loads((tmp_path / 'run' / 'unlabeled.json').read_text())
+    find = build_detector(str(detector))
+    for image in content['images']:
+        found = find(cv2.imread(str(drawn / 'others' / image['file_name'])))[:, :4]
+        found[:, 2:] -= found[:, :2]
+        boxes = [e['bbox'] for e in content['annotations'] if e['image_id'] == image['id']]
+        assert len(found) and np.allclose(
+            boxes, np.hstack([found[:, :2], found[:, 2:] - found[:, :2]])
+        )
+
+
 # ------------------------------------------------------------------------------------ bad input
 
 
@@ -274,6 +292,9 @@ def still(pipeline):
         (['--unlabeled', 'others', '--boxes', 'unknown.json'], "There are boxes for 'x.jpg'"),
         (['--unlabeled', 'lost.json', '--boxes', 'unknown.json'], 'has boxes of its own'),
         (['--boxes', 'unknown.json'], 'Name them by --unlabeled'),
+        (['--unlabeled', 'lost.json', '--detector', 'a.onnx'], 'Remove --detector'),
+        (['--unlabeled', 'others', '--detector', 'a.onnx'], 'a.onnx does not exist'),
+        (['--detector', 'a.onnx'], '--detector a.onnx needs pictures'),
     ],
 )
 def test_what_cannot_be_used_is_said_before_the_training(

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...data.unlabeled_persons import folder_of, write_persons
 from ...errors import UserError
 from .boxes import Boxes, read_boxes
+from .detectors import build_detector
 from .images import write_jpeg
 from .persons import PersonBoxes
 from .sources import Frame, Video, open_source
@@ -18,16 +19,22 @@ MOST_FRAMES = 1000
 
 
 def read_unlabeled(
-    source: Path, boxes: Path | None, work_dir: Path, labeled: Sequence[str] = ()
+    source: Path,
+    boxes: Path | None,
+    work_dir: Path,
+    labeled: Sequence[str] = (),
+    detector: str | None = None,
 ) -> tuple[Path, Path]:
     """Return an annotation file of unlabeled persons, and the folder of its pictures.
 
     Args:
         source: A folder of pictures, a video, or a COCO JSON of persons.
-        boxes: JSON with boxes around persons, see :func:`~.boxes.read_boxes`; without it, a picture
-            is one person.
+        boxes: JSON with boxes around persons, see :func:`~.boxes.read_boxes`; without it and a
+            detector, a picture is one person.
         work_dir: Where the annotation file and the frames of a video are written.
         labeled: Folders of the labeled pictures, where those of a COCO JSON may be.
+        detector: Detector of persons in pictures without given boxes, see
+            :func:`~.detectors.build_detector`.
 
     Raises:
         UserError: If there is no person, or a file cannot be used.
@@ -35,13 +42,15 @@ def read_unlabeled(
     if not source.exists():
         raise UserError(f'--unlabeled {source} does not exist.')
     if source.suffix == '.json':
-        if boxes:
-            raise UserError(f'{source} has boxes of its own. Remove --boxes.')
+        if boxes or detector:
+            option = '--boxes' if boxes else '--detector'
+            raise UserError(f'{source} has boxes of its own. Remove {option}.')
         return source, folder_of(source, labeled)
     opened = open_source(str(source), ignored=work_dir)
     given = read_boxes(boxes) if boxes else {}
     opened.check_boxes(given)
-    finder = PersonBoxes(given, detector=None, every=1, threshold=0)
+    found = detector and build_detector(detector)
+    finder = PersonBoxes(given, found or None, every=1, threshold=0)
     file = work_dir / 'unlabeled.json'
     if isinstance(opened, Video):
         folder = work_dir / 'unlabeled'
