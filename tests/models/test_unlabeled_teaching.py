@@ -129,6 +129,17 @@ def test_the_teacher_gets_no_gradient():
     assert all(p.grad is None for p in model.ema.parameters())
 
 
+@pytest.mark.parametrize('method', METHODS)
+def test_half_precision_changes_the_loss_little(method):
+    data, losses = mixed(), []
+    for precise in (True, False):
+        model = model_of(method, confidence=0.0, views=STILL).eval()
+        with torch.autocast('cpu', torch.bfloat16, enabled=not precise):
+            losses.append(run(model, 'loss', data)['loss_unlabeled'])
+    assert all(loss.dtype == torch.float32 for loss in losses)
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.05)
+
+
 def test_keypoints_that_the_teacher_is_not_sure_about_are_left_out():
     data = mixed()
     losses = {}
