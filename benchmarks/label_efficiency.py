@@ -4,13 +4,13 @@
         --arms alone okdhp mean_teacher pose_dual okdhp_unlabeled --seeds 0 1 2 --steps 2000
     python benchmarks/label_efficiency.py --out work_dirs/labels --report
 
-CONFIG is a training config with branches and COCO annotations. For each number and seed, so many of
-its training pictures keep their labels. The other training pictures are the unlabeled ones of the
-methods that use such. An arm is 'alone', a method's name or file, or 'temporal': `okdhp_unlabeled`
-changed by temporal.py, for annotations of a video with `track_id`. All arms take the same number of
-steps, with as many labeled persons per step. The figure is that of the deployed branch on the
-validation data after the last step: nothing is selected on them. Each run is a user's
-`python -m okdhp_mm train`.
+CONFIG is a training config with branches. For each number and seed, so many of its training
+pictures keep their labels. The other training pictures are the unlabeled ones of the methods that
+use such. An arm is 'alone', a method's name or file, or 'temporal_' with the name of a method that
+uses unlabeled pictures, which temporal.py changes; annotations then need `track_id`. All arms take
+the same number of steps, with as many labeled persons per step. The figure is that of the deployed
+branch on the validation data after the last step: nothing is selected on them. Each run is a
+user's `python -m okdhp_mm train`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from okdhp_mm.recipes.unlabeled import learn_from
 
 from temporal import teach_over_time  # isort: skip
 
-UNLABELED, TEMPORAL = 'okdhp_unlabeled', 'temporal'
-ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', UNLABELED)
+TEMPORAL = 'temporal_'
+ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', 'okdhp_unlabeled')
 WARM_UP = 0.05
 FOLDER = str(Path(__file__).parent)
 
@@ -137,14 +137,14 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -
         own = alone_config(cfg, args.config)
     else:
         own = copy.deepcopy(cfg)
-        apply_method_to_config(own, UNLABELED if arm == TEMPORAL else arm)
+        apply_method_to_config(own, arm.removeprefix(TEMPORAL))
     own.train_dataloader.dataset.indices = part.labeled
     per_epoch = math.ceil(len(part.labeled) / own.train_dataloader.batch_size)
     epochs = math.ceil(args.steps / per_epoch)
     own.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     if own.model.get('unlabeled'):
         learn_from(own, part.unlabeled, part.unlabeled.parent)
-    if arm == TEMPORAL:
+    if arm.startswith(TEMPORAL):
         teach_over_time(own)
     own.train_cfg = dict(by_epoch=True, max_epochs=epochs, val_begin=epochs, val_interval=epochs)
     steps = epochs * per_epoch

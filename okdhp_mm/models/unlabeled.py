@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -16,9 +16,6 @@ from ..errors import UserError
 from ..structures import KEYPOINTS, MAPS, Unlabeled
 from .hard_views import HardViews
 from .heads.adapters import HeadAdapter
-
-if TYPE_CHECKING:
-    from .estimator import OKDHPTopdownPoseEstimator
 
 EMA, PEERS = 'ema', 'peers'
 KEY = 'unlabeled'
@@ -106,7 +103,7 @@ class UnlabeledTeaching(nn.Module):
 
     def forward(
         self,
-        model: OKDHPTopdownPoseEstimator,
+        model: BasePoseEstimator,
         images: Tensor,
         samples: list[PoseDataSample],
     ) -> Unlabeled:
@@ -154,7 +151,7 @@ class UnlabeledTeaching(nn.Module):
         return labels.view(*places.shape[:-1], *labels.shape[-2:])
 
     @torch.no_grad()
-    def _teachers(self, model: OKDHPTopdownPoseEstimator, images: Tensor) -> Tensor:
+    def _teachers(self, model: BasePoseEstimator, images: Tensor) -> Tensor:
         """Return the maps of the teacher of each branch on the easy view, (M, B, K, H, W)."""
         count = len(model.head.branches)
         if self.teacher == EMA:

@@ -175,7 +175,7 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     config, out = tmp_path / 'toy.py', tmp_path / 'runs'
     convert = [sys.executable, '-m', 'okdhp_mm', 'convert', str(tmp_path / 'stock.py')]
     subprocess.run([*convert, '-o', str(config)], check=True, cwd=ROOT)
-    arms = ['alone', 'okdhp_unlabeled', 'temporal']
+    arms = ['alone', 'okdhp_unlabeled', 'temporal_mean_teacher']
     script = [sys.executable, str(ROOT / 'benchmarks' / 'label_efficiency.py')]
     command = [*script, str(config), '--labels', '2', '--arms', *arms, '--seeds', '0']
     command += ['--steps', '4', '--out', str(out)]
