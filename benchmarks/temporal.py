@@ -86,6 +86,7 @@ class TemporalEstimator(OKDHPTopdownPoseEstimator):
     def __init__(self, *args, unlabeled: dict, **kwargs):
         super().__init__(*args, unlabeled=unlabeled, **kwargs)
         self.unlabeled = TemporalTeaching(**unlabeled)
+        self.unlabeled.attach(self.head.adapter)
 
 
 def teach_over_time(cfg: Config) -> None:
