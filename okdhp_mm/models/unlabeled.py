@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UserError
 from ..structures import KEYPOINTS, MAPS, Unlabeled
-from .hard_views import HardViews
+from .hard_views import HardViews, swapped
 from .heads.adapters import HeadAdapter
 
 EMA, PEERS = 'ema', 'peers'
@@ -120,7 +120,7 @@ class UnlabeledTeaching(nn.Module):
             teachers = self._teachers(model, images).float()
             if self.flip_test and self.views.mirrors(flip_indices):
                 mirrored = self._teachers(model, images.flip(-1)).float()
-                back = head.adapter.flip(mirrored.flatten(0, 1), list(flip_indices), {})
+                back = mirrored_back(head.adapter, mirrored.flatten(0, 1), images, flip_indices)
                 teachers = (teachers + back.view_as(teachers)) / 2
             moved = self.views(
                 images, teachers, head.adapter, flip_indices, move_maps=self.target == MAPS
@@ -161,6 +161,22 @@ class UnlabeledTeaching(nn.Module):
             return ensemble.expand(count, *ensemble.shape)
         maps = model.head.branch_outputs(model.backbone(images)).final_heatmaps
         return (maps.sum(0) - maps) / (count - 1)
+
+
+def mirrored_back(
+    adapter: HeadAdapter, maps: Tensor, images: Tensor, flip_indices: Sequence[int]
+) -> Tensor:
+    """Return the maps (B, K, H, W) of mirrored images as maps of the images.
+
+    mmpose's flip of heatmaps would leave those of codecs like MSRA up to a pixel apart.
+    """
+    count = len(maps)
+    linear = torch.eye(2, device=maps.device).expand(count, 2, 2).clone()
+    linear[:, 0, 0] = -1
+    offset = torch.zeros(count, 2, device=maps.device)
+    offset[:, 0] = images.shape[-1] - 1
+    all_mirrored = torch.ones(count, dtype=torch.bool, device=maps.device)
+    return swapped(all_mirrored, flip_indices, adapter.warp(maps, linear, offset))
 
 
 @contextmanager

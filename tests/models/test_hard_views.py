@@ -11,7 +11,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.models.geometry import flat_peaks, inverse, refined
 from okdhp_mm.models.hard_views import HardViews
 from okdhp_mm.models.heads.adapters import find_adapter
-from okdhp_mm.models.unlabeled import UnlabeledTeaching
+from okdhp_mm.models.unlabeled import UnlabeledTeaching, mirrored_back
 
 SIZE = (64, 96)
 HEATMAP_CODECS = dict(
@@ -122,6 +122,17 @@ def test_labels_are_drawn_where_the_codec_draws_them(codec):
     # A label between two pixels is interpolated, so it is a little lower.
     assert (drawn - labels).abs().max() < 0.1 * labels.max()
     assert (adapter.peaks(drawn)[0] - torch.from_numpy(places)).abs().max() < 1.1
+
+
+@pytest.mark.parametrize('codec', [*HEATMAP_CODECS.values(), SIMCC], ids=[*HEATMAP_CODECS, 'simcc'])
+def test_labels_of_the_mirror_image_are_moved_back_to_those_of_the_image(codec):
+    adapter, places = adapter_of(codec), keypoints()
+    mirrored = places[:, SWAPS].copy()
+    mirrored[..., 0] = SIZE[0] - 1 - mirrored[..., 0]
+    images = torch.zeros(len(places), 3, *SIZE[::-1])
+    back = mirrored_back(adapter, encoded(adapter, mirrored), images, SWAPS)
+    labels = encoded(adapter, places)
+    assert (back - labels).abs().max() < 0.1 * labels.max()
 
 
 def test_a_peak_is_moved_toward_its_higher_neighbor():

@@ -8,6 +8,7 @@ import torch
 from common import NUM_KEYPOINTS, batch, build, okdhp_model, run, shake
 
 from okdhp_mm.errors import UserError
+from okdhp_mm.models.unlabeled import mirrored_back
 from okdhp_mm.recipes.methods import apply_method
 
 METHODS = ('okdhp_unlabeled', 'mean_teacher', 'pose_dual')
@@ -96,7 +97,8 @@ def test_keypoints_are_learned_like_labels(flip_test):
     maps = model.ema.module.head.outputs(model.ema.module.backbone(images)).ensemble
     if flip_test:
         mirrored = model.ema.module.head.outputs(model.ema.module.backbone(images.flip(-1)))
-        maps = (maps + mirrored.ensemble.flip(-1)[:, indices]) / 2
+        back = mirrored_back(model.head.adapter, mirrored.ensemble, images, indices)
+        maps = (maps + back) / 2
     adapter = model.head.adapter
     places, _ = adapter.peaks(maps)
     labels = torch.cat(

@@ -49,8 +49,8 @@ def read_unlabeled(
     opened = open_source(str(source), ignored=work_dir)
     given = read_boxes(boxes) if boxes else {}
     opened.check_boxes(given)
-    found = detector and build_detector(detector)
-    finder = PersonBoxes(given, found or None, every=1, threshold=0)
+    finds = build_detector(detector) if detector else None
+    finder = PersonBoxes(given, finds, every=1, threshold=0)
     file = work_dir / 'unlabeled.json'
     if isinstance(opened, Video):
         folder = work_dir / 'unlabeled'
