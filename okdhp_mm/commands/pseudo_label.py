@@ -8,7 +8,7 @@ from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS as DETECTORS
 from ..deploy.inference.engines import BATCH
 from ..deploy.inference.foreign.build import FORMS, build_engine
-from ..deploy.inference.pseudo_labels import LABELS, SHEET, check_source, pseudo_label
+from ..deploy.inference.pseudo_labels import LABELS, LINES, SHEET, check_source, pseudo_label
 from ..deploy.inference.sources import open_source
 from ..deploy.inference.summary import THRESHOLD
 from ..deploy.inference.writers import check_absent
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     args = parse_command_line(parser, arguments)
     with errors_in_one_sentence():
         if not args.force:
-            check_absent([args.out / LABELS, args.out / SHEET])
+            check_absent(args.out / name for name in (LABELS, LINES, SHEET))
         source = open_source(args.source, ignored=args.out)
         check_source(source)
         boxes = read_boxes(args.boxes) if args.boxes else None

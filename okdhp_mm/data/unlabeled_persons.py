@@ -13,7 +13,9 @@ from .annotations import check_unlabeled
 
 
 def write_persons(
-    persons: Iterable[tuple[str, Sequence[int], Sequence[Sequence[float]] | None]], file: Path
+    persons: Iterable[tuple[str, Sequence[int], Sequence[Sequence[float]] | None]],
+    file: Path,
+    fingerprint: str = '',
 ) -> None:
     """Write persons without keypoints in COCO's layout.
 
@@ -21,6 +23,7 @@ def write_persons(
         persons: For each picture its name, its height and width, and the boxes in it as x1 y1 x2
             y2; None takes the whole picture as one person.
         file: Where to write.
+        fingerprint: Text that changes with the persons, to recognize the file by.
 
     Raises:
         UserError: If there is no person.
@@ -44,7 +47,12 @@ def write_persons(
             'boxes are empty. Give other boxes or another detector, or none of both for pictures '
             'of one person each.'
         )
-    content = dict(images=images, annotations=annotations, categories=[dict(id=1, name='person')])
+    content = dict(
+        info=dict(fingerprint=fingerprint),
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=1, name='person')],
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(content))
 

@@ -145,6 +145,28 @@ def test_a_video_gives_frames(drawn, tmp_path):
     assert len(list((tmp_path / 'run' / 'unlabeled').glob('*.jpg'))) == 6
 
 
+def test_the_same_pictures_are_not_read_twice(drawn, tmp_path):
+    folder, boxes, run = tmp_path / 'others', tmp_path / 'boxes.json', tmp_path / 'run'
+    shutil.copytree(drawn / 'others', folder)
+    name = min(path.name for path in folder.iterdir())
+    boxes.write_text(json.dumps({name: [[0, 0, 30, 40]]}))
+
+    def written():
+        use(config_of(drawn, run), '--unlabeled', folder, '--boxes', boxes)
+        return (run / 'unlabeled.json').stat().st_ino
+
+    first = written()
+    assert written() == first
+    boxes.write_text(json.dumps({name: [[0, 0, 30, 40], [5, 5, 30, 40]]}))
+    second = written()
+    assert second != first
+    shutil.copy(folder / name, folder / 'new.jpg')
+    third = written()
+    assert third != second
+    (folder / 'new.jpg').unlink()
+    assert written() != third
+
+
 def test_an_annotation_file_needs_no_keypoints(drawn, tmp_path):
     # Its pictures are found in the folder of the labeled ones.
     cfg = use(config_of(drawn, tmp_path), '--unlabeled', drawn / 'others.json')

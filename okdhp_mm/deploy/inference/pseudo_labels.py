@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from .detectors import Detector
 from .engines import Engine
 from .images import read_picture, write_jpeg
 from .persons import PersonBoxes
-from .run import Pipeline
+from .run import Pipeline, frames_of
 from .sources import Frame, Source, Video
 from .summary import THRESHOLD, Summary
+from .writers import GrowingJson
 
 LABELS, SHEET, FRAMES = 'pseudo_labels.json', 'contact_sheet.jpg', 'frames'
+LINES = f'{LABELS}l'
+"""What a killed process leaves: a line for each picture."""
 VISIBLE = 2
 """COCO's visibility of a labeled keypoint."""
 SHOWN = 40
@@ -36,23 +40,32 @@ MARGIN = 0.1
 
 @dataclass
 class CocoLabels:
-    """Content of a COCO JSON that grows frame by frame.
+    """A COCO JSON that grows frame by frame.
+
+    Until it is closed, each picture is a line of ``NAME.jsonl``, which a killed process leaves.
 
     Attributes:
+        file: The document to write.
         engine: The model that finds the keypoints.
         threshold: Least score of a keypoint that becomes a label.
         folder: Folder that the names of pictures are relative to.
         frames: Folder in it for the frames of a video; None for pictures, which are files already.
+        info: Entries of ``info`` in the document.
         images: Entries of the pictures.
         annotations: Entries of the persons.
     """
 
+    file: Path
     engine: Engine
     threshold: float
     folder: Path
     frames: Path | None = None
+    info: dict = field(default_factory=dict)
     images: list[dict] = field(default_factory=list)
     annotations: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.lines = GrowingJson(self.file)
 
     def add(self, frame: Frame, persons: Sequence[dict]) -> None:
         """Add the persons of one picture or frame."""
@@ -63,20 +76,28 @@ class CocoLabels:
             name = file.relative_to(self.folder).as_posix()
         height, width = frame.image.shape[:2]
         number = len(self.images) + 1
-        self.images.append(dict(id=number, file_name=name, width=width, height=height))
-        for person in persons:
-            entry = dict(id=len(self.annotations) + 1, image_id=number, category_id=1, iscrowd=0)
-            self.annotations.append(entry | entry_of(person, self.threshold))
+        image = dict(id=number, file_name=name, width=width, height=height)
+        found = [
+            dict(id=first, image_id=number, category_id=1, iscrowd=0)
+            | entry_of(person, self.threshold)
+            for first, person in enumerate(persons, len(self.annotations) + 1)
+        ]
+        self.lines.add(dict(image=image, annotations=found))
+        self.images.append(image)
+        self.annotations += found
 
     def close(self) -> None:
-        """Do nothing: the file is written once, see :meth:`content`."""
+        """Write the document, of the pictures that were labeled so far."""
+        if self.images:
+            write_text(self.file, json.dumps(self.content()))
+        self.lines.discard()
 
     def content(self) -> dict:
         """Return the content of the COCO JSON."""
         names, links = self.engine.keypoint_names, self.engine.skeleton
         skeleton = [[start + 1, end + 1] for start, end in links]
         return dict(
-            info=dict(images=str(self.folder.resolve()), threshold=self.threshold),
+            info=dict(images=str(self.folder.resolve()), threshold=self.threshold) | self.info,
             images=self.images,
             annotations=self.annotations,
             categories=[dict(id=1, name='person', keypoints=names, skeleton=skeleton)],
@@ -146,7 +167,7 @@ def pseudo_label(
         detector: Finds the persons where no boxes are given. Without it, a picture is taken as one
             person.
         every: Label every so many frames of a video.
-        info: Entries to add to ``info`` of the file.
+        info: Entries to add to ``info`` of a file that is complete.
 
     Raises:
         UserError: If nothing can be read, or boxes name files that do not exist.
@@ -157,19 +178,18 @@ def pseudo_label(
     frames = out_dir / FRAMES if isinstance(source, Video) else None
     folder = out_dir if isinstance(source, Video) else source.base
     (frames or out_dir).mkdir(parents=True, exist_ok=True)
-    labels = CocoLabels(engine, threshold, folder, frames)
+    labels = CocoLabels(out_dir / LABELS, engine, threshold, folder, frames)
     summary = Summary(source.unit, threshold)
     pipeline = Pipeline(engine, PersonBoxes(boxes, detector, 1, threshold), summary, [labels], None)
     # Ctrl-C is how a camera is stopped.
     stop = suppress(KeyboardInterrupt) if isinstance(source, Video) and source.live else ExitStack()
-    with stop, progress(source.frames(), f'{source.unit}s', len(source) or None) as items:
+    read = frames_of(source, summary, every)
+    count = math.ceil(len(source) / every) or None
+    with closing(labels), stop, progress(read, f'{source.unit}s', count) as items:
         for frame in items:
-            if (frame.number or 0) % every == 0:
-                pipeline.find(frame)
-    content = labels.content()
-    content['info'] |= dict(info or {})
-    write_text(out_dir / LABELS, json.dumps(content))
-    sheet = write_sheet(content, engine, out_dir / SHEET) if labels.annotations else None
+            pipeline.find(frame)
+        labels.info |= dict(info or {})
+    sheet = write_sheet(labels.content(), engine, out_dir / SHEET) if labels.annotations else None
     share = summary.drawn / max(summary.keypoints, 1)
     return PseudoLabels(out_dir / LABELS, sheet, summary.persons, share, summary)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,7 +19,7 @@ from ..progress import progress
 from .detectors import Detector
 from .engines import Engine
 from .persons import Detections, PersonBoxes
-from .sources import Frame, Pictures, Video, open_source
+from .sources import Frame, Pictures, Source, Video, open_source
 from .summary import THRESHOLD, Summary
 from .tables import CocoResults, CsvTable, Table
 from .window import Window
@@ -198,24 +199,40 @@ class Pipeline:
         return persons
 
 
+def frames_of(source: Source, summary: Summary, every: int = 1) -> Iterator[Frame]:
+    """Yield the pictures or frames of a source, and tell the summary what is missing at the end.
+
+    Args:
+        source: Where they are.
+        summary: Account of what is found in them.
+        every: Yield every so many frames of a video.
+    """
+    unread = dict(source.files)
+    for frame in source.frames():
+        if (frame.number or 0) % every == 0:
+            yield frame
+        unread.pop(frame.name, None)
+        if frame.cut:
+            summary.cut.append(frame.source)
+    summary.skipped += map(str, unread.values())
+    if isinstance(source, Video):
+        summary.end_of_video(source.source, math.ceil((source.announced or 0) / every))
+
+
 def _infer_pictures(pictures: Pictures, pipeline: Pipeline, results: Results) -> None:
-    unread = dict.fromkeys(pictures.files)
-    with progress(pictures.frames(), 'pictures', len(pictures)) as frames:
+    read = frames_of(pictures, pipeline.summary)
+    with progress(read, 'pictures', len(pictures)) as frames:
         for frame in frames:
             found, persons, drawing = pipeline.process(frame)
             meta = pipeline.meta(frame, found.origin) | dict(image_id=pictures.image_id(frame))
             results.write(frame.name, meta, persons)
             results.draw(frame.name, drawing)
-            del unread[frame.name]
-            if frame.cut:
-                pipeline.summary.cut.append(frame.source)
             if not pipeline.show(drawing):
                 return
-    pipeline.summary.skipped += (str(pictures.files[name]) for name in unread)
 
 
 def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
-    bar = progress(video.frames(), 'frames', video.announced)
+    bar = progress(frames_of(video, pipeline.summary), 'frames', video.announced)
     # Ctrl-C is how a camera is stopped, and ends a file too early.
     stop = suppress(KeyboardInterrupt) if video.live else ExitStack()
     origin = (
@@ -237,7 +254,5 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
             if not pipeline.show(drawing):
                 stopped = True
                 break
-        if not stopped:
-            pipeline.summary.end_of_video(video.source, video.announced)
         meta['complete'] = pipeline.summary.complete and (video.live or not stopped)
     pipeline.summary.seconds = time.monotonic() - start

@@ -70,9 +70,9 @@ class Summary:
             self.outside += bool(len(points)) and not inside.all(axis=1).any()
             self.highest = max(self.highest, float(scores.max(initial=-math.inf)))
 
-    def end_of_video(self, source: str, announced: int | None) -> None:
-        """Compare the number of frames with the one that the file announces."""
-        if announced and announced - self.written > max(1, SLACK * announced):
+    def end_of_video(self, source: str, announced: int) -> None:
+        """Compare the number of frames with the one that the file announces, if it does."""
+        if announced - self.written > max(1, SLACK * announced):
             self.announced = announced
             self.cut.append(source)
 
@@ -117,8 +117,8 @@ class Summary:
             )
         if self.announced:
             notes.append(
-                f'{self.cut[0]} announces {self.announced} frames and gives {self.written}: it is '
-                'cut or damaged.'
+                f'{self.cut[0]} ends after {self.written} of {self.announced} frames: it is cut or '
+                'damaged.'
             )
         elif self.cut:
             more = f' and {len(self.cut) - 1} more' if self.cut[1:] else ''

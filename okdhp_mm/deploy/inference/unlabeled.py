@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...data.unlabeled_persons import folder_of, write_persons
 from ...errors import UserError
+from ...io.data_files import read_json
 from .boxes import Boxes, read_boxes
 from .detectors import build_detector
 from .images import write_jpeg
 from .persons import PersonBoxes
-from .sources import Frame, Video, open_source
+from .sources import Frame, Source, Video, open_source
 
 MOST_FRAMES = 1000
 """Frames of a video that are used at most, evenly spread."""
@@ -26,6 +28,9 @@ def read_unlabeled(
     detector: str | None = None,
 ) -> tuple[Path, Path]:
     """Return an annotation file of unlabeled persons, and the folder of its pictures.
+
+    A file of an earlier run is used again if it is of the same pictures, boxes and detector, so a
+    resumed training does not find the persons anew.
 
     Args:
         source: A folder of pictures, a video, or a COCO JSON of persons.
@@ -49,17 +54,38 @@ def read_unlabeled(
     opened = open_source(str(source), ignored=work_dir)
     given = read_boxes(boxes) if boxes else {}
     opened.check_boxes(given)
+    file = work_dir / 'unlabeled.json'
+    folder = work_dir / 'unlabeled' if isinstance(opened, Video) else opened.base
+    fingerprint = fingerprint_of(opened, boxes, detector)
+    if file.is_file() and is_of(read_json(file), fingerprint, folder):
+        return file, folder
     finds = build_detector(detector) if detector else None
     finder = PersonBoxes(given, finds, every=1, threshold=0)
-    file = work_dir / 'unlabeled.json'
     if isinstance(opened, Video):
-        folder = work_dir / 'unlabeled'
         folder.mkdir(parents=True, exist_ok=True)
         frames = written(sampled(opened), folder)
     else:
-        folder, frames = opened.base, ((frame.name, frame) for frame in opened.frames())
-    write_persons(persons_of(frames, finder), file)
+        frames = ((frame.name, frame) for frame in opened.frames())
+    write_persons(persons_of(frames, finder), file, fingerprint)
     return file, folder
+
+
+def fingerprint_of(source: Source, boxes: Path | None, detector: str | None) -> str:
+    """Return a text that changes with the pictures or the video, the boxes and the detector."""
+    content = hashlib.sha256(f'{detector}'.encode())
+    weights = map(Path, (detector or '').split(':'))
+    for path in (*source.files.values(), boxes, *weights):
+        if path and path.is_file():
+            state = path.stat()
+            content.update(f'{path} {state.st_size} {state.st_mtime_ns}'.encode())
+    return content.hexdigest()
+
+
+def is_of(content: dict, fingerprint: str, folder: Path) -> bool:
+    """Return whether an annotation file has a fingerprint, and its pictures still exist."""
+    return content.get('info', {}).get('fingerprint') == fingerprint and all(
+        (folder / image['file_name']).is_file() for image in content['images']
+    )
 
 
 def sampled(video: Video) -> Iterator[Frame]:

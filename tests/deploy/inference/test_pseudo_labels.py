@@ -1,6 +1,7 @@
 """Pseudo-labels: what is written, that mmpose reads it, and the sheet to look at."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from students import write_student
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.deploy.inference.boxes import read_boxes
 from okdhp_mm.deploy.inference.engines import TorchEngine
-from okdhp_mm.deploy.inference.pseudo_labels import pseudo_label
+from okdhp_mm.deploy.inference.pseudo_labels import LABELS, LINES, CocoLabels, pseudo_label
 from okdhp_mm.deploy.inference.sources import open_source
 from okdhp_mm.errors import UserError
 from okdhp_mm.visualization import contact_sheet
@@ -97,6 +98,52 @@ def test_a_picture_without_persons_is_listed(engine, labeled, tmp_path):
     assert len(content['images']) == 1
     assert content['annotations'] == []
     assert done.sheet is None
+
+
+class Interrupted(TorchEngine):
+    """A student that stops at the third picture."""
+
+    def __call__(self, image, boxes):
+        self.calls = getattr(self, 'calls', 0) + 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+        return super().__call__(image, boxes)
+
+
+def test_an_interrupted_run_keeps_its_labels(labeled, tmp_path):
+    _, folder, _ = labeled
+    engine = Interrupted(write_student(tmp_path / 'student'), 'cpu')
+    source = open_source(str(folder / 'val2017'))
+    with pytest.raises(KeyboardInterrupt):
+        pseudo_label(source, engine, tmp_path, info=dict(fingerprint='complete'))
+    content = json.loads((tmp_path / LABELS).read_text())
+    assert len(content['images']) == len(content['annotations']) == 2
+    assert 'fingerprint' not in content['info']
+    assert not (tmp_path / LINES).exists()
+
+
+def test_every_picture_is_on_the_disk_at_once(engine, labeled, tmp_path):
+    _, folder, _ = labeled
+    labels = CocoLabels(tmp_path / LABELS, engine, 0.5, folder)
+    for number, frame in enumerate(open_source(str(folder / 'val2017')).frames(), 1):
+        labels.add(frame, [])
+        # A killed process writes no more than this.
+        lines = [json.loads(line) for line in (tmp_path / LINES).read_text().splitlines()]
+        assert [line['image'] for line in lines] == labels.images
+        assert len(lines) == number
+    assert not labels.file.exists()
+
+
+def test_what_cannot_be_read_is_told(engine, labeled, tmp_path):
+    _, folder, _ = labeled
+    files = sorted((folder / 'val2017').iterdir())
+    shutil.copy(files[0], tmp_path / 'whole.jpg')
+    (tmp_path / 'broken.jpg').write_bytes(b'broken')
+    (tmp_path / 'cut.jpg').write_bytes(files[0].read_bytes()[:-700])
+    done = pseudo_label(open_source(str(tmp_path)), engine, tmp_path / 'out')
+    assert done.summary.skipped == [str(tmp_path / 'broken.jpg')]
+    assert done.summary.cut == [str(tmp_path / 'cut.jpg')]
+    assert not done.summary.complete
 
 
 @pytest.mark.parametrize(

@@ -506,7 +506,7 @@ def test_a_cut_video_is_reported(video, tmp_path):
     assert 1 <= done.written < 5
     assert not done.complete
     assert str(done) == f'{done.written} of 6 frames'
-    assert f'announces 6 frames and gives {done.written}: it is cut or damaged' in done.notes[-1]
+    assert f'ends after {done.written} of 6 frames: it is cut or damaged' in done.notes[-1]
     assert read(tmp_path / 'out' / 'predictions' / 'cut.json')['meta_info']['complete'] is False
 
 
