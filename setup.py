@@ -113,6 +113,8 @@ setup(
         # For TrackingMetric. On Python 3.11 it asks for numpy>=2.3.2: with constraints.txt, install
         # it with --no-deps.
         'track': ['trackeval>=1.3'],
+        # For files of SLEAP: .slp and analysis HDF5.
+        'sleap': ['h5py'],
         # For BlazePose and other TFLite models as teachers.
         'tflite': ['ai-edge-litert>=1.0'],
         # For `make docs`.
@@ -127,6 +129,7 @@ setup(
             'onnx',
             'onnxscript',
             'onnxruntime',
+            'h5py',
         ],
     },
     cmdclass={'build_py': BuildWithMim},

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..errors import UserError
-from ..io.checkpoint import safe_loader
+from ..io.checkpoint import load_checkpoint, load_weights, safe_loader
 from .files import CHECKPOINT, CONFIG, student_files
 
 
@@ -15,14 +15,31 @@ def load_student(folder: Path) -> BasePoseEstimator:
     """Load the stock estimator in a folder, on the CPU.
 
     Raises:
-        UserError: If there is none.
+        UserError: If a file is missing, or the checkpoint is of another network.
     """
     # It takes two seconds to import, and every command imports this module.
     from mmpose.apis import init_model
 
-    files = student_files(folder, CONFIG, CHECKPOINT)
+    config, checkpoint = student_files(folder, CONFIG, CHECKPOINT)
     with safe_loader():
-        return init_model(*map(str, files), device='cpu')
+        student = init_model(str(config), str(checkpoint), device='cpu')
+    check_weights(student, checkpoint)
+    return student
+
+
+def check_weights(student: BasePoseEstimator, checkpoint: Path) -> None:
+    """Check that a checkpoint has all weights of the student and no others.
+
+    mmpose leaves weights that are missing or have another shape as they are, which are random.
+
+    Raises:
+        UserError: If the checkpoint is of another network.
+    """
+    load_weights(
+        student,
+        load_checkpoint(str(checkpoint))['state_dict'],
+        f'{checkpoint} is not a checkpoint of the network in {CONFIG} beside it',
+    )
 
 
 def names_and_skeleton(meta: dict) -> tuple[list[str], list[list[int]]]:

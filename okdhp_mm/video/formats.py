@@ -127,7 +127,9 @@ def _parse(content: Any, rate: float | None, fallback_rate: float) -> PoseVideo:
     frames = [_frame(entry, rate) for entry in sorted(entries, key=lambda e: e['frame_id'])]
     counts = {frame.keypoints.shape[1] for frame in frames if len(frame.keypoints)}
     if len(counts) > 1:
-        raise UserError(f'Poses have {min(counts)} and {max(counts)} keypoints; one number is due.')
+        raise UserError(
+            f'Poses have {min(counts)} and {max(counts)} keypoints. Give all the same number.'
+        )
     for count in counts:
         _check_skeleton(count, names, skeleton)
     return PoseVideo(frames, rate, names, skeleton, meta)
@@ -181,16 +183,20 @@ def _from_triples(person: dict) -> dict:
 
 def _frame(entry: dict, rate: float) -> PoseFrame:
     persons, number = entry['instances'], int(entry['frame_id'])
+    if not all(len(person['keypoints']) for person in persons):
+        raise UserError(f'Frame {number}: a pose has no keypoints. Remove it.')
     keypoints = [np.asarray(person['keypoints'], float)[:, :2] for person in persons]
     # A score that is not a number belongs to a keypoint that was not found.
     scores = [_finite(np.asarray(person['keypoint_scores'], float)) for person in persons]
     counts = {len(values) for values in (*keypoints, *scores)}
     if len(counts) > 1:
         raise UserError(
-            f'Frame {number}: poses and scores have {min(counts)} and {max(counts)} keypoints; one '
-            'number is due.'
+            f'Frame {number}: poses and scores have {min(counts)} and {max(counts)} keypoints. '
+            'Give all the same number.'
         )
     boxes = [np.ravel(person['bbox'])[:4] for person in persons if person.get('bbox')]
+    if short := next((box.tolist() for box in boxes if len(box) != 4), None):
+        raise UserError(f'Frame {number}: the box {short} must have four numbers: x1, y1, x2, y2.')
     count = len(persons)
     box_scores = np.array([person.get('bbox_score', 1.0) for person in persons], float)
     return PoseFrame(

@@ -146,11 +146,12 @@ class PoseFlow:
         def confidence(flow: Flow) -> float:
             return sum(frames[t].scores[n] for t, n in flow.items())
 
+        within = [similarity(p.keypoints, p.sizes, p, self.settings.sigmas) for p in frames]
         waiting, merged = sorted(flows, key=confidence, reverse=True), []
         while waiting:
             person, apart = waiting.pop(0), []
             for flow in waiting:
-                if self._alike(person, flow, frames) > self.settings.merge:
+                if self._alike(person, flow, frames, within) > self.settings.merge:
                     person = flow | person
                 else:
                     apart.append(flow)
@@ -158,25 +159,26 @@ class PoseFlow:
             waiting = apart
         return merged
 
-    def _alike(self, one: Flow, other: Flow, frames: list[Poses]) -> float:
+    def _alike(
+        self, one: Flow, other: Flow, frames: list[Poses], within: list[np.ndarray]
+    ) -> float:
         """Return the median similarity in common frames, or that of the ends that face each other.
 
         The second case links flows that are apart in time.
+
+        Args:
+            one: Flow.
+            other: Flow.
+            frames: Poses of the window.
+            within: Similarities of the poses of each frame with each other, (N, N).
         """
         common = one.keys() & other.keys()
         if common:
-            pairs = [((t, one[t]), (t, other[t])) for t in common]
-        else:
-            first, second = sorted((one, other), key=min)
-            end, start = max(t for t in first if t < min(second)), min(second)
-            pairs = [((end, first[end]), (start, second[start]))]
-        return float(np.median([self._similarity(a, b, frames) for a, b in pairs]))
-
-    def _similarity(self, one: tuple[int, int], other: tuple[int, int], frames) -> float:
-        (s, m), (t, n) = one, other
-        if one == other:
-            return 1.0
-        poses = frames[s]
+            return float(np.median([within[t][one[t], other[t]] for t in common]))
+        first, second = sorted((one, other), key=min)
+        end, start = max(t for t in first if t < min(second)), min(second)
+        last, next_ = np.array([first[end]]), np.array([second[start]])
+        poses = frames[end][last]
         return similarity(
-            poses.keypoints[[m]], poses.sizes[[m]], frames[t][[n]], self.settings.sigmas
+            poses.keypoints, poses.sizes, frames[start][next_], self.settings.sigmas
         ).item()

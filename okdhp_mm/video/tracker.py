@@ -352,7 +352,7 @@ def similarity(
     size = np.maximum(sizes[:, None], poses.sizes[None])
     tolerance = 2 * np.asarray(sigmas, float) * (size * np.reshape(growth, (-1, 1)))[..., None]
     common = np.isfinite(distance)
-    with np.errstate(divide='ignore', invalid='ignore'):
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         close = np.where(common, np.exp(-distance / (2 * tolerance**2)), 0)
     return close.sum(-1) / np.maximum(common.sum(-1), 1)
 

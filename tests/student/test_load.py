@@ -29,6 +29,23 @@ def test_a_student_is_loaded_safely_and_the_host_goes_on_as_it_did(tmp_path, loa
     assert CheckpointLoader._schemes is schemes
 
 
+@pytest.mark.parametrize('load', [load_student, TorchEngine])
+def test_the_checkpoint_of_another_student_is_refused(tmp_path, load):
+    """mmpose would predict with random weights in place of those that it cannot load."""
+    folder = write_student(tmp_path)
+    content = torch.load(folder / 'student.pth')
+    state = content['state_dict']
+    name = next(name for name in state if name.startswith('head.') and state[name].ndim == 4)
+    for other in (
+        {'stranger.weight': torch.zeros(1)},
+        {each: value for each, value in state.items() if each != name},
+        state | {name: state[name][:5]},
+    ):
+        torch.save(content | dict(state_dict=other), folder / 'student.pth')
+        with pytest.raises(UserError, match=r'student.pth is not a checkpoint of the network in'):
+            load(folder)
+
+
 def test_names_are_in_the_order_of_their_indices():
     meta = dict(keypoint_id2name={1: 'b', 0: 'a'}, skeleton_links=[(0, 1)])
     assert names_and_skeleton(meta) == (['a', 'b'], [[0, 1]])

@@ -215,7 +215,12 @@ def changed(change):
         (lambda c, p: c['meta_info'].update(keypoint_names=3), 'none of the known layouts'),
         (lambda c, p: c['meta_info'].update(skeleton=[[0, 99]]), 'keypoints 0 and 99 .* have 17'),
         (lambda c, p: c['meta_info'].update(skeleton=[[0]]), 'none of the known layouts'),
-        (lambda c, p: p.update(bbox=[[1, 2, 3]]), 'none of the known layouts'),
+        (lambda c, p: p.update(bbox=[[1, 2, 3]]), r'Frame 2: the box \[1, 2, 3\] must have four'),
+        (
+            lambda c, p: [q.update(bbox=[[1, 2]]) for q in c['instance_info'][2]['instances']],
+            r'Frame 2: the box \[1, 2\] must have four',
+        ),
+        (lambda c, p: p.update(keypoints=[], keypoint_scores=[]), 'Frame 2: a pose has no keypoi'),
         (lambda c, p: c['instance_info'][2].update(instances=None), 'none of the known layouts'),
     ],
 )
@@ -249,6 +254,11 @@ def test_missing_values_harm_no_other_pose(tmp_path, change):
         write(tmp_path / layout, video)
         assert 'nan' not in (tmp_path / layout).read_text().lower()
     assert len(read_poses(tmp_path / 'json').frames) == FRAMES
+
+
+def test_results_without_keypoints_are_refused(tmp_path):
+    with pytest.raises(UserError, match='Frame 0: a pose has no keypoints'):
+        read_poses(written(tmp_path, [dict(image_id=0, keypoints=[], score=0.5)]))
 
 
 def test_several_videos_in_a_file_are_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ...errors import UserError, join_names
@@ -35,7 +36,7 @@ def read_boxes(file: Path) -> dict[str, Any]:
         return coco_boxes(file, boxes)
     for name, given in boxes.items():
         if not (_are_boxes(given) or (isinstance(given, list) and all(map(_are_boxes, given)))):
-            raise UserError(f'{file} has {given!r} for {name}; write {EXAMPLE}')
+            raise UserError(f'{file} has {_first_wrong(given)} for {name}; write {EXAMPLE}')
     return boxes
 
 
@@ -83,6 +84,13 @@ def check_names(boxes: Mapping[str, Any], names: Iterable[str], place: str) -> N
 def per_frame(boxes: Any) -> bool:
     """Return whether boxes are lists, one per frame, and not the boxes for all frames."""
     return bool(boxes) and all(_are_boxes(frame) for frame in boxes)
+
+
+def _first_wrong(given: Any) -> str:
+    """Return a description of the first entry that is wrong: a video may have thousands."""
+    entries = given if isinstance(given, list) else []
+    wrong = (entry for entry in entries if not _is_box(entry) and not _are_boxes(entry))
+    return shorten(repr(next(wrong, given)), 200, placeholder=' ...')
 
 
 def _are_boxes(boxes: Any) -> bool:

@@ -15,7 +15,7 @@ from ...errors import UserError, as_user_error
 from ...io.checkpoint import safe_loader
 from ...io.config import read_config
 from ...student.files import CHECKPOINT, CONFIG, student_files
-from ...student.load import names_and_skeleton
+from ...student.load import check_weights, names_and_skeleton
 from .boxes import Boxes
 from .runtime import onnxruntime_errors, providers_of
 
@@ -110,12 +110,14 @@ class TorchEngine(ModelEngine):
         batch: Number of persons that the network takes at once.
 
     Raises:
-        UserError: If the student is missing or damaged, or the device is not available.
+        UserError: If the student is missing or damaged, its checkpoint is of another network, or
+            the device is not available.
     """
 
     def __init__(self, folder: Path, device: str | None = None, batch: int = BATCH):
         config, checkpoint = student_files(folder, CONFIG, CHECKPOINT)
         super().__init__(config, checkpoint, device, batch)
+        check_weights(self.inferencer.model, checkpoint)
 
 
 class OnnxEngine:

@@ -1,14 +1,16 @@
-"""SLEAP and DeepLabCut: tables of a video to a COCO-like file with identities."""
+"""SLEAP and DeepLabCut: poses of a video to a COCO-like file with identities."""
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 from ...data.own_dataset import complete
 from ...data.readers import deeplabcut
@@ -17,7 +19,7 @@ from ...data.readers.picture_files import find_picture
 from ...errors import UserError
 from ...io.atomic import write_text
 from ..places import place_of
-from . import sleap
+from . import sleap, sleap_hdf5
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.bmp')
 
@@ -25,14 +27,15 @@ PICTURES = ('.png', '.jpg', '.jpeg', '.bmp')
 def convert_animals(
     table: str | Path, frames: str | Path, target: str | Path, min_score: float = 0.6
 ) -> Path:
-    """Write the poses of a table as annotations that :class:`ClipDataset` reads.
+    """Write the poses of a file as annotations that :class:`ClipDataset` reads.
 
-    The table is of SLEAP (`File > Export Analysis CSV`) or of DeepLabCut, with one or several
-    animals: labels (`CollectedData_*.csv`), whose rows name pictures, or the poses of a video
-    (`*_filtered.csv`), whose rows are frames. The boxes are around the keypoints.
+    The file is of SLEAP: a project or its predictions (`.slp`), or an analysis (HDF5 or CSV). Or it
+    is the CSV of DeepLabCut, with one or several animals: labels (`CollectedData_*.csv`), whose
+    rows name pictures, or the poses of a video (`*_filtered.csv`), whose rows are frames. The boxes
+    are around the keypoints. Animals without a track are left out of a file with tracks.
 
     Args:
-        table: The CSV.
+        table: The file.
         frames: Folder of the pictures. Frame 7 is the picture whose name ends with the number 7.
         target: The JSON to write.
         min_score: Predicted keypoints with less likelihood or score are not labeled. Labels without
@@ -42,7 +45,7 @@ def convert_animals(
         ``target``.
 
     Raises:
-        UserError: If the table has another layout, a picture is missing, or a track is twice in a
+        UserError: If the file has another layout, a picture is missing, or a track is twice in a
             frame.
     """
     table, frames, target = Path(table), Path(frames), Path(target)
@@ -53,10 +56,17 @@ def convert_animals(
     sizes: dict[Path, tuple[int, int]] = {}
     tracks: dict[str, int] = {}
     seen: set[tuple[int, int]] = set()
-    for frame, track, points in rows:
-        there = np.isfinite(points[:, :2]).all(-1) & ~(points[:, 2] < min_score)
-        if not there.any():
-            continue
+    found = [(*row, _labeled(row[2], min_score)) for row in rows]
+    found = [row for row in found if row[3].any()]
+    tracked = [row for row in found if row[1]]
+    if 0 < len(tracked) < len(found):
+        print_log(
+            f'{len(found) - len(tracked)} of {len(found)} poses in {table} have no track and are '
+            'left out.',
+            'current',
+            logging.WARNING,
+        )
+    for frame, track, points, there in tracked or found:
         if frame not in images:
             file = numbered.get(int(frame)) if frame.isdecimal() else None
             file = file or find_picture(frames, frame, table)
@@ -95,12 +105,9 @@ def convert_animals(
 def _read(table: Path) -> tuple[list[str], Iterator[tuple[str, str, np.ndarray]]]:
     """Return the names of the keypoints, and frame, track, and x, y, score of each animal."""
     if not table.is_file():
-        raise UserError(f'The table {table} does not exist.')
-    if table.suffix in ('.slp', '.h5'):
-        raise UserError(
-            f'{table} is a binary file. Write it as CSV: in SLEAP by File > Export Analysis CSV, '
-            'in DeepLabCut by analyze_videos(..., save_as_csv=True).'
-        )
+        raise UserError(f'The file {table} does not exist.')
+    if table.suffix.lower() in ('.slp', '.h5'):
+        return sleap_hdf5.parse(table)
     if sleap.is_sleap(table):
         return sleap.parse(table)
     parsed = deeplabcut.parse(table)
@@ -110,6 +117,11 @@ def _read(table: Path) -> tuple[list[str], Iterator[tuple[str, str, np.ndarray]]
         for row, picture in enumerate(parsed.pictures)
         for n, individual in enumerate(parsed.individuals)
     )
+
+
+def _labeled(points: np.ndarray, min_score: float) -> np.ndarray:
+    """Return which keypoints have a place and no low score, (K,) bool."""
+    return np.isfinite(points[:, :2]).all(-1) & ~(points[:, 2] < min_score)
 
 
 def _numbered(frames: Path) -> dict[int, str]:

@@ -11,7 +11,7 @@ from okdhp_mm.errors import UserError
     [
         ('{', 'is not complete JSON'),
         ('[1]', 'holds a list; write'),
-        ('{"a.jpg": [[1, 2, 3]]}', r'has \[\[1, 2, 3\]\] for'),
+        ('{"a.jpg": [[1, 2, 3]]}', r'has \[1, 2, 3\] for a.jpg; write'),
         ('{"a.jpg": [[9, 2, 3, 4]]}', 'with finite numbers, x1 < x2'),
         ('{"a.jpg": [["1", 2, 3, 4]]}', 'for a.jpg'),
         ('{"a.jpg": 3}', 'has 3 for'),
@@ -19,7 +19,8 @@ from okdhp_mm.errors import UserError
         ('{"a.jpg": [[1, 2, 1e999, 4]]}', 'for a.jpg'),
         ('{"a.jpg": [[NaN, 2, 3, 4]]}', 'for a.jpg'),
         ('{"a.jpg": [[true, 2, 3, 4]]}', 'for a.jpg'),
-        ('{"a.mp4": [[[1, 2, 3, 4]], [[1, 2]]]}', 'for a.mp4'),
+        ('{"a.mp4": [[[1, 2, 3, 4]], [[1, 2]]]}', r'has \[\[1, 2\]\] for a.mp4'),
+        (f'{{"a.mp4": [[{"[4, 2, 3, 4], " * 99}[4]]]}}', r'has \[\[4, 2, .{,190} \.\.\. for a.mp4'),
         ('{"a.mp4": [[[1, 2, 3, 4]], [1, 2, 3, 4]]}', 'for a.mp4'),
         ('[' * 5000, 'is nested too deeply'),
     ],
