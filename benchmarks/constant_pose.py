@@ -20,7 +20,8 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
-from okdhp_mm.cli import add_cfg_options, errors_in_one_sentence, merge_options
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
+from okdhp_mm.cli.options import add_cfg_options, merge_options
 from okdhp_mm.data.files import check_data
 from okdhp_mm.errors import UserError
 from okdhp_mm.evaluation.evaluator_config import build_evaluator, map_metrics

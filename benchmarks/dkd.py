@@ -33,7 +33,7 @@ from timing import take_turns
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.video.clips import ClipDataset

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.registry import DATASETS  # isort: skip
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.report.examples import GAP, example_pictures
 from okdhp_mm.student.load import load_student
 

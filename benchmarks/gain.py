@@ -48,7 +48,7 @@ from gain.report import write_report
 from gain.unseen import evaluate_unseen
 
 from gain.training import CONFIG, RESULT, WEIGHTS, finished, taught_by, train  # isort: skip
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.recipes.pretrained import find_pretrained, write_pretrained

@@ -35,7 +35,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from okdhp_mm import compare
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
 from okdhp_mm.compare.report import HEAD, cells_of, rows_of
 from okdhp_mm.compare.runs import ALONE, Run, read_run

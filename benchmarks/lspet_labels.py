@@ -20,7 +20,8 @@ import okdhp_mm  # noqa: F401  (registers)  # isort: skip
 from gain.data import annotation_files, choose, head_boxes, write
 from mmengine.hub import get_config
 
-from okdhp_mm.cli import errors_in_one_sentence, image_size
+from okdhp_mm.cli.arguments import image_size
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.recipes.convert import convert_config
 from okdhp_mm.recipes.pretrained import start_from
 

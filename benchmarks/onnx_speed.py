@@ -25,7 +25,7 @@ from torch import nn
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
 from mmpose.apis import init_model  # isort: skip
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.deploy.onnx.graph import build_onnx, check_installed, map_names
 from okdhp_mm.deploy.onnx.quantize import quantize
 from okdhp_mm.io.config import drop_pretrained

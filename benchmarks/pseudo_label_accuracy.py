@@ -18,7 +18,7 @@ import numpy as np
 from mmpose.datasets.datasets.body import MpiiDataset
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable, registers)  # isort: skip
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.data.keypoint_mapping import map_keypoints
 from okdhp_mm.deploy.inference.engines import Engine
 from okdhp_mm.deploy.inference.foreign.build import FORMS, build_engine

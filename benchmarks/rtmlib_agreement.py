@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 import okdhp_mm  # noqa: F401  (makes mmpose importable; registers)  # isort: skip
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.deploy.inference.engines import TorchEngine
 from okdhp_mm.deploy.inference.images import image_files
 from okdhp_mm.errors import UserError

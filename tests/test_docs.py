@@ -131,7 +131,8 @@ def declared(script):
     """Options of a command's parser, or of a benchmark and the files in its folder."""
     if command := command_of(script):
         return set(parser_of(command)._option_string_actions)
-    files = [script, ROOT / 'okdhp_mm' / 'cli.py', *script.with_suffix('').glob('*.py')]
+    folders = ROOT / 'okdhp_mm' / 'cli', script.with_suffix('')
+    files = [script, *(file for folder in folders for file in folder.glob('*.py'))]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     values = [arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)]

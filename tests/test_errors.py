@@ -11,7 +11,9 @@ import pytest
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from okdhp_mm.cli import build_runner, errors_in_one_sentence, merge_options
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
+from okdhp_mm.cli.options import merge_options
+from okdhp_mm.cli.runner import build_runner
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import CodeError, UserError, as_user_error, is_own
 from okdhp_mm.io.config import read_config

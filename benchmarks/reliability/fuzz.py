@@ -15,7 +15,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, METRICS
 
-from okdhp_mm.cli import errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.data.files import as_data_error, check_data
 from okdhp_mm.data.pictures import CheckedLoad, decoding_fault
 from okdhp_mm.datasets.synthetic import write_coco

@@ -13,7 +13,8 @@ from mmpose.registry import DATASETS, HOOKS
 from mmpose.testing import get_packed_inputs
 from torch.utils.data import Dataset
 
-from okdhp_mm.cli import build_runner, errors_in_one_sentence
+from okdhp_mm.cli.error_exit import errors_in_one_sentence
+from okdhp_mm.cli.runner import build_runner
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student.config import REGISTRIES

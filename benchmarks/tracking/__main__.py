@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from okdhp_mm.cli import errors_in_one_sentence  # noqa: E402
+from okdhp_mm.cli.error_exit import errors_in_one_sentence  # noqa: E402
 from okdhp_mm.video.metric import tracking_scores  # noqa: E402
 from okdhp_mm.video.modes import build_tracker  # noqa: E402
 from okdhp_mm.video.tracker import corners  # noqa: E402

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mmengine.registry import init_default_scope  # noqa: E402
 
-from okdhp_mm.cli import errors_in_one_sentence  # noqa: E402
+from okdhp_mm.cli.error_exit import errors_in_one_sentence  # noqa: E402
 from video_branches.networks import measured, prepare  # noqa: E402
 from video_branches.report import report  # noqa: E402
 

@@ -7,7 +7,8 @@ goes on after an interruption. Write compare.csv, compare.md, compare.tex and co
 import sys
 from pathlib import Path
 
-from ..cli import errors_in_one_sentence, parse_command_line
+from ..cli.arguments import parse_command_line
+from ..cli.error_exit import errors_in_one_sentence
 from ..compare import check_comparable, plan, read_runs, train_all, write_comparison
 from ..errors import UserError
 from ..io.checkpoint import use_safe_loader

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ..cli import PRETRAINED, errors_in_one_sentence, image_size, parse_command_line, positive
+from ..cli.arguments import image_size, parse_command_line, positive
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.start import PRETRAINED
 from ..parser import command_parser, refuse_options
 from ..recipes.convert import convert_config
 from ..recipes.own_data import OwnData, write_own_config
@@ -28,10 +30,8 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
         'Studio, XML of CVAT (the file decides, not the name of the option)'
     )  # fmt: skip
     parser.add_argument('-o', '--out', required=True, help='the training config to write')
-    parser.add_argument(
-        '--method', help='name in configs/_base_/methods, or a file like those (default: okdhp; '
-        'for own annotations, the one that suits their number)'
-    )  # fmt: skip
+    parser.add_argument('--method', help='name in configs/_base_/methods, or a file like those '
+        '(default: okdhp; for own annotations, the one that suits their number)')  # fmt: skip
     parser.add_argument('--force', action='store_true', help='overwrite existing files')
     own = parser.add_argument_group('own annotations')
     own.add_argument('--images', type=Path, help='folder of the pictures')
@@ -74,11 +74,10 @@ def stock_config(args: argparse.Namespace) -> None:
     print(f'{done.config}: {done.branches} branches, split={done.split!r}')
     if done.split == 'whole' and args.split is None:
         print(
-            'warning: this backbone has no split points, so the branches share all of it and part '
-            'only in the head; in our measurements (docs/benchmarks.md) students gained nothing '
-            'from that.'
+            'warning: this backbone has no split points, so the branches differ only in their '
+            'heads. Students gained nothing from that in our measurements (docs/benchmarks.md).'
         )
-    print(f'possible splits: {", ".join([*done.points, "whole"])}')
+    print('possible splits:', ', '.join([*done.points, 'whole']))
     trained, stock = done.trained_parameters / 1e6, done.stock_parameters / 1e6
     print(f'parameters: {trained:.2f} M in training, {stock:.2f} M in every student')
 

@@ -3,7 +3,9 @@
 import warnings
 from pathlib import Path
 
-from ..cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
+from ..cli.arguments import parse_command_line
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.options import add_cfg_options, merge_options
 from ..demo.run import run_demo, set_data_root
 from ..io.config import read_config
 from ..io.shipped_configs import config_folder

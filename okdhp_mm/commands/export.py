@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from ..cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
+from ..cli.arguments import parse_command_line
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.options import add_cfg_options, merge_options
 from ..deploy.onnx.export import check_export, export_together, find_graphs, write_graphs
 from ..io.config import read_config
 from ..models.branch_configs import config_branches
@@ -26,27 +28,22 @@ def main(arguments: list[str]) -> None:
         'my_okdhp.py work_dirs/my_okdhp/best.pth student --onnx --decode',
         'my_okdhp.py work_dirs/my_okdhp/best.pth students --branch all',
     )
-    parser.add_argument('config', help='training config')
-    parser.add_argument('checkpoint', help='any checkpoint of the training')
-    parser.add_argument('out_dir', help='the folder for student.py and student.pth')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='training config')
+    add('checkpoint', help='any checkpoint of the training')
+    add('out_dir', type=Path, help='the folder for student.py and student.pth')
+    add(
         '--branch',
         type=branch,
         help="an index (default: the deployed one, test_cfg.branch), or 'all' for a folder each "
         'and students.csv with their costs and metrics',
     )
-    parser.add_argument('--force', action='store_true', help='overwrite a student that is there')
-    parser.add_argument('--onnx', action='store_true', help='write student.onnx too')
-    parser.add_argument(
-        '--decode', action='store_true', help='the graph gives keypoints and scores, not maps'
-    )
-    parser.add_argument(
-        '--check-images',
-        metavar='FOLDER',
-        help='pictures of single persons, to compare the graph with PyTorch (default: '
-        'drawn figures)',
-    )
-    parser.add_argument(
+    add('--force', action='store_true', help='overwrite a student that is there')
+    add('--onnx', action='store_true', help='write student.onnx too')
+    add('--decode', action='store_true', help='the graph gives keypoints and scores, not maps')
+    add('--check-images', metavar='FOLDER', help='pictures of single persons, to compare the graph '
+        'with PyTorch (default: drawn figures)')  # fmt: skip
+    add(
         '--int8',
         metavar='FOLDER',
         help='write student_int8.onnx too, in 8 bits; pictures of single persons show '
@@ -64,18 +61,18 @@ def main(arguments: list[str]) -> None:
             return
         if args.onnx:
             check_export(cfg, args.decode, args.check_images, args.int8)
-        out_dir = Path(args.out_dir)
         graphs = args.onnx, args.decode, args.check_images, args.int8
         if args.branch == 'all':
-            folders = [out_dir / branch_name(m) for m in range(len(config_branches(cfg.model)))]
+            names = map(branch_name, range(len(config_branches(cfg.model))))
+            folders = [args.out_dir / name for name in names]
             old = find_graphs(folders)
-            table = export_all(cfg, args.checkpoint, out_dir, args.force)
+            table = export_all(cfg, args.checkpoint, args.out_dir, args.force)
             print(f'{table}:\n{table.read_text()}')
             lines = [line for folder in folders for line in write_graphs(folder, folder, *graphs)]
         else:
-            old = find_graphs([out_dir])
+            old = find_graphs([args.out_dir])
             export, lines = export_together(
-                cfg, args.checkpoint, out_dir, args.branch, args.force, *graphs
+                cfg, args.checkpoint, args.out_dir, args.branch, args.force, *graphs
             )
             print_student(export)
         lines = [f'{graph} was of an earlier export and is removed.' for graph in old] + lines

@@ -4,7 +4,9 @@ The network may be the plain student of a stock config, trained before anything 
 with branches, whose branch 0 is measured.
 """
 
-from ..cli import add_cfg_options, errors_in_one_sentence, merge_options, parse_command_line
+from ..cli.arguments import parse_command_line
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.options import add_cfg_options, merge_options
 from ..data.files import as_data_error, check_data
 from ..io.config import read_config
 from ..parser import command_parser

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..cli import errors_in_one_sentence, finite, parse_command_line, positive
+from ..cli.arguments import finite, parse_command_line, positive
+from ..cli.error_exit import errors_in_one_sentence
 from ..deploy.inference.boxes import read_boxes
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS as DETECTORS

@@ -4,14 +4,11 @@ import argparse
 
 from mmengine.dist import is_main_process
 
-from ..cli import (
-    add_runner_arguments,
-    build_runner,
-    errors_in_one_sentence,
-    load_config,
-    merge_options,
-    parse_command_line,
-)
+from ..cli.arguments import parse_command_line
+from ..cli.config import add_runner_arguments, load_config
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.options import merge_options
+from ..cli.runner import build_runner
 from ..data.files import check_data
 from ..engine import BranchedCheckpointHook, SaveMetricsHook
 from ..engine.distributed import process_group

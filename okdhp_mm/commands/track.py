@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from ..cli import Options, errors_in_one_sentence, parse_command_line, positive
+from ..cli.arguments import parse_command_line, positive
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.options import Options
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS
 from ..deploy.inference.engines import TorchEngine

@@ -2,18 +2,11 @@
 
 import argparse
 
-from ..cli import (
-    add_runner_arguments,
-    add_start_arguments,
-    build_runner,
-    choose_start,
-    errors_in_one_sentence,
-    load_config,
-    parse_command_line,
-    positive,
-    traceable_amp,
-    use_unlabeled,
-)
+from ..cli.arguments import parse_command_line, positive
+from ..cli.config import add_runner_arguments, load_config
+from ..cli.error_exit import errors_in_one_sentence
+from ..cli.runner import build_runner, traceable_amp
+from ..cli.start import add_start_arguments, choose_start, use_unlabeled
 from ..data.files import check_data
 from ..engine.distributed import process_group
 from ..engine.runner import DurableRunner

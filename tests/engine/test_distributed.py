@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from okdhp_mm.cli import build_runner
+from okdhp_mm.cli.runner import build_runner
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.engine.distributed import process_group
 from okdhp_mm.errors import UserError

@@ -12,7 +12,7 @@ from common import batch, build, okdhp_model, python, run
 from mmengine.config import Config
 from sandbox import run as run_command
 
-from okdhp_mm.cli import add_runner_arguments, load_config
+from okdhp_mm.cli.config import add_runner_arguments, load_config
 from okdhp_mm.errors import UserError
 from okdhp_mm.io import shipped_configs
 from okdhp_mm.recipes.methods import apply_method, method_file, method_files

@@ -16,7 +16,7 @@ from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
 from test_every_method import losses_of_a_run
 
-from okdhp_mm.cli import add_start_arguments, use_unlabeled
+from okdhp_mm.cli.start import add_start_arguments, use_unlabeled
 from okdhp_mm.data.files import check_data
 from okdhp_mm.data.unlabeled import is_mixed, train_on_labeled
 from okdhp_mm.datasets.synthetic import write_coco

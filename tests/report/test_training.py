@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
-from okdhp_mm.cli import build_runner
+from okdhp_mm.cli.runner import build_runner
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.io.config import read_config
 from okdhp_mm.report import reporting, write_report

@@ -1,0 +1,1 @@
+"""What the commands share: arguments, configs, runners and the printing of errors."""
