@@ -16,6 +16,7 @@ from ..errors import UserError, as_user_error
 from ..io.checkpoint import load_checkpoint
 from ..io.config import drop_pretrained, read_config
 from ..models.branch_configs import ESTIMATOR
+from ..models.teachers import FrozenTeacher
 from ..models.weights.load_stock import is_branched
 from ..recipes.methods import apply_method_to_config, method_file
 from ..recipes.unlabeled import check_images
@@ -89,8 +90,8 @@ def method_config(cfg: Config, method: str) -> Config:
     own = copy.deepcopy(cfg)
     apply_method_to_config(own, method)
     check_images(own)
-    teacher = own.model.get('teacher')
-    if teacher and not teacher.get('checkpoint'):
+    teacher = own.model.get('teacher') or {}
+    if teacher.get('type') == FrozenTeacher.__name__ and not teacher.get('checkpoint'):
         raise UserError(
             f'The method {method} needs a trained teacher. Write a method file that names '
             'teacher.config and teacher.checkpoint, and give its path.'
