@@ -51,7 +51,7 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
 
     Args:
         path: Name of the file, to name in errors.
-        content: What :func:`read_json` returned.
+        content: Content of the file.
         layout: Requirements on it.
 
     Raises:
@@ -64,13 +64,7 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
         )
     images = entries_of(path, content, 'images')
     annotations = entries_of(path, content, 'annotations')
-    if layout.evaluation and not content.get('categories'):
-        raise UserError(
-            f'{path} has no categories, which CocoMetric needs. Add e.g. "categories": '
-            '[{"id": 1, "name": "person"}] if the category_id of every annotation is 1.'
-        )
-    categories = entries_of(path, content, 'categories') if 'categories' in content else []
-    require(path, 'category', categories, 'id', int)
+    categories = categories_of(path, content, layout)
     require(path, 'image', images, 'id', int)
     require(path, 'image', images, 'file_name', str)
     require(path, 'annotation', annotations, 'id', int)
@@ -85,22 +79,77 @@ def check_coco(path: str, content: Any, layout: CocoLayout) -> None:
         require(path, 'annotation', annotations, 'category_id', int)
     check_persons(path, annotations, layout)
     if layout.evaluation:
-        known = {category['id'] for category in categories}
-        for entry in annotations:
-            if entry.get('category_id') not in known:
-                reason = f'`category_id` {entry.get("category_id")} is not in `categories`'
-                fail(path, 'annotation', entry, reason)
+        check_evaluated(path, annotations, categories, layout.evaluation)
     if layout.plain:
         check_labeled(path, images, annotations)
 
 
+def categories_of(path: str, content: dict, layout: CocoLayout) -> list[dict]:
+    """Return the categories, which only an evaluation needs.
+
+    Raises:
+        UserError: If they are missing or wrong.
+    """
+    if layout.evaluation and not content.get('categories'):
+        raise UserError(
+            f'{path} has no categories, which CocoMetric needs. Add e.g. "categories": '
+            '[{"id": 1, "name": "person"}] if the category_id of every annotation is 1.'
+        )
+    categories = entries_of(path, content, 'categories') if 'categories' in content else []
+    require(path, 'category', categories, 'id', int)
+    return categories
+
+
+def check_evaluated(
+    path: str, annotations: Sequence[dict], categories: Sequence[dict], fields: Sequence[str]
+) -> None:
+    """Check what CocoMetric needs in the annotations.
+
+    Raises:
+        UserError: If an annotation lacks it.
+    """
+    for name in fields:
+        for entry in annotations:
+            if name not in entry and (name == 'keypoints' or 'keypoints' in entry):
+                hint = ' (or set use_area=False in the metric)' if name == 'area' else ''
+                reason = f'`{name}` is missing, which CocoMetric needs{hint}'
+                fail(path, 'annotation', entry, reason)
+    known = {category['id'] for category in categories}
+    for entry in annotations:
+        if entry.get('category_id') not in known:
+            reason = f'`category_id` {entry.get("category_id")} is not in `categories`'
+            fail(path, 'annotation', entry, reason)
+
+
 def check_persons(path: str, annotations: Sequence[dict], layout: CocoLayout) -> None:
-    """Check keypoints, boxes and what the evaluation needs.
+    """Check keypoints, boxes and other numbers of the annotations.
 
     Raises:
         UserError: If an annotation is wrong.
     """
-    persons = [entry for entry in annotations if 'keypoints' in entry]
+    check_keypoints(path, [entry for entry in annotations if 'keypoints' in entry], layout)
+    boxed = [entry for entry in annotations if 'bbox' in entry]
+    check_numbers(path, boxed, 'bbox')
+    for entry in boxed:
+        if len(entry['bbox']) != 4:
+            fail(path, 'annotation', entry, '`bbox` must be [x, y, width, height]')
+        if layout.plain and min(entry['bbox'][2:]) < 0:
+            fail(path, 'annotation', entry, '`bbox` has a negative width or height')
+    for name in ('num_keypoints', 'area', 'iscrowd'):
+        given = [entry for entry in annotations if name in entry]
+        require(path, 'annotation', given, name, int, float)
+        for entry in given:
+            if not 0 <= entry[name] < math.inf:
+                value = reprlib.repr(entry[name])
+                fail(path, 'annotation', entry, f'`{name}` is {value}, not a number from 0 up')
+
+
+def check_keypoints(path: str, persons: Sequence[dict], layout: CocoLayout) -> None:
+    """Check the number of keypoints and their visibilities.
+
+    Raises:
+        UserError: If those of an annotation are wrong.
+    """
     check_numbers(path, persons, 'keypoints')
     for entry in persons:
         count, rest = divmod(len(entry['keypoints']), 3)
@@ -125,26 +174,6 @@ def check_persons(path: str, annotations: Sequence[dict], layout: CocoLayout) ->
                 persons[rows[0]],
                 'a visibility is not 0 (not labeled), 1 (hidden) or 2 (visible)',
             )
-    boxed = [entry for entry in annotations if 'bbox' in entry]
-    check_numbers(path, boxed, 'bbox')
-    for entry in boxed:
-        if len(entry['bbox']) != 4:
-            fail(path, 'annotation', entry, '`bbox` must be [x, y, width, height]')
-        if layout.plain and min(entry['bbox'][2:]) < 0:
-            fail(path, 'annotation', entry, '`bbox` has a negative width or height')
-    for name in ('num_keypoints', 'area', 'iscrowd'):
-        given = [entry for entry in annotations if name in entry]
-        require(path, 'annotation', given, name, int, float)
-        for entry in given:
-            if not 0 <= entry[name] < math.inf:
-                value = reprlib.repr(entry[name])
-                fail(path, 'annotation', entry, f'`{name}` is {value}, not a number from 0 up')
-    for name in layout.evaluation:
-        for entry in annotations if name == 'keypoints' else persons:
-            if name not in entry:
-                hint = ' (or set use_area=False in the metric)' if name == 'area' else ''
-                reason = f'`{name}` is missing, which CocoMetric needs{hint}'
-                fail(path, 'annotation', entry, reason)
 
 
 def check_detections(path: str, content: Any, images: Sequence[dict]) -> None:
@@ -152,7 +181,7 @@ def check_detections(path: str, content: Any, images: Sequence[dict]) -> None:
 
     Args:
         path: Name of the file, to name in errors.
-        content: What :func:`read_json` returned.
+        content: Content of the file.
         images: Images of the annotation file.
 
     Raises:
@@ -216,7 +245,7 @@ def check_unlabeled(path: str, content: Any) -> list[str]:
 
     Args:
         path: Name of the file, to name in errors.
-        content: What :func:`read_json` returned.
+        content: Content of the file.
 
     Raises:
         UserError: If it cannot be used, or has no person with a box and an image.
@@ -242,7 +271,7 @@ def check_mpii(path: str, content: Any, keypoints: int, head_boxes: int | None =
 
     Args:
         path: Name of the file, to name in errors.
-        content: What :func:`read_json` returned.
+        content: Content of the file.
         keypoints: Number of keypoints of every person.
         head_boxes: Number of boxes in the file of the head boxes, if there is one.
 

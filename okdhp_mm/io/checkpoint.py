@@ -1,4 +1,4 @@
-"""Read checkpoints of others without running anything in them.
+"""Read untrusted checkpoints without running code in them.
 
 An mmengine checkpoint holds more than tensors: numpy arrays and the history of the logs. These few
 harmless types are allowed by name, and anything else is refused. Texts that mmengine would run as
@@ -66,7 +66,7 @@ def without_programs(checkpoint: Any) -> Any:
 
 
 def load_checkpoint(filename: str) -> dict:
-    """Load a local checkpoint to the host, without running anything in it.
+    """Load a local checkpoint to the CPU, without running anything in it.
 
     Args:
         filename: Path of the checkpoint.
@@ -80,16 +80,7 @@ def load_checkpoint(filename: str) -> dict:
             would have to be executed to be loaded.
     """
     filename = os.path.expanduser(filename)
-    if os.path.isdir(filename):
-        raise UserError(f'The checkpoint {filename} is a folder; name a file in it.')
-    if not os.path.isfile(filename):
-        raise UserError(f'The checkpoint {filename} does not exist.{_others_near(Path(filename))}')
-    if os.path.getsize(filename) == 0:
-        raise UserError(f'The checkpoint {filename} is empty.')
-    with open(filename, errors='replace') as file:
-        named = file.readline(4096).strip()
-    if named.endswith('.pth'):  # mmengine's last_checkpoint
-        raise UserError(f'{filename} is a text file that names {named}; give that file.')
+    _check_file(filename)
     try:
         with _weights_only():
             checkpoint = without_programs(torch.load(filename, map_location='cpu'))
@@ -114,6 +105,24 @@ def load_checkpoint(filename: str) -> dict:
             f'of type {type(meta["dataset_meta"]).__name__}.'
         )
     return checkpoint
+
+
+def _check_file(filename: str) -> None:
+    """Check that a path is of a file that can be a checkpoint.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if os.path.isdir(filename):
+        raise UserError(f'The checkpoint {filename} is a folder; name a file in it.')
+    if not os.path.isfile(filename):
+        raise UserError(f'The checkpoint {filename} does not exist.{_others_near(Path(filename))}')
+    if os.path.getsize(filename) == 0:
+        raise UserError(f'The checkpoint {filename} is empty.')
+    with open(filename, errors='replace') as file:
+        named = file.readline(4096).strip()
+    if named.endswith('.pth'):  # mmengine's last_checkpoint
+        raise UserError(f'{filename} is a text file that names {named}; give that file.')
 
 
 def _others_near(file: Path) -> str:
@@ -153,16 +162,14 @@ def load_from_local(filename: str, map_location: str | None = None) -> dict:
 def use_safe_loader() -> None:
     """Make mmengine read checkpoints and data files safely, in this process.
 
-    Local checkpoints are read by :func:`load_checkpoint`; what is downloaded (``https://``,
-    ``torchvision://``, ``open-mmlab://`` and all the others) by mmengine's own loaders, which
-    unpickle whatever is there, under :func:`_weights_only`.
+    :func:`load_checkpoint` reads local checkpoints. mmengine's own loaders, which would unpickle
+    any object, read downloads (``https://``, ``torchvision://``, ``open-mmlab://``, ...) within
+    :func:`_weights_only`.
 
-    All are read to the host, wherever mmengine wants them: weights and moments are copied to the
-    model's device anyway, but Adam's step counters would stay on a GPU, and every step wait for
-    each of them.
+    All tensors are read to the CPU. Weights and moments are copied to the device of the model
+    anyway, but Adam's step counters would stay on a GPU, and every step would wait for them.
 
-    For the tools only: a library that changed for good how its host loads files would be a
-    nuisance, see :func:`safe_loader`.
+    Only commands call this. Library code uses :func:`safe_loader`, which restores the loaders.
     """
     safe = {prefix: _safely(loader) for prefix, loader in CheckpointLoader._schemes.items()}
     # Keep the order, because mmengine takes the first prefix that fits.
@@ -185,14 +192,14 @@ def safe_loader() -> Iterator[None]:
 def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: str) -> None:
     """Load a checkpoint's weights into a network that has all of them and no others.
 
-    As in mmpose, names of an older version fit that the network itself translates, and norms may
-    lack the counter of their batches.
+    As in mmpose, the network may translate names of older versions, and batch norms may lack
+    their counter.
 
     Args:
         network: The network.
         state_dict: The weights.
-        complaint: What to say if they are of another network, without a full stop; the reason is
-            added in brackets.
+        complaint: Start of the error message, without a full stop. The reason is added in
+            brackets.
 
     Raises:
         UserError: If the weights are of another network.

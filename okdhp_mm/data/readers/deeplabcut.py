@@ -90,13 +90,7 @@ def parse(path: Path) -> Table:
     Raises:
         UserError: If it does not exist, or is not a table of one of these tools.
     """
-    if not path.is_file():
-        raise UserError(f'The table {path} does not exist.')
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            rows = [row for row in csv.reader(file) if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path} is not a CSV file of UTF-8 text ({error}).') from error
+    rows = read_rows(path)
     header = {row[0].strip().lower(): row for row in rows[:4] if row[0].strip().lower() in HEADER}
     if not {'bodyparts', 'coords'} <= header.keys():
         raise UserError(
@@ -106,16 +100,9 @@ def parse(path: Path) -> Table:
     width = len(header['coords'])
     # Newer DeepLabCut names a picture in three columns, two of which have no heading.
     named = next((i for i in range(1, width) if header['coords'][i].strip()), width)
-    columns: dict[tuple[str, str], dict[str, int]] = {}
-    for index in range(named, width):
-        whose = header['individuals'][index] if 'individuals' in header else SINGLE
-        place = columns.setdefault((whose, header['bodyparts'][index]), {})
-        place[header['coords'][index].strip()] = index
+    columns = find_columns(path, header, range(named, width))
     keypoints = list(dict.fromkeys(part for _, part in columns))
     individuals = list(dict.fromkeys(whose for whose, _ in columns))
-    for (_, part), place in columns.items():
-        if not {'x', 'y'} <= place.keys():
-            raise UserError(f"{path}: the bodypart {part!r} has no columns 'x' and 'y'.")
     data = rows[len(header) :]
     if not keypoints or not data:
         raise UserError(f'{path} has {len(keypoints)} bodyparts and {len(data)} pictures.')
@@ -132,6 +119,40 @@ def parse(path: Path) -> Table:
                     cell[axis] = number(path, row, place[name])
     pictures = ['/'.join(filter(None, row[:named])) for row in data]
     return Table(keypoints, individuals, pictures, cells[..., :2], cells[..., 2])
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """Return the rows of a CSV file that are not empty.
+
+    Raises:
+        UserError: If the file does not exist or is not CSV.
+    """
+    if not path.is_file():
+        raise UserError(f'The table {path} does not exist.')
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            return [row for row in csv.reader(file) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f'{path} is not a CSV file of UTF-8 text ({error}).') from error
+
+
+def find_columns(
+    path: Path, header: dict[str, list[str]], indices: range
+) -> dict[tuple[str, str], dict[str, int]]:
+    """Map individual and bodypart to the columns of their coordinates, by name.
+
+    Raises:
+        UserError: If a bodypart lacks x or y.
+    """
+    columns: dict[tuple[str, str], dict[str, int]] = {}
+    for index in indices:
+        whose = header['individuals'][index] if 'individuals' in header else SINGLE
+        place = columns.setdefault((whose, header['bodyparts'][index]), {})
+        place[header['coords'][index].strip()] = index
+    for (_, part), place in columns.items():
+        if not {'x', 'y'} <= place.keys():
+            raise UserError(f"{path}: the bodypart {part!r} has no columns 'x' and 'y'.")
+    return columns
 
 
 def number(path: Path, row: list[str], index: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,34 +48,36 @@ class Adapter:
     columns: Sequence[str] = COLUMNS
     unit: str = 'pixel'
     sigmoid: bool = False
-    skeleton: Sequence[Sequence[str]] = field(default=())
+    skeleton: Sequence[Sequence[str]] = ()
 
     def problem(self) -> str | None:
         """Return what is wrong with a value, if something is."""
         names = self.keypoint_names
-        if not is_texts(names) or not names or len(set(names)) < len(names):
-            return f'`keypoint_names` is {names!r}, but must be a list of different names'
-        if self.output not in OUTPUTS:
-            return f'`output` is {self.output!r}, but must be one of {", ".join(OUTPUTS)}'
-        if not is_numbers(self.input_size, 2) or not all(
+        sides = is_numbers(self.input_size, 2) and all(
             isinstance(side, int) and side > 0 for side in self.input_size
-        ):
-            return f'`input_size` is {self.input_size!r}, but must be [width, height]'
-        for name, value in (('mean', self.mean), ('std', self.std)):
-            if not is_numbers(value, 3) or (name == 'std' and 0 in value):
-                return f'`{name}` is {value!r}, but must be three numbers'
-        if self.channels not in ('RGB', 'BGR'):
-            return f"`channels` is {self.channels!r}, but must be 'RGB' or 'BGR'"
-        if not is_numbers([self.padding], 1) or not self.padding > 0:
-            return f'`padding` is {self.padding!r}, but must be a positive number'
-        if not is_texts(self.outputs):
-            return f'`outputs` is {self.outputs!r}, but must be a list of names'
-        if not is_texts(self.columns) or not {'x', 'y'} <= set(self.columns):
-            return f"`columns` is {self.columns!r}, but must have 'x' and 'y' in it"
-        if self.unit not in ('pixel', 'image'):
-            return f"`unit` is {self.unit!r}, but must be 'pixel' or 'image'"
-        if not isinstance(self.sigmoid, bool):
-            return f'`sigmoid` is {self.sigmoid!r}, but must be true or false'
+        )
+        rules = dict(
+            keypoint_names=(
+                is_texts(names) and 0 < len(set(names)) == len(names),
+                'a list of different names',
+            ),
+            output=(self.output in OUTPUTS, f'one of {", ".join(OUTPUTS)}'),
+            input_size=(sides, '[width, height]'),
+            mean=(is_numbers(self.mean, 3), 'three numbers'),
+            std=(is_numbers(self.std, 3) and 0 not in self.std, 'three numbers, none of them 0'),
+            channels=(self.channels in ('RGB', 'BGR'), "'RGB' or 'BGR'"),
+            padding=(is_numbers([self.padding], 1) and self.padding > 0, 'a positive number'),
+            outputs=(is_texts(self.outputs), 'a list of names'),
+            columns=(
+                is_texts(self.columns) and {'x', 'y'} <= set(self.columns),
+                "a list with 'x' and 'y'",
+            ),
+            unit=(self.unit in ('pixel', 'image'), "'pixel' or 'image'"),
+            sigmoid=(isinstance(self.sigmoid, bool), 'true or false'),
+        )
+        for name, (is_right, expected) in rules.items():
+            if not is_right:
+                return f'`{name}` is {getattr(self, name)!r}, but must be {expected}'
         for link in self.skeleton:
             if not is_texts(link) or len(link) != 2 or not set(link) <= set(names):
                 return f'`skeleton` has {link!r}, but its entries are pairs of keypoint names'

@@ -37,7 +37,7 @@ def test_few_entries_are_enough(tmp_path):
         (dict(mean='ImageNet'), "`mean` is 'ImageNet'"),
         (dict(channels='GBR'), "`channels` is 'GBR'"),
         (dict(padding=0), '`padding` is 0'),
-        (dict(columns=['y', 'z']), "`columns` is .*must have 'x' and 'y'"),
+        (dict(columns=['y', 'z']), "`columns` is .*must be a list with 'x' and 'y'"),
         (dict(unit='meter'), "`unit` is 'meter'"),
         (dict(sigmoid=1), '`sigmoid` is 1'),
         (dict(outputs=[1]), r'`outputs` is \[1\]'),
