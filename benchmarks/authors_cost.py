@@ -1,4 +1,4 @@
-"""What a training step costs beside the arrangement of the authors' release.
+"""Compare the cost of a training step with the arrangement of the authors' release.
 
     python benchmarks/authors_cost.py --batch-size 16 --input-size 128
 
@@ -37,7 +37,7 @@ OURS, OFFICIAL, AUTHORS = 'ours', 'official', 'authors'
 
 
 def side_of(name: str, config: ConfigDict, batch_size: int) -> Callable[[], None]:
-    """The step of one side, of a network of its own."""
+    """Return the step of one side, of a network of its own."""
     config = copy.deepcopy(config)
     if name != OURS:
         apply_method(config, 'okdhp_official')

@@ -1,4 +1,4 @@
-"""What one and the same pose for everybody gets: below that figure a network saw nothing.
+"""Evaluate one and the same pose for all persons. A network below that score has learned nothing.
 
     python benchmarks/constant_pose.py configs/okdhp/resnet18_mpii.py --cfg-options \
         train_dataloader.dataset.data_root=data/mpii/ test_dataloader.dataset.data_root=data/mpii/ \
@@ -46,10 +46,10 @@ def main() -> None:
 
 
 def frequent_pose(cfg: Config) -> np.ndarray:
-    """Where each keypoint lies most often in the training crops, (K, 2), in pixels of the crop.
+    """Return the most frequent place of each keypoint in the training crops, (K, 2), in pixels.
 
     Raises:
-        UserError: If the targets are no heatmaps.
+        UserError: If the targets are not heatmaps.
     """
     codec = cfg.model.head.decoder
     *steps, pack = cfg.test_dataloader.dataset.pipeline
@@ -59,7 +59,7 @@ def frequent_pose(cfg: Config) -> np.ndarray:
     for sample in dataset:
         fields = sample['data_samples'].gt_fields
         if 'heatmaps' not in fields:
-            raise UserError('constant_pose: the targets are no heatmaps, whose peaks are needed.')
+            raise UserError('constant_pose: the targets are not heatmaps, whose peaks are needed.')
         weights = sample['data_samples'].gt_instance_labels.keypoint_weights
         total += fields.heatmaps * weights.view(-1, 1, 1)
     total /= total.amax((-2, -1), keepdim=True)
@@ -68,9 +68,9 @@ def frequent_pose(cfg: Config) -> np.ndarray:
 
 
 def evaluate(cfg: Config, pose: np.ndarray) -> dict[str, float]:
-    """Return the figures of the config's metrics if this pose is predicted in every crop."""
+    """Return the config's metrics if this pose is predicted in every crop."""
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    # Without the wrapper for several outputs, of which a constant pose has one.
+    # Without the wrapper for several outputs, because a constant pose is one.
     evaluator = build_evaluator(
         map_metrics(cfg.test_evaluator, lambda metric, key: metric.get('metric', metric))
     )
@@ -81,7 +81,7 @@ def evaluate(cfg: Config, pose: np.ndarray) -> dict[str, float]:
 
 
 def placed(sample: PoseDataSample, pose: np.ndarray) -> PoseDataSample:
-    """The sample with the pose as its prediction, in pixels of the image."""
+    """Return the sample with the pose as its prediction, in pixels of the image."""
     meta = sample.metainfo
     corner = meta['input_center'] - meta['input_scale'] / 2
     keypoints = (pose / meta['input_size'] * meta['input_scale'] + corner)[None]

@@ -1,11 +1,11 @@
-"""What share of a training step waits for data.
+"""Measure the share of a training step that waits for data.
 
     python benchmarks/data_wait.py configs/okdhp/resnet18_mpii.py --data data/mpii
 
 Trains on real persons by the config's own loader and optimizer, and takes the time between asking
-for a batch and having it apart from that of the step. Beside it, what a person costs in the data
-pipeline and in the step, in processor time of one core: by that, how many workers keep the step
-from waiting can be told for another machine.
+for a batch and having it apart from that of the step. It also measures the processor time of one
+core that a person takes in the data pipeline and in the step. The ratio tells how many workers keep
+the step from waiting on another machine.
 """
 
 from __future__ import annotations

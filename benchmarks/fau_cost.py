@@ -1,4 +1,4 @@
-"""What the three forms of the FAU cost of a training step.
+"""Measure the cost of the three forms of the FAU in a training step.
 
     python benchmarks/fau_cost.py --batch-size 2 --repeats 7
 
@@ -32,7 +32,7 @@ GIGA = 1024**3  # as in the literature on hourglasses
 
 
 def multiply_adds(run: Callable[[], Tensor], network: nn.Module) -> float:
-    """Of the convolutions and linear layers of one run, in units of 1024^3."""
+    """Return the multiply-adds of convolutions and linear layers of one run, in units of 1024^3."""
     counts = []
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     hooks = [

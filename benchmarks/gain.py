@@ -1,4 +1,4 @@
-"""How much better the same student gets: students x methods x seeds, in pairs, resumable.
+"""Measure the gain of students by distillation: students x methods x seeds, in pairs, resumable.
 
     python benchmarks/gain.py --data data/mpii --out work_dirs/gain --budget cpu --seeds 0 1 2
     python benchmarks/gain.py --data data/mpii --out work_dirs/gain --minutes 60   # goes on
@@ -7,7 +7,7 @@
 
 Every run is a user's training: a config of configs/okdhp, a method, mmengine's runner. Runs of one
 seed start from the same weights and see the same augmented persons in the same order, which is
-checked. All figures are of persons by which nothing was chosen. An arm is 'alone' (the stock
+checked. All scores are of persons that no setting was chosen on. An arm is 'alone' (the stock
 network), 'alone_same_cost' (for as long as the branches take), a file of configs/_base_/methods by
 name, or any such file by its path.
 """
@@ -58,7 +58,7 @@ SETTINGS = 'settings.json'
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,7 +125,9 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
     settings = [*args.set, *([] if args.lr is None else [f'lr={args.lr}'])]
     budget = override(BUDGETS[args.budget], settings)
     if unknown := sorted(set(args.students) - budget.students.keys()):
-        raise UserError(f'There are no students {unknown}; there are {sorted(budget.students)}.')
+        raise UserError(
+            f'The students {unknown} do not exist. Use some of {sorted(budget.students)}.'
+        )
     for arm in args.arms or []:
         check_arm(arm)
     for student in args.students:
@@ -139,7 +141,7 @@ def train_all(args: argparse.Namespace, deadline: float) -> None:
         for student in args.students:
             for arm in arms[student]:
                 if time.monotonic() > deadline:
-                    print('There is no time for more; the same command goes on.', flush=True)
+                    print('The time is over. The same command goes on.', flush=True)
                     return
                 train_one(Run(student, arm, seed), budget, data, args.out, deadline)
 
@@ -161,7 +163,7 @@ def write_weights(args: argparse.Namespace, budget: Budget) -> dict[str, str]:
 
 
 def on_unseen(results: list[dict], settings: dict, root: Path, out: Path) -> list[dict]:
-    """The same runs with their scores on the persons that no run has seen as their ``test``.
+    """Return the same runs with their scores on the persons that no run has seen as their ``test``.
 
     Raises:
         UserError: If the data are others than the runs', or everybody was trained on.
@@ -286,12 +288,12 @@ def flat(settings: dict, prefix: str = '') -> dict[str, Any]:
 
 
 def read_settings(out: Path) -> dict:
-    """The settings that all runs in the folder share."""
+    """Return the settings of all runs in the folder."""
     return json.loads((out / SETTINGS).read_text())
 
 
 def found(out: Path) -> list[dict]:
-    """The results that are there, in the order of the arms."""
+    """Return the existing results in the order of the arms."""
     order = {arm: index for index, arm in enumerate(all_arms())}
     results = [finished(file.parent) for file in out.glob(f'*/*/seed*/{RESULT}')]
     return sorted(

@@ -23,14 +23,14 @@ BATCH, BRANCHES, KEYPOINTS, HEIGHT, WIDTH = 16, 3, 17, 64, 48
 
 
 def vectorised(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Tensor) -> None:
-    """The terms as the distiller computes them."""
+    """Return the terms as the distiller computes them."""
     mse, kl = KeypointMSELoss(use_target_weight=True), KLHeatmapLoss()
     total = sum(mse(output, targets, weights) for output in outputs)
     (total + kl(torch.stack(outputs), ensemble, weights)).backward()
 
 
 def loops(outputs: list[Tensor], ensemble: Tensor, targets: Tensor, weights: Tensor) -> None:
-    """The same quantities joint by joint, as a loop over branches and keypoints computes them."""
+    """Return the same losses, computed in a loop over branches and keypoints."""
     terms = (
         joint_loops.mse(output, targets, weights) + joint_loops.kl(output, ensemble, weights)
         for output in outputs

@@ -35,7 +35,7 @@ TEACHERS = {'fpd': stock_model, 'head_only': lambda model: model}
 
 
 def config_of(side: str, model: ConfigDict, folder: Path) -> ConfigDict:
-    """The model's config on one side; a frozen teacher is written to the folder."""
+    """Return the model's config on one side; a frozen teacher is written to the folder."""
     if side == ALONE:
         return stock_model(model)
     teacher = model
@@ -53,7 +53,7 @@ def config_of(side: str, model: ConfigDict, folder: Path) -> ConfigDict:
 
 
 def ready(side: str, model: ConfigDict, folder: Path) -> nn.Module:
-    """The network of one side, on the device, at the end of its training."""
+    """Return the network of one side, on the device, at the end of its training."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     network = MODELS.build(config_of(side, model, folder)).to(device).train()
     return network if side == ALONE else start_training(network)

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/onnx_speed.py
 
-Both sides take turns in one process, and the clock is the process's own CPU time: with one thread
-it is the time of an idle machine, but for what others do to the caches.
+Both sides take turns in one process, and the clock is its CPU time. With one thread this is the
+time of an idle machine, except for the caches.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOLDER = Path(__file__).parents[1] / 'configs' / 'okdhp'
 
 
 def student_of(config: str) -> nn.Module:
-    """The student of a training config, untrained."""
+    """Return the student of a training config, untrained."""
     return untrained(student_config(Config.fromfile(config), 0))
 
 
@@ -54,7 +54,7 @@ def untrained(cfg: Config) -> nn.Module:
 
 
 def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """A graph on one thread."""
+    """Open a graph on one thread."""
     # Here, so that the script starts where it is missing, and says so.
     import onnxruntime
 
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """The table, line by line."""
+    """Return the table, line by line."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     init_default_scope('mmpose')

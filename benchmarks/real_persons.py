@@ -11,7 +11,7 @@ from okdhp_mm.io.config import drop_pretrained
 
 
 def config_of(file: str, data: str) -> Config:
-    """A config of MPII's, from scratch, with its data in any folder of that layout.
+    """Return a config of MPII's, from scratch, with its data in any folder of that layout.
 
     Args:
         file: Training config.

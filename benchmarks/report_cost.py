@@ -1,4 +1,4 @@
-"""What the report of the distillation costs: a reported step beside one that is not.
+"""Measure the cost of the report of distillation: a reported step and one without a report.
 
     python benchmarks/report_cost.py configs/okdhp/hrnet_w32_coco.py --batch-size 4
 

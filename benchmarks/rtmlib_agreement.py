@@ -33,7 +33,7 @@ ROLES = {('simcc_x', 'simcc_y'): 'RTMPose', ('output',): 'ViTPose'}
 
 
 def rtmlib_of(file: Path) -> rtmlib.tools.base.BaseTool:
-    """The class of rtmlib that reads what a graph gives, with that graph.
+    """Return the class of rtmlib that reads the outputs of a graph, with the graph.
 
     Raises:
         UserError: If there is none, it crops otherwise, or rtmlib is missing.
@@ -64,7 +64,7 @@ def rtmlib_of(file: Path) -> rtmlib.tools.base.BaseTool:
 
 
 def distances(folder: Path, pictures: list[Path]) -> tuple[str, np.ndarray]:
-    """The role of a student in rtmlib, and the distances of its keypoints to mmpose's, (N, K)."""
+    """Return a student's role in rtmlib, and the distances of its keypoints to mmpose's, (N, K)."""
     (file,) = student_files(folder, GRAPH)
     theirs, ours = rtmlib_of(file), TorchEngine(folder, 'cpu')
     ours.inferencer.model.test_cfg['flip_test'] = False

@@ -1,4 +1,4 @@
-"""What a training step of the branches costs beside what it cannot avoid.
+"""Compare the cost of a training step of the branches with its lower bound.
 
     python benchmarks/step_time.py configs/okdhp/hrnet_w32_coco.py --batch-size 4
     python benchmarks/step_time.py configs/okdhp/resnet18_mpii.py --branches 2 3 4 6
@@ -70,7 +70,7 @@ def start_training(model: nn.Module) -> nn.Module:
 
 
 def step(model: nn.Module, batch: dict, dtype: torch.dtype | None = None) -> None:
-    """The step of ``BaseModel.train_step`` up to the optimizer, autocast to a dtype if given."""
+    """Run ``BaseModel.train_step`` up to the optimizer, autocast to a dtype if given."""
     with torch.autocast(batch['inputs'].device.type, dtype, enabled=dtype is not None):
         losses = model(**batch, mode='loss')
     model.parse_losses(losses)[0].backward()
@@ -94,7 +94,7 @@ def students(model: nn.Module, images: Tensor, targets: Tensor, count: int) -> N
 
 
 def other_step(model: nn.Module, batch: dict, options: list[str]) -> Callable[[], None]:
-    """The step of a copy of the model, with 'bf16', 'channels_last' and 'compile' where named."""
+    """Return the step of a copy of the model, with 'bf16', 'channels_last', 'compile' if named."""
     model, batch = copy.deepcopy(model), dict(batch)
     if 'channels_last' in options:
         model.to(memory_format=torch.channels_last)
@@ -107,7 +107,7 @@ def other_step(model: nn.Module, batch: dict, options: list[str]) -> Callable[[]
 def sides_of(
     config: ConfigDict, batch_size: int, wanted: list[str], options: list[str]
 ) -> dict[str, Callable[[], None]]:
-    """The sides that are wanted, of networks of their own; with options, the step with them."""
+    """Return the wanted sides, each with its own network, and the step with options."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = start_training(MODELS.build(config).to(device).train())
     batch = packed_batch(model, batch_size)

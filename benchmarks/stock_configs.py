@@ -120,7 +120,7 @@ def for_meta() -> Iterator[None]:
 
 def convert(config: str, device: str, folder: Path) -> Result:
     """Convert one stock config on a device."""
-    # Not 'mmpose::...', for which mmengine parses all metafiles of mmpose each time.
+    # Not 'mmpose::...': mmengine would parse all metafiles of mmpose each time.
     stock = str(STOCK / config)
     try:
         with torch.device(device), for_meta() if device == 'meta' else nullcontext():

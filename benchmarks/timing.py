@@ -20,10 +20,10 @@ def take_turns(
     warm_up: int = 1,
     clock: Callable[[], float] | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds of every side in every round, after the rounds of warm-up.
+    """Return the seconds of every side in every round, after the rounds of warm-up.
 
-    Without a clock, they are the process's own with one thread on the CPU, from which others can
-    take nothing but cache; several threads, or a GPU, are timed by the wall clock.
+    The default clock is the CPU time of the process with one thread on the CPU, which other
+    processes hardly change. Several threads, or a GPU, are timed by the wall clock.
     """
     if clock is None:
         alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()

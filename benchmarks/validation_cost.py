@@ -1,4 +1,4 @@
-"""What validating every branch and the ensemble costs beside what it cannot avoid.
+"""Compare the cost of validating every branch and the ensemble with its lower bound.
 
     python benchmarks/validation_cost.py configs/okdhp/resnet18_mpii.py --data data/mpii
 
@@ -52,7 +52,7 @@ def floor(model: nn.Module, images: Tensor) -> None:
 
 
 def parts_of(config: Config, dataset_meta: dict) -> tuple[nn.Module, Evaluator]:
-    """The network, untrained, and the evaluator of a config."""
+    """Return the network, untrained, and the evaluator of a config."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     evaluator = Evaluator([config.val_evaluator])
     evaluator.dataset_meta = dataset_meta

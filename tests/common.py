@@ -159,7 +159,7 @@ def run(model, mode, data=None):
 
 
 def observe(distiller):
-    """What the diagnosis says of every step from now on."""
+    """Return a list that gets the diagnosis of every step from now on."""
     reports = []
     distiller.observer = lambda *step: reports.append(diagnose(*step))
     return reports

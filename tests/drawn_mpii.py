@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 from okdhp_mm.datasets.synthetic import write_coco
 
-# COCO's keypoints from which MPII's are made, by their mean.
+# MPII's keypoints are means of these keypoints of COCO.
 SOURCES = [
     [16], [14], [12], [11], [13], [15], [11, 12], [5, 6], [5, 6], [0], [10], [8], [6], [5], [7], [9]
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Damaged and mended installations, made from the installed one, for the tests of the set-up."""
+"""Damaged and repaired installations, made from the installed one, for tests of the set-up."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What has to hold of every method: resuming, autocast, two processes, and the stock student."""
+"""Properties of every method: resuming, autocast, two processes, and the stock student."""
 
 import contextlib
 import copy
@@ -32,7 +32,7 @@ WORLD = 2
 
 
 def write_teacher(folder):
-    """For the offline methods, and the student cut out of it, from which a second stage starts."""
+    """Teacher of the offline methods, and its student, which a second stage starts from."""
     teacher = okdhp_model('resnet')
     Config(dict(model=teacher)).dump(folder / 'teacher.py')
     state = shake(build(teacher)).state_dict()
@@ -162,7 +162,7 @@ class OneDevice(TorchDispatchMode):
 
 
 def test_a_step_neither_leaves_its_device_nor_waits_for_the_host(config, monkeypatch):
-    """Tensors of the meta device have no values, so that whoever asks for one fails.
+    """Tensors of the meta device have no values, so reading one fails.
 
     What a GPU would wait for, or fail at, is found without one.
     """

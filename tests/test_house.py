@@ -1,4 +1,4 @@
-"""How the house is built: rules that a reader can rely on, checked on the syntax trees."""
+"""Rules of the code that a reader can rely on, checked on the syntax trees."""
 
 import ast
 from pathlib import Path

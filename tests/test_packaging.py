@@ -31,7 +31,7 @@ def build_wheel(source, folder):
 
 @pytest.fixture(scope='module')
 def tree(tmp_path_factory):
-    """A copy of the sources, in which a build cannot disturb anybody."""
+    """A copy of the sources, where a build does not disturb other tests."""
     folder = tmp_path_factory.mktemp('tree')
     for name in SOURCES:
         if (ROOT / name).is_dir():

@@ -1,4 +1,4 @@
-"""What mmengine's runners do to a model: autocast, accumulation, memory formats, compiling."""
+"""Features of mmengine's runners: autocast, accumulation, memory formats, compiling."""
 
 import copy
 
@@ -13,7 +13,7 @@ from okdhp_mm.structures import ENSEMBLE
 
 
 def ready(**changes):
-    """An initialized model half way through its training, in which samples are independent."""
+    """An initialized model half way through its training, with independent samples."""
     model = make_model(**changes)
     model.init_weights()
     model.head.distiller.set_progress(0.5)

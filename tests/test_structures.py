@@ -1,4 +1,4 @@
-"""What crosses from room to room."""
+"""Data types that cross folders."""
 
 from dataclasses import replace
 

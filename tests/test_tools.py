@@ -77,7 +77,7 @@ def succeed(*arguments, **options):
 
 
 def one_sentence(result):
-    """What a tool said when it refused: one line, and no traceback."""
+    """Return what a tool said when it refused: one line, without a traceback."""
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith('error: '), result.stderr[-1500:]
@@ -86,7 +86,7 @@ def one_sentence(result):
 
 
 def scalars(folder):
-    """What a run logged, in order."""
+    """Return the log of a run, in order."""
     (file,) = folder.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in file.read_text().splitlines()]
 
@@ -194,7 +194,7 @@ def test_the_student_of_an_averaged_run_has_the_averaged_weights_and_says_its_co
     assert len(costs) == 2
     assert costs[0] == costs[1]
     student = torch.load(workplace / 'student' / 'student.pth', weights_only=True)['state_dict']
-    # EMAHook saves the averaged weights as the state dict, the others beside them.
+    # EMAHook saves the averaged weights as the state dict, the others next to them.
     saved = torch.load(folder / 'epoch_2.pth', weights_only=False)
     name = 'head.branches.1.final_layer.weight'
     assert torch.equal(student['head.final_layer.weight'], saved['state_dict'][name])

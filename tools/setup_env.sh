@@ -4,7 +4,7 @@
 #   tools/setup_env.sh [VENV]      (default: .venv)
 #
 # PYTHON names the interpreter; without it the first suitable one is taken. Every step may be
-# repeated, so that an interrupted set-up is mended by running it again.
+# repeated, so running it again completes an interrupted set-up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}

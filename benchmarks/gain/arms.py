@@ -48,22 +48,22 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept, under the benchmark's folder."""
+        """Return its folder, relative to that of the benchmark."""
         return Path(self.student, self.arm_name, f'seed{self.seed}')
 
     @property
     def arm_name(self) -> str:
-        """What the arm is called in the table."""
+        """Return the name of the arm in the table."""
         return Path(self.arm).stem
 
     @property
     def has_branches(self) -> bool:
-        """Whether branches are trained."""
+        """Return whether branches are trained."""
         return self.arm not in (ALONE, ALONE_SAME_COST)
 
 
 def all_arms() -> list[str]:
-    """The two without branches, then every method, the undistilled branches first.
+    """Return both arms without branches, then every method, first the branches alone.
 
     A second stage, which starts from a trained student, is not an arm. Neither is a method that
     needs unlabeled images.
@@ -89,9 +89,9 @@ def check_arm(arm: str) -> None:
     try:
         method_file(arm)
     except UserError:
+        known = ', '.join([*all_arms(), *VARIANTS])
         raise UserError(
-            f'There is no arm {arm!r}; there are {", ".join([*all_arms(), *VARIANTS])}, and files '
-            'of methods.'
+            f'The arm {arm!r} does not exist. Use one of: {known}, or the file of a method.'
         ) from None
 
 
@@ -102,10 +102,10 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
         run: The run.
         budget: The settings that all share.
         data: The splits.
-        cost_ratio: What a step of the branches costs beside one of the student alone.
+        cost_ratio: Cost of a step of the branches, relative to one of the student alone.
 
     Raises:
-        UserError: If there is no such method.
+        UserError: If the method does not exist.
     """
     cfg = branches_config(budget.students[run.student], budget)
     if weights := budget.pretrained.get(run.student):
@@ -140,7 +140,7 @@ def check_size(student: Student, budget: Budget) -> None:
 
 
 def needs_teacher(cfg: Config) -> bool:
-    """Whether a trained network has yet to be named."""
+    """Return whether a trained network must still be named."""
     teacher = cfg.model.get('teacher')
     return bool(teacher) and not teacher.get('checkpoint')
 
@@ -201,10 +201,10 @@ def branches_config(student: Student, budget: Budget) -> Config:
 
 
 def codec_at(codec: ConfigDict, budget: Budget) -> ConfigDict:
-    """The codec at the budget's input size."""
+    """Return the codec at the budget's input size."""
     size = (budget.input_size, budget.input_size)
     if 'heatmap_size' not in codec:
-        # SimCC's sigma is in bins, of which there are as many per pixel at every size.
+        # SimCC's sigma is in bins. A pixel has the same number of bins at every size.
         sigma = codec.sigma * budget.input_size / codec.input_size[0]
         return ConfigDict(codec, input_size=size, sigma=sigma)
     heatmap_size = (budget.input_size // 4, budget.input_size // 4)
@@ -241,10 +241,10 @@ def read(dataset: ConfigDict, split: Split, images: str) -> None:
 
 
 def use_schedule(cfg: Config, budget: Budget, epochs: int, persons: int) -> None:
-    """Warm-up and cosine over the whole training; nothing is evaluated before its end.
+    """Use a warm-up and a cosine over the whole training, and evaluate only at its end.
 
     Raises:
-        UserError: If there is no step left for the cosine.
+        UserError: If no step is left for the cosine.
     """
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_begin=epochs + 1)
     cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=budget.lr))
@@ -266,6 +266,6 @@ def use_schedule(cfg: Config, budget: Budget, epochs: int, persons: int) -> None
 
 
 def in_bf16(budget: Budget, codec: ConfigDict) -> bool:
-    """Whether a student is trained in mixed precision, in all arms."""
+    """Return whether a student is trained in mixed precision, in all arms."""
     # The accuracy of a stock SimCC head, which nothing turns off, knows no bfloat16.
     return budget.bf16 and 'heatmap_size' in codec

@@ -1,4 +1,4 @@
-"""How much is trained: a budget is the same for every arm."""
+"""Budgets of trainings. All arms have the same budget."""
 
 from __future__ import annotations
 
@@ -160,10 +160,10 @@ BUDGETS = dict(cpu=CPU, gpu=GPU)
 
 
 def override(budget: Budget, settings: list[str]) -> Budget:
-    """The budget with settings such as ``'epochs=20'``.
+    """Return the budget with settings such as ``'epochs=20'``.
 
     Raises:
-        UserError: If there is no such setting, its value is of another type, or augmentations are
+        UserError: If the setting does not exist, its value is of another type, or augmentations are
             to be kept where workers, which keep none, make them.
     """
     known = {f.name: type(getattr(budget, f.name)) for f in fields(budget)}
@@ -172,7 +172,9 @@ def override(budget: Budget, settings: list[str]) -> Budget:
     for setting in settings:
         key, _, text = setting.partition('=')
         if key not in known:
-            raise UserError(f'--set {setting}: there is no {key!r}; there are {", ".join(known)}.')
+            raise UserError(
+                f'--set {setting}: {key!r} does not exist. Use one of: {", ".join(known)}.'
+            )
         try:
             value = ast.literal_eval(text)
         except (SyntaxError, ValueError):
@@ -180,7 +182,7 @@ def override(budget: Budget, settings: list[str]) -> Budget:
         if known[key] is float and isinstance(value, int):
             value = float(value)
         if type(value) is not known[key]:
-            raise UserError(f'--set {setting}: {text!r} is no {known[key].__name__}.')
+            raise UserError(f'--set {setting}: {text!r} is not of type {known[key].__name__}.')
         changes[key] = value
     budget = replace(budget, **changes)
     if budget.workers and budget.augmentations:

@@ -1,4 +1,4 @@
-"""What a step of the branches costs beside one of the student alone, both in turns."""
+"""Compare the cost of a step of the branches with one of the student alone, in turns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPEATS = 15
 
 
 def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEATS) -> float:
-    """The median ratio, measured once on a device and kept.
+    """Return the median ratio. It is measured once per device and kept.
 
     The data are left out, so that the student alone is given at least its due.
 
@@ -48,7 +48,7 @@ def cost_ratio(branches: Config, alone: Config, file: Path, repeats: int = REPEA
 
 
 def training_step(cfg: Config) -> Callable[[], None]:
-    """A step as a run takes it: its layout, its precision, its optimizer."""
+    """Run a step like a training: its layout, its precision, its optimizer."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     model = MODELS.build(copy.deepcopy(cfg.model)).to(device, memory_format=LAYOUT).train()
     if 'branches' in cfg.model:

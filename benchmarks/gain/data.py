@@ -26,7 +26,7 @@ HEAD_SIZE_PER_DIAGONAL = 0.6  # MPII's SC_BIAS
 
 @dataclass(frozen=True)
 class Split:
-    """How many persons, their annotations, and the head boxes for their PCKh, if any."""
+    """Number of persons, their annotations, and the head boxes for their PCKh, if any."""
 
     persons: int
     annotations: str
@@ -53,7 +53,7 @@ class Chosen:
 
 
 def annotation_files(root: Path) -> tuple[Path, Path, Path]:
-    """The persons to train on, those to report on, and the head boxes of these.
+    """Return the persons to train on, those to report on, and the head boxes of these.
 
     Args:
         root: Data in MPII's layout.
@@ -70,7 +70,7 @@ def annotation_files(root: Path) -> tuple[Path, Path, Path]:
 
 
 def annotations_digest(root: Path) -> str:
-    """Tells data apart by the annotations of all persons, of which the splits are made.
+    """Return a digest of the annotations of all persons.
 
     Raises:
         UserError: If a file of the layout is missing.
@@ -116,7 +116,7 @@ def prepare_unseen(root: Path, folder: Path, train: int, selection: int) -> Spli
         selection: How many were kept apart to choose a branch by.
 
     Raises:
-        UserError: If a file of the layout is missing, or there are no such persons.
+        UserError: If a file of the layout is missing, or it has no such persons.
     """
     persons = json.loads(annotation_files(root)[0].read_text())
     unseen = choose(persons, train, selection).unseen
@@ -132,7 +132,7 @@ def choose(persons: list[dict], train: int, selection: int) -> Chosen:
     """Persons to train on, others to choose a branch by, and all others whose head is known.
 
     Raises:
-        UserError: If nobody is left to train on.
+        UserError: If no person is left to train on.
     """
     images = sorted({person['image'] for person in persons})
     random.Random(0).shuffle(images)
@@ -158,17 +158,17 @@ def choose(persons: list[dict], train: int, selection: int) -> Chosen:
 
 
 def has_head(person: dict) -> bool:
-    """Whether the size of a person's head is known."""
+    """Return whether the size of a person's head is known."""
     return bool(person['joints_vis'][UPPER_NECK] and person['joints_vis'][HEAD_TOP])
 
 
 def head_boxes(persons: list[dict]) -> np.ndarray:
-    """The boxes of some persons, (2, 2, n)."""
+    """Return the boxes of some persons, (2, 2, n)."""
     return np.dstack([*map(head_box, persons)])
 
 
 def head_box(person: dict) -> np.ndarray:
-    """A box (2, 2) whose diagonal stands for the way from the upper neck to the top of the head."""
+    """Return a box (2, 2) whose diagonal is the way from the upper neck to the top of the head."""
     neck, top = np.array(person['joints'])[[UPPER_NECK, HEAD_TOP]]
     return np.array([[0, 0], [np.linalg.norm(top - neck) / HEAD_SIZE_PER_DIAGONAL, 0]])
 
@@ -215,9 +215,9 @@ class PairedMpii(MpiiDataset):
             self.samples = _tape.setdefault(tape, {})
 
     def get_data_info(self, idx: int) -> dict:
-        """The person, with the image already read where it can be kept."""
+        """Return the person, with its image if images are kept."""
         info = super().get_data_info(idx)
-        if get_worker_info():  # each of which would keep all images
+        if get_worker_info():  # every worker would keep all images
             return info
         path = info['img_path']
         if path not in _images:
@@ -226,7 +226,7 @@ class PairedMpii(MpiiDataset):
         return info
 
     def prepare_data(self, idx: int) -> dict:
-        """The sample, as it comes in this epoch."""
+        """Return the sample of this epoch."""
         number = int(self.epoch)
         if not self.augmentations:
             return self.augmented(idx, number)
@@ -236,6 +236,6 @@ class PairedMpii(MpiiDataset):
         return self.samples[key]
 
     def augmented(self, idx: int, number: int) -> dict:
-        """The sample with one of its augmentations."""
+        """Return the sample with one of its augmentations."""
         np.random.seed([self.seed, number, idx])
         return super().prepare_data(idx)

@@ -16,7 +16,7 @@ class PckhCurve(MpiiPCKAccuracy):
     """``PCK`` at 0.5 of the head size, and ``AUC``: the mean of PCKh over 0 to 0.5, both in %."""
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The stock figures and the area."""
+        """Return the stock metrics and the area."""
         predicted, truth, mask, head = (
             np.concatenate([result[key] for result in results])
             for key in ('pred_coords', 'gt_coords', 'mask', 'head_size')

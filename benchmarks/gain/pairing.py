@@ -21,7 +21,7 @@ from .devices import may_be_paired
 
 
 def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
-    """The weights that a run starts from.
+    """Return the weights that a run starts from.
 
     Trunk and branch 0 are the student of this seed, as it starts alone; branch m is the upper part
     of another student's.
@@ -45,7 +45,7 @@ def initial_state(cfg: Config, seed: int) -> dict[str, Tensor]:
 
 
 def initialized(model: dict, seed: int) -> nn.Module:
-    """The model with its random weights of this seed."""
+    """Return the model with its random weights of this seed."""
     torch.manual_seed(seed)
     built = MODELS.build(copy.deepcopy(model))
     built.init_weights()

@@ -66,7 +66,7 @@ def start_of(pretrained: dict[str, str]) -> str:
 
 
 def table(rows: list[dict], epochs: dict[tuple[str, str], int]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [HEAD]
     for row in rows:
         cells = [row['student'], row['arm'], str(len(row['seeds']))]
@@ -83,7 +83,7 @@ def table(rows: list[dict], epochs: dict[tuple[str, str], int]) -> str:
 
 
 def with_error(value: float | None, error: float | None, sign: str = '') -> str:
-    """A figure and its ±, as far as there are any."""
+    """Return a number and its ±, if they exist."""
     if value is None:
         return '-'
     return f'{value:{sign}.2f}' + ('' if error is None else f' ± {error:.2f}')

@@ -1,4 +1,4 @@
-"""What the runs say: scores, gains over the student alone in pairs of one seed, transfer, cost."""
+"""Summarize runs: scores, gains over the student alone in pairs of one seed, transfer, cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEPLOYED = branch_name(0)
 
 
 def scores(result: dict, metric: str) -> dict[str, float]:
-    """A run's scores on the reported persons.
+    """Return a run's scores on the reported persons.
 
     Returns:
         'deployed' (branch 0), 'chosen' (the best branch on the selection persons), 'branches'
@@ -34,7 +34,7 @@ def scores(result: dict, metric: str) -> dict[str, float]:
 
 
 def summarize(results: Iterable[dict], metric: str) -> list[dict]:
-    """A row per student and arm, in the order of their first runs.
+    """Return a row per student and arm, in the order of their first runs.
 
     Args:
         results: Of all runs.
@@ -51,7 +51,7 @@ def summarize(results: Iterable[dict], metric: str) -> list[dict]:
 
 
 def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
-    """An arm's row.
+    """Return an arm's row.
 
     Args:
         group: The arm's runs by seed.
@@ -59,11 +59,11 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
         metric: 'PCK' or 'AUC'.
 
     Returns:
-        Of every score its mean and its standard deviation over the seeds (``spread_...``); over
-        the seeds that the student alone was trained with, too, the paired gain over it with its
-        standard error (``error_...``) and the transfer: the share of what the ensemble gains that
-        the student gains; the time of the training beside that of the student alone on the same
-        device; and the loss on other persons beside that on those trained on (``loss_ratio``).
+        For every score, its mean and its standard deviation over the seeds (``spread_...``). Over
+        the seeds of the student alone: the paired gain with its standard error (``error_...``), the
+        transfer (gain of the student divided by that of the ensemble), and the time of the training
+        divided by that of the student alone on the same device. ``loss_ratio`` is the loss on other
+        persons divided by that on those trained on.
     """
     found = {seed: scores(result, metric) for seed, result in group.items()}
     summary = dict(seeds=sorted(group))
@@ -80,7 +80,7 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
     for name in next(iter(found.values())):
         gain = paired_gain({seed: found[seed][name] for seed in pairs}, base)
         summary[f'gain_{name}'], summary[f'error_{name}'] = gain.mean, gain.error
-    # A share of nothing is no share.
+    # The transfer is defined only for a positive gain.
     if summary.get('gain_ensemble', 0) > 0:
         for name in ('deployed', 'branches'):
             summary[f'transfer_{name}'] = summary[f'gain_{name}'] / summary['gain_ensemble']
@@ -91,5 +91,5 @@ def row(group: dict[int, dict], alone: dict[int, dict], metric: str) -> dict:
 
 
 def seconds(result: dict) -> float:
-    """What the steps of a training took, without the data."""
+    """Return the seconds of all steps of a training, without the data."""
     return result['step_seconds'] * result['iterations']

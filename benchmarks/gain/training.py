@@ -42,7 +42,7 @@ TIMED_EVERY = 5
 LAYOUT = torch.channels_last  # faster on a CPU; of a GPU it is not measured
 
 
-class Witness(Hook):
+class ProvenanceHook(Hook):
     """Keeps in every checkpoint what the run started from and saw, where, and how long steps took.
 
     Args:
@@ -107,7 +107,7 @@ class Witness(Hook):
 
 
 def targets_of(sample: PoseDataSample) -> list[Tensor]:
-    """The heatmaps of a person, or SimCC's labels."""
+    """Return the heatmaps of a person, or SimCC's labels."""
     if 'gt_fields' in sample:
         return [sample.gt_fields.heatmaps]
     labels = sample.gt_instance_labels
@@ -160,7 +160,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
     cfg.work_dir = str(folder)
     cfg.experiment_name = f'{run.student}_{run.arm_name}_{run.seed}_{time.time_ns()}'
     cfg.visualizer.name = cfg.experiment_name  # those of one name share the first one's folder
-    witness = Witness(deadline)
+    provenance = ProvenanceHook(deadline)
     with hosts_silent():
         if resumes:
             cfg.resume = True
@@ -170,7 +170,7 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
             keep(folder / BEGUN, dict(model=model, epochs=epochs))
         runner = Runner.from_cfg(cfg)
         runner.model.to(memory_format=LAYOUT)
-        runner.register_hook(witness)
+        runner.register_hook(provenance)
         runner.train()
         if runner.epoch < runner.max_epochs:
             return None
@@ -184,9 +184,9 @@ def train(run: Run, cfg: Config, folder: Path, deadline: float) -> dict | None:
         seed=run.seed,
         epochs=runner.max_epochs,
         iterations=runner.max_iters,
-        step_seconds=statistics.median(witness.facts.pop('seconds')),
+        step_seconds=statistics.median(provenance.facts.pop('seconds')),
         parameters=sum(p.numel() for p in model_of(runner).parameters()),
-        **witness.facts,
+        **provenance.facts,
         selection=by_output(selection),
         test=by_output(test) | taught_by(model, tested),
         loss_ratio=loss_ratio(cfg, folder / WEIGHTS),
@@ -217,7 +217,7 @@ def without_paths(model: dict) -> dict:
 
 
 def loss_ratio(cfg: Config, weights: Path) -> float:
-    """The deployed student's loss on the selection persons, to that on those trained on.
+    """Return the ratio of the student's losses on selection persons and on those trained on.
 
     Both are newly augmented: not as the training has seen them.
     """
@@ -229,7 +229,7 @@ def loss_ratio(cfg: Config, weights: Path) -> float:
 
 
 def taught_by(model: dict, tested: Callable[[Path], dict | None]) -> dict[str, dict[str, float]]:
-    """What was found of the frozen teacher of a run, in the place of an ensemble's figures.
+    """Return the scores of the frozen teacher of a run, in place of those of an ensemble.
 
     Args:
         model: Its config.
@@ -242,18 +242,18 @@ def taught_by(model: dict, tested: Callable[[Path], dict | None]) -> dict[str, d
 
 
 def tested(folder: Path) -> dict[str, dict[str, float]] | None:
-    """What a run scores on the test persons, if it is over."""
+    """Return the scores of a finished run on the test persons, else None."""
     result = finished(folder)
     return result and result['test']
 
 
 def finished(folder: Path) -> dict | None:
-    """What a run has found, if it is over."""
+    """Return the result of a finished run, else None."""
     return kept(folder / RESULT)
 
 
 def kept(file: Path) -> dict | None:
-    """What is in a file, if there is one."""
+    """Return the content of a file, None if it does not exist."""
     return json.loads(file.read_text()) if file.is_file() else None
 
 

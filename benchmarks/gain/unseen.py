@@ -23,7 +23,7 @@ UNSEEN = 'unseen.json'
 
 
 def evaluate_unseen(folder: Path, split: Split) -> dict[str, dict[str, float]]:
-    """What a run's outputs score on unseen persons, also in ``unseen.json``.
+    """Return the scores of a run's outputs on unseen persons, also written to ``unseen.json``.
 
     Args:
         folder: Of a finished run.

@@ -33,7 +33,7 @@ def check(runs: int, folder: Path) -> Iterator[Row]:
 
 
 def spread(runs: int) -> list[tuple[bool, float]]:
-    """Return for each run whether to kill in a write, and at which share of all writes or time."""
+    """Return for each run whether to kill in a write, and the share of writes or time."""
     generator = random.Random(0)
     writes = [(True, (k + 0.5) / (runs - runs // 2)) for k in range(runs - runs // 2)]
     times = [(False, generator.uniform(0.1, 1)) for _ in range(runs // 2)]

@@ -14,7 +14,7 @@ from okdhp_mm.video.poseflow_released import overlaps
 RATE = 20.0
 """Frames per second of all clips."""
 SIGMA = 0.1
-"""Of the similarity by which trackers are evaluated, in body heights."""
+"""Sigma of the similarity that evaluates trackers, in body heights."""
 Frames = Sequence[tuple[np.ndarray, np.ndarray]]
 
 

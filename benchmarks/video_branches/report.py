@@ -125,7 +125,7 @@ def confidence_rows(runs: Sequence) -> list[str]:
 
 
 def report(out: Path) -> str:
-    """Return the tables, for all test blocks and for those where the flies walk."""
+    """Return the tables of all test blocks and of those where the flies walk."""
     costs, parts = json.loads((out / 'costs.json').read_text()), []
     for title, first_block in dict(all=0, walking=WALKING).items():
         runs = read(out, first_block)

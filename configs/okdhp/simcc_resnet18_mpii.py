@@ -1,4 +1,4 @@
-# ResNet-18 with SimCC on MPII, 256x256, for devices on which a heatmap's deconvolutions are dear:
+# ResNet-18 with SimCC on MPII, 256x256, for devices that run deconvolutions slowly:
 # three branches that part after layer2, each with its own SimCC head.
 _base_ = 'mmpose::body_2d_keypoint/simcc/mpii/simcc_res50_wo-deconv-8xb64-210e_mpii-256x256.py'
 custom_imports = dict(imports=['okdhp_mm'], allow_failed_imports=False)

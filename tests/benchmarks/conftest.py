@@ -1,4 +1,4 @@
-"""What the benchmarks run on: noise in MPII's layout, and a config with a tiny network."""
+"""Data of the benchmarks: noise in MPII's layout, and a config with a tiny network."""
 
 import json
 import sys

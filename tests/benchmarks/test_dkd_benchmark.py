@@ -62,7 +62,7 @@ def test_a_slow_round_does_not_change_the_ratio():
 
 
 def write_flies(folder):
-    """Write 160 small pictures of one fly, of which the last 40 are the test."""
+    """Write 160 small pictures of one fly. The last 40 are the test."""
     generator = np.random.default_rng(0)
     (folder / 'frames').mkdir(parents=True)
     images, labels = [], []

@@ -167,7 +167,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(splits, budget):
 
 
 def keeps_images(_):
-    """How many images this process, or worker, keeps after a sample."""
+    """Return the number of images that this process, or worker, keeps after a sample."""
     return len(data._images)
 
 
@@ -635,10 +635,10 @@ def test_what_cannot_be_known_is_left_out():
 def test_settings_can_be_changed_and_wrong_ones_are_told():
     assert override(CPU, ['epochs=3', 'lr=1']).epochs == 3
     for setting, sentence in (
-        ('epoch=3', "there is no 'epoch'; there are input_size"),
-        ('epochs=many', "'many' is no int"),
-        ('epochs=2.5', "'2.5' is no int"),
-        ('students=1', "there is no 'students'"),
+        ('epoch=3', "'epoch' does not exist. Use one of: input_size"),
+        ('epochs=many', "'many' is not of type int"),
+        ('epochs=2.5', "'2.5' is not of type int"),
+        ('students=1', "'students' does not exist"),
     ):
         with pytest.raises(UserError, match=sentence):
             override(CPU, [setting])
@@ -655,7 +655,7 @@ def test_all_arms_are_there():
     assert names[:3] == ['alone', 'alone_same_cost', 'branches']
     assert {'okdhp', 'okdhp_official'} <= set(names)
     with pytest.raises(
-        UserError, match="no arm 'oops'; there are alone, alone_same_cost, branches, "
+        UserError, match="arm 'oops' does not exist. Use one of: alone, alone_same_cost, branches, "
     ):
         arms.check_arm('oops')
 
@@ -829,7 +829,7 @@ def test_arms_that_a_student_refuses_are_left_out_unless_they_are_named(benchmar
     refused = ('ffl', 'fpd', 'mcl', 'okddip', 'pcl')
     assert [line.split(':')[0] for line in printed.splitlines()] == [
         *(f'simcc/{arm} is left out' for arm in refused),
-        'There is no time for more; the same command goes on.',
+        'The time is over. The same command goes on.',
     ]
     for arm, sentence in (
         ('ffl', 'FeatureFusion needs the feature map'),

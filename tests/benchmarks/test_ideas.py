@@ -1,4 +1,4 @@
-"""What was measured and is not in the package does what its name says."""
+"""Losses that were measured and are not in the package."""
 
 import sys
 from pathlib import Path

@@ -73,7 +73,7 @@ def test_real_boxes_can_be_tracked(data_root):
     tracker = PoseTracker(history=True)
     for index, (boxes, _) in enumerate(found):
         tracker.update(index / 20, corners(boxes), np.full((len(boxes), 2), 0.9))
-    # Six players and the persons around them, of whom few get a second identity.
+    # Six players and the persons around them. Few get a second identity.
     assert max(ids.max(initial=-1) for ids in tracker.finish()) < 25
 
 

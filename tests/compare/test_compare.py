@@ -97,7 +97,7 @@ def test_two_models_of_one_name_stay_apart(tmp_path):
 
 
 def test_a_folder_of_a_seed_is_named_after_the_one_above(tmp_path):
-    """As `compare CONFIG` lays them out; models of one name stay apart."""
+    """Lay runs out like `compare CONFIG`; models of one name stay apart."""
     folders = [
         finished(tmp_path / place / f'seed{seed}', outputs(0.5, 0.5, 0.5), model, seed=seed)
         for place, model in (

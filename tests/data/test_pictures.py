@@ -26,7 +26,7 @@ WRAPPERS = {
 
 @pytest.fixture
 def make(tmp_path):
-    """A dataset of four pictures of which one is a text file."""
+    """A dataset of three pictures and a text file."""
     init_default_scope('mmpose')
     file = write_coco(tmp_path, 'train', 4, seed=0)
     (tmp_path / 'train2017' / '000000000002.jpg').write_text('text')

@@ -1,4 +1,4 @@
-"""Exported students, for all that is tested of one."""
+"""Exported students."""
 
 import cv2
 import numpy as np

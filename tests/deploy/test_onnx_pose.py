@@ -1,4 +1,4 @@
-"""The graph where there is no torch, and beside the stock inferencer."""
+"""The graph without torch, and compared with the stock inferencer."""
 
 import pickle
 import shutil
@@ -73,7 +73,7 @@ def test_both_engines_know_names_and_skeleton(decoded):
 
 
 def test_the_graph_of_a_strangers_folder_runs_no_other_file(decoded, tmp_path):
-    """Whoever runs a folder's graph does not have to trust its config and its checkpoint."""
+    """A folder's graph runs without reading its config and its checkpoint."""
     marker = tmp_path / 'it-was-run'
     folder = tmp_path / 'student'
     shutil.copytree(decoded[0], folder)

@@ -1,4 +1,4 @@
-"""What `okdhp_mm.env.compat` patches is needed, works, and gives way to the real thing."""
+"""The patches of `okdhp_mm.env.compat` are needed, work, and give way to compiled operators."""
 
 import sys
 from pathlib import Path

@@ -27,7 +27,7 @@ def doctor(*arguments, python=sys.executable, **environment):
 
 
 def report_of(result):
-    """The report as {subject: (status, detail, mend)}; fails on anything like a traceback."""
+    """The report as {subject: (status, detail, repair)}; fails on anything like a traceback."""
     assert 'Traceback' not in result.stderr, result.stderr
     report, subject = {}, None
     for line in result.stdout.partition('patches:')[0].splitlines():
@@ -69,10 +69,10 @@ def test_package_that_does_not_load(tmp_path):
     )
     result = doctor(PYTHONPATH=tmp_path)
     assert result.returncode == 1
-    status, detail, mend = report_of(result)['xtcocotools']
+    status, detail, repair = report_of(result)['xtcocotools']
     assert status == 'broken'
     assert 'does not import: ValueError: numpy.dtype size changed, may' in detail
-    assert '--no-binary xtcocotools' in mend
+    assert '--no-binary xtcocotools' in repair
 
 
 def test_mmpose_without_its_configs(tmp_path):

@@ -8,7 +8,7 @@ from common import build, head, hrnet, make_model, okdhp_model, run, stock_model
 from mmengine.config import Config
 
 from okdhp_mm.errors import UserError
-from okdhp_mm.models.branch_configs import branch_models
+from okdhp_mm.models.branch_configs import branch_models, deployed_output
 from okdhp_mm.models.state_names import student_name
 
 STUDENT = dict(backbone=hrnet(), neck=None, head=head(8, deconv=None))
@@ -19,6 +19,19 @@ def test_a_number_of_branches_means_equal_copies_of_the_stock_config():
     assert [model.to_dict() for model in models] == [STUDENT] * 3
     models[0].backbone.in_channels = 99
     assert models[1].backbone.in_channels == STUDENT['backbone']['in_channels'] == 3
+
+
+@pytest.mark.parametrize(
+    ('model', 'output'),
+    [
+        (dict(), 0),
+        (dict(test_cfg=None), 0),
+        (dict(test_cfg=dict(branch=2)), 2),
+        (dict(test_cfg=dict(branch='ensemble')), 'ensemble'),
+    ],
+)
+def test_the_deployed_output_is_the_first_branch_unless_the_config_says_another(model, output):
+    assert deployed_output(model) == output
 
 
 def test_a_branch_changes_only_the_numbers_that_it_names():
@@ -99,7 +112,7 @@ def test_every_tensor_but_the_aggregators_belongs_to_exactly_one_stock_name(back
 
 
 def test_a_config_file_keeps_the_stock_model_readable_beside_the_branches():
-    """What mmpose's init_model, get_flops and inferencer look up."""
+    """Look up the entries that mmpose's init_model, get_flops and inferencer read."""
     cfg = Config(dict(model=okdhp_model()))
     assert cfg.model.backbone.type == 'HRNet'
     assert cfg.model.head.type == 'HeatmapHead'

@@ -348,7 +348,7 @@ def test_an_unknown_report_is_refused():
 
 @pytest.fixture
 def messages():
-    """What is logged while the test runs, each with its level."""
+    """Return the messages that are logged in a test, with their levels."""
     told = []
     handler = logging.Handler(logging.INFO)
     handler.emit = lambda record: told.append(f'{record.levelname}: {record.getMessage()}')
@@ -360,7 +360,7 @@ def messages():
 
 @pytest.fixture(params=['torch', 'mmengine'])
 def load(request):
-    """The two ways in which a state dict is loaded; the runner's is mmengine's."""
+    """The two ways to load a state dict: torch's and mmengine's."""
     if request.param == 'torch':
         return lambda model, state, strict: model.load_state_dict(state, strict=strict)
     return lambda model, state, strict: load_state_dict(model, state, strict=strict)
@@ -461,7 +461,7 @@ def test_a_checkpoint_with_nothing_in_common_is_refused_with_a_name_from_either_
 
 
 def test_a_wrapped_model_loads_its_own_checkpoint_and_refuses_others(hrnet_model):
-    """As in an averaged model of EMAHook, whose names begin with 'module.'."""
+    """State dict of an averaged model of EMAHook, with names that begin with 'module.'."""
     wrapped = nn.ModuleDict(dict(module=make_model()))
     state = {f'module.{name}': value for name, value in hrnet_model.state_dict().items()}
     wrapped.load_state_dict(state, strict=True)

@@ -291,7 +291,7 @@ def test_imports_of_the_stock_config_are_kept(stock, tmp_path):
 
 
 def multiply_adds(network):
-    """Of every convolution by name, counted by hand."""
+    """Return the cost of every convolution by name, counted by hand."""
     counts = {}
 
     def count(name):

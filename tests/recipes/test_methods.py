@@ -127,7 +127,7 @@ def test_an_installed_package_has_its_own_methods(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="'okdhp' does not exist. The package has no methods"):
         method_file('okdhp')
     shutil.copytree(PRESETS, package / '.mim' / 'configs' / '_base_' / 'methods')
-    # Something else's configs beside the package are not ours.
+    # Configs of other projects next to the package are not ours.
     shutil.copytree(PRESETS.parent, package.parent / 'configs' / '_base_')
     (package.parent / 'configs' / '_base_' / 'methods' / 'foreign.py').touch()
     assert method_file('okdhp').is_relative_to(package)

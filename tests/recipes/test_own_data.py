@@ -144,7 +144,7 @@ def test_pictures_are_not_mirrored_if_the_user_does_not_want_it(options, tmp_pat
     configs = [Config.fromstring(text, '.py') for text in texts]
     assert ['RandomFlip' in str(cfg.train_pipeline) for cfg in configs] == [True, False]
     assert [cfg.model.test_cfg.flip_test for cfg in configs] == [True, False]
-    # The pairs stay, for whoever changes that later.
+    # The pairs stay for a later change.
     assert configs[1].flip_pairs == configs[0].flip_pairs
     lines = own_data.describe_data(train, val, options(flip=False))
     assert any(

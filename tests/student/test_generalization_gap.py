@@ -1,4 +1,4 @@
-"""How much less a network's loss is on the persons that it was trained on."""
+"""Difference of the losses on persons that a network was trained on and on others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is loaded from the folder of a student, and what else is not changed by it."""
+"""Load the folder of a student without changing other loaders."""
 
 import pytest
 import torch

@@ -88,7 +88,7 @@ def labels(folder, **changes):
             cv2.imwrite(str(folder / name), np.zeros((120, 700, 3), np.uint8))
             images.append(dict(id=len(images), file_name=name, width=700, height=120))
             for identity, x in enumerate((20 * frame, 500 - 20 * frame)):
-                # Nobody is in the third frame.
+                # The third frame has no person.
                 if frame == 2:
                     continue
                 keypoints = np.column_stack([person(x), np.full(17, 2)])

@@ -38,7 +38,7 @@ class Corners:
 
 
 class Walkers:
-    """Finds two persons, one of whom walks to the right."""
+    """Finds two persons. One walks to the right."""
 
     def __init__(self):
         self.frame = 0

@@ -1,5 +1,5 @@
-# Branches trained side by side without any distillation: what the distillation has to beat. Their
-# mean is reported as the ensemble and teaches nobody.
+# Branches trained side by side without distillation, the baseline of the methods. Their mean is
+# reported as the ensemble and does not teach.
 method = dict(
     aggregator=dict(type='MeanAggregator'),
     distiller=dict(

@@ -1,4 +1,4 @@
-# OKDHP as the authors' release computes it, but for its wrong indices; see docs/okdhp.md.
+# OKDHP as the authors' release computes it, without its wrong indices; see docs/okdhp.md.
 method = dict(
     aggregator=dict(type='FAU', form='released'),
     distiller=dict(

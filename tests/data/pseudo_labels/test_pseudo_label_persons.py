@@ -1,4 +1,4 @@
-"""Which training person a person with pseudo-labels is."""
+"""Match persons with pseudo-labels to training persons."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where the boxes around persons come from."""
+"""Boxes around persons: given, detected, or from the last poses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a graph achieves on test data."""
+"""Accuracy of a graph on test data."""
 
 import numpy as np
 import pytest

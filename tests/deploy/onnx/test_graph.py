@@ -1,4 +1,4 @@
-"""What is in the graph of a student, and that it gives what PyTorch gives."""
+"""Content of the graph of a student, and its outputs compared with PyTorch."""
 
 import json
 import runpy
@@ -172,7 +172,7 @@ def test_what_is_asked_of_a_graph_without_one_is_a_wrong_command(option, monkeyp
 
 
 def refused(monkeypatch, config, out, *options):
-    """The sentence by which the tool ends before it has written anything."""
+    """Return the sentence that ends the tool before it writes a file."""
     file = ROOT / 'configs' / 'okdhp' / config
     arguments = [str(file), 'a.pth', str(out), '--onnx', *options]
     monkeypatch.setattr(sys, 'argv', ['export_student.py', *arguments])

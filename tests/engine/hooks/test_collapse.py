@@ -14,7 +14,7 @@ STEPS = 1000
 
 
 def warnings_of(heights, hook=None):
-    """Warnings of a training of these heights, of which one in a step."""
+    """Return the warnings of a training with these heights, one per step."""
     said, history = [], HistoryBuffer()
     runner = SimpleNamespace(
         max_iters=STEPS,

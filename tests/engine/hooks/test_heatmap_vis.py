@@ -19,9 +19,9 @@ from okdhp_mm.engine.hooks.heatmap_vis import (
     choose_keypoints,
     draw_strips,
     encode_target,
-    keypoint_names,
 )
 from okdhp_mm.errors import UserError
+from okdhp_mm.keypoint_names import names_of
 from okdhp_mm.models.teachers import Teacher
 
 
@@ -36,7 +36,7 @@ def test_pictures_of_every_validation_lie_on_disk(trained):
 
 
 def images_of(hook, model, dataset, batches):
-    """What the hook shows of some validation batches of a data set's first three samples."""
+    """Return what the hook shows of some validation batches of a dataset's first three samples."""
     shown = {}
     data = pseudo_collate([dataset[index] for index in range(3)])
     runner = SimpleNamespace(
@@ -57,7 +57,7 @@ def test_the_visualizer_gets_rgb_of_the_chosen_samples_of_every_so_manieth_batch
     hook = BranchVisualizationHook(interval=2, samples=2, keypoints=['nose'])
     shown, data = images_of(hook, model, dataset, 3)
     assert list(shown) == [(f'heatmaps_{b}_{index}', 7) for b in (0, 2) for index in (0, 1)]
-    strips = draw_strips(model, data, [0], list(keypoint_names(dataset.metainfo)))
+    strips = draw_strips(model, data, [0], list(names_of(dataset.metainfo)))
     for index in (0, 1):
         assert np.array_equal(shown[f'heatmaps_0_{index}', 7], strips[index][..., ::-1])
         assert not np.array_equal(strips[index], strips[index][..., ::-1])
@@ -75,7 +75,7 @@ def test_the_averaged_copy_is_drawn_where_it_is_validated(deployed):
     if deployed:
         drawn, other = other, drawn
     strips = [
-        draw_strips(part, data, [0], list(keypoint_names(dataset.metainfo)))[0][..., ::-1]
+        draw_strips(part, data, [0], list(names_of(dataset.metainfo)))[0][..., ::-1]
         for part in (drawn, other)
     ]
     assert np.array_equal(shown['heatmaps_0_0', 7], strips[0])

@@ -1,4 +1,4 @@
-"""What distillation does is told, and where it does nothing."""
+"""Reports of the effect of distillation, and warnings if it has none."""
 
 import json
 from pathlib import Path

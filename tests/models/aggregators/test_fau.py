@@ -125,7 +125,7 @@ def test_the_released_form_is_what_the_authors_code_computes(training):
 
 @pytest.mark.parametrize('training', [True, False])
 def test_the_paper_form_is_what_its_figure_shows(training):
-    """Each conv under a 1x1 conv, concatenated, pooled; beside them the average under a 1x1."""
+    """Each conv under a 1x1 conv, concatenated, pooled; next to them the average under a 1x1."""
     fau = FAU(C, M, K, 'paper', mid_channels=6)
     fau.train(training)
     x = feature()

@@ -52,7 +52,7 @@ def branched(config, split, branches=2, **changes):
 
 
 def weights_of(backbone, branch):
-    """What the student of a branch gets, by the state-dict law."""
+    """Return the weights of a branch's student."""
     trunk, top = backbone.trunk.state_dict(), backbone.branches[branch].state_dict()
     assert not trunk.keys() & top.keys(), 'trunk and branch own the same tensor'
     return trunk | top
@@ -421,7 +421,7 @@ def test_a_whole_backbone_converts_what_it_loads_as_stock_does(tmp_path):
 
 
 def test_the_hooks_of_a_whole_backbone_see_what_is_loaded(weights_file):
-    """By which a ViT resizes its position embedding."""
+    """Hook that resizes the position embedding of a ViT."""
     file, state = weights_file(resnet())
     wide = state | {'conv1.weight': state['conv1.weight'].repeat(2, 1, 1, 1)}
     torch.save(wide, file)
@@ -468,7 +468,7 @@ def test_a_second_initialization_changes_nothing_as_in_every_mmengine_module(wei
     'source',
     [
         'nowhere/resnet18.pth',
-        'http://127.0.0.1:9/resnet18.pth',  # nobody listens at the discard port
+        'http://127.0.0.1:9/resnet18.pth',  # no server listens at the discard port
         'torchvision://resnet19',
     ],
 )

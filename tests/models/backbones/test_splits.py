@@ -31,7 +31,7 @@ def lite_hrnet(module_type='LITE', **extra):
 
 
 def hrformer():
-    """With every drop path off, for each of two networks would drop others."""
+    """Turn off every drop path, because two networks would drop different ones."""
     config = hrnet(type='HRFormer')
     for branches in (2, 3, 4):
         config['extra'][f'stage{branches}'].update(

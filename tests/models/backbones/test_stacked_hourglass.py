@@ -32,7 +32,7 @@ def branched(split, stacks=(3, 3)):
 
 
 def multiply_adds(network, size):
-    """Of the convolutions, in units of 1024^3 as in the literature on hourglasses."""
+    """Count multiply-adds of the convolutions, in units of 1024^3 as in the literature."""
     counts = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

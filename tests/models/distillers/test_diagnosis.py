@@ -1,4 +1,4 @@
-"""What a step does to the branches, against numbers worked out by hand."""
+"""Diagnosis of a step, compared with numbers computed by hand."""
 
 import math
 
@@ -57,11 +57,11 @@ def test_the_share_is_the_distillations_part_of_the_gradient():
     progress = torch.ones(())
     losses = {name: term(outputs, targets, progress) for name, term in terms.items()}
     report = diagnose(terms, losses, outputs, targets, progress)
-    for share, maps in zip(report.shares, heatmaps, strict=True):
+    for share, maps in zip(report.grad_ratios, heatmaps, strict=True):
         taught, supervised = (maps - ensemble).norm(), (maps - targets.heatmaps).norm()
         torch.testing.assert_close(share, (taught / (taught + supervised)).detach())
     assert report.schedule == 1
-    assert report.scalars()['kd/grad_ratio'] == report.shares.mean()
+    assert report.scalars()['kd/grad_ratio'] == report.grad_ratios.mean()
 
 
 def reports_of(distiller, outputs, targets):
@@ -85,7 +85,7 @@ def test_the_share_follows_the_ramp_up():
         model.set_progress(progress)
         (report,) = reports_of(model, outputs, targets)
         assert report.schedule == pytest.approx(math.exp(-5 * (1 - 2 * progress) ** 2))
-        ratios.append(report.shares / (1 - report.shares))
+        ratios.append(report.grad_ratios / (1 - report.grad_ratios))
     torch.testing.assert_close(ratios[0], ratios[1] * math.exp(-5))
 
 
@@ -126,7 +126,7 @@ def test_copies_agree_and_noise_does_not():
 
     def agreement(heatmaps):
         report = diagnose({}, {}, outputs_of(heatmaps), targets, torch.ones(()))
-        return report.agreement.item()
+        return report.error_correlation.item()
 
     assert agreement([maps[0], maps[0]]) == pytest.approx(1)
     assert agreement([maps[0], torch.rand_like(maps[0])]) < 0.8
@@ -139,8 +139,8 @@ def test_half_precision_makes_no_copies_of_what_is_alike():
     exact = diagnose({}, {}, outputs, targets, torch.ones(()))
     with torch.autocast('cpu', dtype=torch.bfloat16):
         half = diagnose({}, {}, outputs, targets, torch.ones(()))
-    assert half.agreement < 1
-    assert half.agreement == exact.agreement
+    assert half.error_correlation < 1
+    assert half.error_correlation == exact.error_correlation
 
 
 def test_peaks_are_measured_in_heatmap_pixels():

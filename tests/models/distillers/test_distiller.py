@@ -27,7 +27,7 @@ def example():
 
 @pytest.fixture
 def warnings():
-    """What is logged as a warning while a runner's logger is the current one."""
+    """Return the warnings that are logged while a runner's logger is the current one."""
     messages = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())

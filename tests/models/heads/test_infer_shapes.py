@@ -1,4 +1,4 @@
-"""What the sizes of the network have to fit is known when the model is built."""
+"""Sizes of the network are checked when the model is built."""
 
 import pytest
 from common import CODEC, NUM_KEYPOINTS, make_model

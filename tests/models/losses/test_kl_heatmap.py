@@ -14,7 +14,7 @@ BRANCHES = range(3)
 
 @pytest.fixture(scope='module')
 def reference(data_root):
-    """What the authors' code computes on fixed arrays."""
+    """Values of the authors' code on fixed arrays."""
     with np.load(data_root / 'reference' / 'okdhp_losses.npz') as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays}
 

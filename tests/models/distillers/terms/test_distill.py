@@ -1,4 +1,4 @@
-"""Who teaches whom: every lesson against its equation, written out."""
+"""Terms between teachers and students, compared with their equations."""
 
 from dataclasses import replace
 
@@ -115,7 +115,7 @@ each_term = pytest.mark.parametrize('name', TERMS)
 
 
 def leaves(outputs):
-    """What could get a gradient."""
+    """Return the tensors that could get a gradient."""
     own = [stage for stages in outputs.heatmaps for stage in stages if stage.is_leaf]
     final_heatmaps = outputs.heatmaps[0][0]._base
     return [final_heatmaps, *own, outputs.ensemble, *outputs.trunk, outputs.peer_targets]

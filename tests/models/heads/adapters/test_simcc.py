@@ -263,7 +263,7 @@ def test_the_check_finds_a_student_that_differs():
     student = student_of(model, 'rtmpose', 0)
     with torch.no_grad():
         student.head.cls_y.weight[0] += 1
-    with pytest.raises(AssertionError, match='law 3'):
+    with pytest.raises(AssertionError, match='student differs from branch'):
         check_equal(model, student, 0)
 
 
@@ -313,7 +313,7 @@ def test_the_report_is_of_probabilities():
     losses = {n: term(outputs, targets, torch.ones(())) for n, term in distiller.terms.items()}
     report = diagnose(distiller.terms, losses, outputs, targets, torch.ones(()))
     assert 0 < report.scalars()['kd/grad_ratio'] < 1
-    assert report.agreement < 1
+    assert report.error_correlation < 1
 
 
 def test_pictures_have_their_peaks_where_the_keypoints_are():
@@ -323,7 +323,7 @@ def test_pictures_have_their_peaks_where_the_keypoints_are():
     assert targets.shape == (1, 3, 1, sum(BINS))
     pictures = adapter.targets_to_display(targets)
     assert pictures.shape == (1, 3, HEIGHT // 4, WIDTH // 4)
-    # The label is what the logits are to be, for its softmax has the same inverse temperature.
+    # The logits should equal the label, because its softmax has the same inverse temperature.
     torch.testing.assert_close(adapter.to_display(targets)[:, :2], pictures[:, :2])
     for picture, (x, y) in zip(pictures[0], keypoints[0, :2], strict=False):
         assert divmod(int(picture.argmax()), WIDTH // 4) == (y // 4, x // 4)
@@ -399,7 +399,7 @@ def test_the_best_branch_is_the_one_with_the_best_probabilities():
     chosen = model.head.aggregator.aggregate(outputs, targets).weights.argmax(1)
 
     def shares(maps, b, k):
-        """As the stock loss has it: a softmax over each axis, of the labels as well."""
+        """Like the stock loss: a softmax over each axis, of the labels as well."""
         parts = distributions(maps, BINS)
         return torch.cat([(BETA * part[b, k].flatten()).softmax(0) for part in parts])
 
