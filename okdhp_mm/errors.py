@@ -22,13 +22,13 @@ PROGRAMMING_ERRORS = (
     NameError,
     TypeError,
 )
-"""Exceptions that the interpreter raises over wrong code, and hosts also over wrong input."""
+"""Exceptions that Python raises for wrong code, and other packages also for wrong input."""
 NOT_ON_PYPI = dict(poseval='git+https://github.com/svenkreiss/poseval.git')
 SIGNATURE = re.compile(r'unexpected keyword argument|missing \d+ required|takes .* arguments?')
 
 
 class UserError(ValueError):
-    """Wrong input, told in one sentence: the offending value and what would be right.
+    """Wrong input. The message is one sentence: the offending value and what would be right.
 
     The tools print it without a traceback; in Python it is a ``ValueError``.
     """
@@ -39,20 +39,20 @@ class CodeError(UserError):
 
 
 def join_names(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names and the number of the others, 'none' without any."""
+    """Return the first names and the number of the others, or 'none'."""
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return (', '.join(names[:most]) or 'none') + more
 
 
 @contextmanager
 def as_user_error(sentence: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Turn exceptions that other packages raise over the user's input into a :class:`UserError`.
+    """Turn exceptions that other packages raise for the user's input into a :class:`UserError`.
 
     An exception from the user's own code, or from a bug elsewhere, becomes a :class:`CodeError`
     that names its type, file and line.
 
     Args:
-        sentence: What went wrong, without a full stop. The reason is added in brackets.
+        sentence: The problem, without a full stop. The reason is added in brackets.
         kinds: The exceptions to turn.
     """
     try:

@@ -1,4 +1,4 @@
-"""Find the keypoints that a mirror swaps, by their names."""
+"""Names of keypoints, and the pairs that a mirror swaps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Iterator, Sequence
 WORDS = (('left', 'right'), ('Left', 'Right'), ('LEFT', 'RIGHT'), ('L', 'R'))
 SINGLE = re.compile(r'(?<![a-z])l(?![a-z])|^l|l$')
 """A small letter stands for a side alone between separators, or at one end of the name."""
+
+
+def names_of(metainfo: dict) -> list[str]:
+    """Return the names of the keypoints of a dataset."""
+    return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
 
 
 def find_flip_pairs(names: Sequence[str]) -> list[tuple[str, str]]:

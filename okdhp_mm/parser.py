@@ -15,7 +15,7 @@ def command_parser(
 
     Args:
         command: Name of the command, e.g. 'train'.
-        description: What it does.
+        description: Description of the command.
         examples: Command lines, without the program and the name of the command.
         verbose: Help of ``--verbose``, which :func:`~.commands.run_command` acts on; None leaves
             it out.

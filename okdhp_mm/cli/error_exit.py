@@ -17,6 +17,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNUSABLE = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 """Errors of a path that the user named. ENOENT is not among them, because it may be our bug."""
 COMPLETE = 'The files written so far are complete.'
+INCOMPLETE = 3
+"""Exit status of a command that could not read some of its input."""
 
 
 @contextmanager

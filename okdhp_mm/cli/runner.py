@@ -59,7 +59,7 @@ def build_runner(cfg: Config, *loops: str, kind: type[Runner] = DurableRunner) -
             with as_data_error(cfg, loop):
                 part = built[loop]()
             if part is not None:  # a training without validation
-                # An evaluation that leaves samples out would give figures of other data.
+                # An evaluation that skips samples would measure other data.
                 skip_unreadable(part.dataloader.dataset, LIMIT if loop == 'train' else 0)
     fetch_checkpoints(cfg, 'train' in loops)
     if 'train' in loops:

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument('--out-dir', default='demo_out', help='the folder for all that is written')
     add_cfg_options(parser)
     args = parse_command_line(parser, arguments)
-    warnings.simplefilter('ignore')  # of the hosts, about matters that a newcomer has no part in
+    warnings.simplefilter('ignore')  # a newcomer cannot act on them
     with errors_in_one_sentence():
         cfg = read_config(config_folder() / 'okdhp' / 'demo.py')
         set_data_root(cfg, Path(args.out_dir) / 'data')

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..cli.arguments import finite, parse_command_line, positive
-from ..cli.error_exit import errors_in_one_sentence
+from ..cli.error_exit import INCOMPLETE, errors_in_one_sentence
 from ..deploy.inference.boxes import read_boxes
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS
@@ -11,9 +11,6 @@ from ..deploy.inference.engines import BATCH, Engine, OnnxEngine, TorchEngine
 from ..deploy.inference.run import THRESHOLD, infer
 from ..parser import command_parser
 from ..video.track import LiveIdentities
-
-INCOMPLETE = 3
-"""Exit status if some of the input could not be read."""
 
 
 def main(arguments: list[str]) -> int:

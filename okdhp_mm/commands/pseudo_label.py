@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..cli.arguments import finite, parse_command_line, positive
-from ..cli.error_exit import errors_in_one_sentence
+from ..cli.error_exit import INCOMPLETE, errors_in_one_sentence
 from ..deploy.inference.boxes import read_boxes
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS as DETECTORS
@@ -14,9 +14,6 @@ from ..deploy.inference.sources import open_source
 from ..deploy.inference.summary import THRESHOLD
 from ..deploy.inference.writers import check_absent
 from ..parser import command_parser
-
-INCOMPLETE = 3
-"""Exit status if some of the input could not be read."""
 
 
 def main(arguments: list[str]) -> int:

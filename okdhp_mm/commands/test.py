@@ -32,17 +32,17 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     add_runner_arguments(parser)
     parser.add_argument('--out', help='the file for the metrics, .json, .yaml or .pkl')
     parser.add_argument('--dump', help='the .pkl file for the predictions')
-    parser.add_argument('--badcase', action='store_true', help='analyse the worst predictions')
+    parser.add_argument('--badcase', action='store_true', help='analyze the worst predictions')
     return parse_command_line(parser, arguments)
 
 
 def config_from(args: argparse.Namespace):
     """Return the config with the arguments merged into it."""
     cfg = load_config(args)
-    # First: options name the evaluator's keys as the file has them, before others join it.
+    # Merge first, because --dump changes the keys of the evaluator.
     merge_options(cfg, args.cfg_options)
     cfg.load_from = args.checkpoint
-    cfg.resume = False  # or a resumed training's config would resume it
+    cfg.resume = False  # the config of a resumed training has True
     if args.badcase:
         hook = "dict(type='BadCaseAnalysisHook')"
         badcase = require_key(cfg, 'default_hooks.badcase', '--badcase', hook)

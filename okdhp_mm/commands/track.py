@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..cli.arguments import parse_command_line, positive
-from ..cli.error_exit import errors_in_one_sentence
+from ..cli.error_exit import INCOMPLETE, errors_in_one_sentence
 from ..cli.options import Options
 from ..deploy.inference.detectors import build_detector
 from ..deploy.inference.detectors.build import FORMS
@@ -13,9 +13,6 @@ from ..video.formats import LAYOUTS, WRITERS
 from ..video.modes import MODES
 from ..video.run import track
 from ..video.track import SMOOTHERS
-
-INCOMPLETE = 3
-"""Exit status if some of the video could not be read."""
 
 
 def main(arguments: list[str]) -> int:

@@ -62,7 +62,7 @@ def config_from(args: argparse.Namespace):
     choose_start(cfg, args)
     use_unlabeled(cfg, args)
     if args.no_validate:
-        # Last: options can name the data of an evaluation that does not take place.
+        # Done last, because --cfg-options may set keys of the validation.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.patience:
         stop_early(cfg, args.patience)

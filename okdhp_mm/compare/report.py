@@ -146,7 +146,7 @@ def cells_of(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def note(rows: Sequence[Row]) -> str:
-    """Return what the figures mean, in one line."""
+    """Explain the numbers of the table in one line."""
     base, run = rows[0].method, next(iter(rows[0].runs.values()))
     better = ', less is better' if run.lower_is_better else ''
     return (
@@ -162,7 +162,7 @@ def mean(values: Sequence[float], digits: int) -> str:
 
 
 def number(value: float, error: float | None, digits: int, sign: str = '') -> str:
-    """Return a figure and its error, if it has one."""
+    """Return a number and its error, if it has one."""
     return f'{value:{sign}.{digits}f}' + ('' if error is None else f' ± {error:.{digits}f}')
 
 

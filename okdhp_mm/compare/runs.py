@@ -16,7 +16,7 @@ from ..data.check import leaf_datasets
 from ..errors import UserError, as_user_error
 from ..evaluation.run_log import Curves, first_step, read_run_log
 from ..evaluation.summary import main_metric
-from ..models.branch_configs import ESTIMATOR
+from ..models.branch_configs import ESTIMATOR, deployed_output
 from ..structures import ENSEMBLE, output_name
 
 ALONE = 'alone'
@@ -24,7 +24,7 @@ ALONE = 'alone'
 SEED_FOLDER = re.compile(r'seed[_-]?\d+')
 """Name of a run's folder that does not name its method; that of its parent does."""
 CONFIG = '*/vis_data/config.py'
-"""Copy of the config that mmengine's LocalVisBackend writes beside the scalars."""
+"""Copy of the config that mmengine's LocalVisBackend writes next to the scalars."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def read_run(folder: Path, method: str | None = None) -> Run:
     log = read_run_log(folder)
     check_finished(folder, cfg, log.validation)
     branched = cfg.model.type == ESTIMATOR
-    deployed = output_name((cfg.model.get('test_cfg') or {}).get('branch', 0))
+    deployed = output_name(deployed_output(cfg.model))
     metric, rule = main_metric(cfg, log.validation)
     if metric not in log.validation:
         metric = next(iter(log.validation))

@@ -22,7 +22,7 @@ def write_persons(
     Args:
         persons: For each picture its name, its height and width, and the boxes in it as x1 y1 x2
             y2; None takes the whole picture as one person.
-        file: Where to write.
+        file: File to write.
         fingerprint: Text that changes with the persons, to recognize the file by.
 
     Raises:

@@ -14,7 +14,7 @@ from ..visualization import draw_pose
 from ..visualization.primitives import BLUE, GAP, GRAY, TEXT_HEIGHT, WHITE, draw_text, text_width
 
 BARS_WIDTH = 480
-"""Of their picture, in pixels."""
+"""Width of the bar chart in pixels."""
 
 
 def prediction_sheet(
@@ -56,7 +56,7 @@ def prediction_sheet(
 
 
 def score_bars(scores: Mapping[str, float]) -> np.ndarray:
-    """Horizontal bars, one per named score.
+    """Draw a horizontal bar for each score.
 
     Args:
         scores: name -> value from 0 to 1.
@@ -78,7 +78,7 @@ def score_bars(scores: Mapping[str, float]) -> np.ndarray:
 
 
 def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Tiles of different widths in rows; every column as wide as its widest tile."""
+    """Arrange tiles in rows. Every column is as wide as its widest tile."""
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     widths = [max(row[c].shape[1] for row in rows if c < len(row)) for c in range(len(rows[0]))]
     tile_height = tiles[0].shape[0]

@@ -40,7 +40,7 @@ KEYPOINTS_SHOWN = ('left_wrist', 'right_elbow', 'left_knee')
 
 
 class ProgressLine(Hook):
-    """One line on the terminal instead of a log; keeps the last validation's metrics."""
+    """Hook that shows one line instead of a log, and keeps the metrics of the last validation."""
 
     def __init__(self, title: str):
         self.title = title
@@ -63,7 +63,7 @@ class ProgressLine(Hook):
         )
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        """Keep them."""
+        """Keep the metrics."""
         self.metrics = metrics
 
 
@@ -98,10 +98,10 @@ def run_demo(cfg: Config, out_dir: str | Path) -> dict[str, float]:
         with as_user_error(f'The figures cannot be written to {dataset.data_root}', OSError):
             write_coco(dataset.data_root, split, number, seed=0)
 
-    model, figures = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
+    model, metrics = train(cfg, out_dir / 'okdhp', f'{cfg.model.branches} branches')
     _, alone = train(student_config(cfg, branch=0), out_dir / 'alone', 'student alone')
     others = [*map(branch_name, range(1, cfg.model.branches)), ENSEMBLE]
-    scores = {branch_name(0): figures[AP], **{name: figures[f'{name}/{AP}'] for name in others}}
+    scores = {branch_name(0): metrics[AP], **{name: metrics[f'{name}/{AP}'] for name in others}}
     scores['alone'] = alone[AP]
 
     with redirect_stdout(io.StringIO()):  # the COCO tools print whatever they do

@@ -1,1 +1,1 @@
-"""The exported student: as an ONNX graph, checked; and poses in files, by either."""
+"""Exported students: ONNX graphs, and inference on pictures and video."""

@@ -28,7 +28,7 @@ class OnnxPose:
     Args:
         file: Path of the graph.
         threads: Number of CPU threads; 0 leaves it to onnxruntime.
-        providers: Where onnxruntime computes, by its own names, e.g. 'CUDAExecutionProvider'.
+        providers: Execution providers of onnxruntime, e.g. 'CUDAExecutionProvider'.
 
     Attributes:
         keypoint_names: The K names.

@@ -25,8 +25,8 @@ TORCHRUN = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 def process_group(cfg: Config) -> Iterator[None]:
     """Run with the other processes of ``cfg.launcher``, and end when one of them ends.
 
-    mmengine gives each process a GPU, whatever the backend. Without GPUs the processes are joined
-    here by gloo, and mmengine uses what it finds.
+    mmengine gives each process a GPU, whatever the backend. Without GPUs, this function joins the
+    processes by gloo first, and mmengine uses this group.
 
     Args:
         cfg: The complete config. Without GPUs, its ``model_wrapper_cfg`` is changed in place.
@@ -43,7 +43,7 @@ def process_group(cfg: Config) -> Iterator[None]:
             f'--launcher pytorch needs {", ".join(missing)}, which torchrun sets. Start with: '
             f'{COMMAND}'
         )
-    with _told_to_end():
+    with _one_sentence_at_the_end():
         if get_device() in ('cpu', 'mps'):
             _join_on_cpu(cfg)
         yield
@@ -60,7 +60,7 @@ def _join_on_cpu(cfg: Config) -> None:
     settings = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     timeout = settings.get('timeout')
     distributed.init_process_group('gloo', timeout=timeout and timedelta(seconds=timeout))
-    # As mmengine's own default, without the GPU of the process.
+    # mmengine's default, without the GPU of the process.
     default = dict(
         broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
     )
@@ -68,7 +68,7 @@ def _join_on_cpu(cfg: Config) -> None:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[None]:
+def _one_sentence_at_the_end() -> Iterator[None]:
     """End in one sentence when another process ends.
 
     The backend raises a RuntimeError in a process that waits for the other one, and torchrun sends

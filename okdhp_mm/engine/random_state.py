@@ -27,7 +27,7 @@ def set_random_state(state: dict) -> None:
     """Continue with the random numbers that follow a state.
 
     Args:
-        state: What :func:`random_state` returned, here or on a machine with or without a GPU.
+        state: Result of :func:`random_state`, also from a machine with or without a GPU.
 
     Raises:
         UserError: If it is not such a state.

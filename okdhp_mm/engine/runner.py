@@ -1,4 +1,4 @@
-"""The runner of the command line tools."""
+"""Runner of the commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DURABLE = {
     for stock, durable in ((CheckpointHook, DurableCheckpointHook), (LoggerHook, DurableLoggerHook))
     for name in (stock, stock.__name__, f'mmengine.{stock.__name__}')
 }
-"""Hooks that take the place of mmengine's."""
+"""Hooks that replace those of mmengine."""
 
 
 class DurableRunner(Runner):
@@ -29,7 +29,7 @@ class DurableRunner(Runner):
     """
 
     def register_hook(self, hook: Hook | dict, priority: int | str | None = None) -> None:
-        """Register a hook, or that of ``DURABLE`` in its place."""
+        """Register a hook, or its replacement in ``DURABLE``."""
         if isinstance(hook, dict) and hook.get('type') in DURABLE:
             hook = {**hook, 'type': DURABLE[hook['type']]}
         super().register_hook(hook, priority)
@@ -40,7 +40,7 @@ class DurableRunner(Runner):
         self.register_hook(FiniteLossHook())
 
     def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
-        """Load a checkpoint; check what a resumed training reads of it."""
+        """Load a checkpoint. Check the entries that a resumed training reads."""
         checkpoint = super().load_checkpoint(filename, *args, **kwargs)
         if self._resume:
             check_resumable(checkpoint, filename)

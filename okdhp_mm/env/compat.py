@@ -1,6 +1,6 @@
-"""Make mmpose 1.3.2 importable; applied before okdhp_mm imports mmpose.
+"""Make mmpose 1.3.2 importable without the compiled operators of mmcv.
 
-Inert where the real thing is present; `python -m okdhp_mm doctor` reports whether it is in use.
+With compiled operators it does nothing. `python -m okdhp_mm doctor` reports whether it is in use.
 Importing this module imports nothing heavy.
 """
 
@@ -26,10 +26,10 @@ class _MmcvExtFinder(MetaPathFinder):
 
 
 def apply() -> None:
-    """Let `import mmcv.ops` succeed where mmcv has no compiled operators; may be called twice.
+    """Make `import mmcv.ops` work without compiled operators. It may be called twice.
 
-    Call it before anything imports mmpose, whose edpose_head imports `mmcv.ops` unconditionally, so
-    that without this no mmpose model can be imported. The finder goes to the end of
+    Call it before anything imports mmpose, because its edpose_head imports `mmcv.ops`
+    unconditionally. The finder goes to the end of
     `sys.meta_path`: a compiled `mmcv._ext` is found before it, and one that is found but does not
     load still raises its own error.
     """

@@ -35,17 +35,17 @@ class Finding:
     """One line of the report.
 
     Args:
-        subject: What was looked at.
+        subject: The checked part.
         status: `OK`; `PATCHED`: lacks something that a patch replaces; `NOTE`: mmpose works without
             it; `BROKEN`: mmpose does not.
         detail: Versions, or what is wrong.
-        mend: The command that mends it.
+        repair: The command that repairs it.
     """
 
     subject: str
     status: str
     detail: str
-    mend: str = ''
+    repair: str = ''
 
 
 def version_of(*distributions: str) -> str:
@@ -74,7 +74,7 @@ def check_package(
     distributions: tuple[str, ...],
     module: str,
     install: str,
-    mend: str = '',
+    repair: str = '',
     status: str = BROKEN,
 ) -> Finding:
     """Check that one package is installed and can be imported.
@@ -82,9 +82,9 @@ def check_package(
     Args:
         subject: The name to report.
         distributions: The distributions that provide it.
-        module: What to import.
+        module: Module to import.
         install: The command that installs it.
-        mend: The command for one that is installed and does not import; default: `install`.
+        repair: The command for one that is installed and does not import; default: `install`.
         status: The status of a package that is missing or does not import.
     """
     version = version_of(*distributions)
@@ -93,11 +93,11 @@ def check_package(
         return Finding(subject, OK, version or 'of unknown version')
     if not version:
         return Finding(subject, status, 'not installed', install)
-    return Finding(subject, status, f'{version} does not import: {problem}', mend or install)
+    return Finding(subject, status, f'{version} does not import: {problem}', repair or install)
 
 
 def check_python() -> Finding:
-    """Python itself: the version, and whether the dependencies are tested on it."""
+    """Check that the version of Python is a tested one."""
     version = f'{platform.python_version()} ({sys.executable})'
     if (3, 10) <= sys.version_info < (3, 13):
         return Finding('python', OK, version)
@@ -105,7 +105,7 @@ def check_python() -> Finding:
 
 
 def check_mmcv_ops() -> Finding:
-    """Check the compiled operators of mmcv: real ones, a stand-in, or ones that do not load."""
+    """Check the operators of mmcv: compiled, replaced by the stand-in, or broken."""
     subject = 'mmcv ops'
     if importlib.util.find_spec('mmcv') is None:
         return Finding(subject, BROKEN, 'no mmcv', 'pip install onedl-mmcv')
@@ -122,13 +122,13 @@ def check_mmcv_ops() -> Finding:
 
 
 def check_mmpose() -> list[Finding]:
-    """Mmpose: does it import, and does it have the configs that ours inherit from."""
+    """Check that mmpose imports and has the configs that ours inherit from."""
     mmpose = check_package(
         'mmpose',
         ('mmpose',),
         'mmpose.apis',
         'pip install --no-build-isolation "setuptools<82" chumpy six mmpose==1.3.2',
-        'mend what is listed above, else: pip install --force-reinstall --no-deps mmpose==1.3.2',
+        'repair what is listed above, else: pip install --force-reinstall --no-deps mmpose==1.3.2',
     )
     findings = [mmpose]
     spec = importlib.util.find_spec('mmpose')
@@ -243,12 +243,12 @@ def main(argv: list[str] | None = None) -> int:
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         print(f'{finding.subject:<{width}}  {finding.status:<7}  {finding.detail}')
-        if finding.mend:
-            print(f'{"":<{width}}  {"":<7}  -> {finding.mend}')
+        if finding.repair:
+            print(f'{"":<{width}}  {"":<7}  -> {finding.repair}')
     in_use = f'in use, {compat.REASON}' if compat.is_active() else 'not needed'
     print(f'patches:\n  {compat.MMCV_EXT}: {in_use}')
     broken = [finding.subject for finding in findings if finding.status == BROKEN]
-    print(f'mmpose cannot work: mend {", ".join(broken)}' if broken else 'mmpose can work')
+    print(f'mmpose cannot work: repair {", ".join(broken)}' if broken else 'mmpose can work')
     return 1 if broken else 0
 
 

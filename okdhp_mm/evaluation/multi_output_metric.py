@@ -47,7 +47,7 @@ class MultiOutputMetric(BaseMetric):
                     '`evaluate`. Use that metric itself, with model.test_cfg.report="deployed".'
                 )
         super().__init__(deployed.collect_device, deployed.prefix, deployed.collect_dir)
-        # Outputs carry the prefix themselves: it comes after their name.
+        # The prefix comes after the name of the output, see `compute_metrics`.
         self.prefix = None
         self._config = metric
         self._metrics = {DEPLOYED: deployed}
@@ -59,7 +59,7 @@ class MultiOutputMetric(BaseMetric):
 
     @dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
-        # As given: a metric with a converter changes its own, and no other may be given that.
+        # Keep the original, because a metric with a converter changes its copy in place.
         self._dataset_meta = copy.deepcopy(dataset_meta)
         for metric in self._metrics.values():
             metric.dataset_meta = copy.deepcopy(dataset_meta)
@@ -117,16 +117,16 @@ class MultiOutputMetric(BaseMetric):
         return self._metrics[name]
 
     def compute_metrics(self, results: list[dict[tuple[str, str], Any]]) -> dict[str, float]:
-        """Yield the stock metric of every output, the deployed one first."""
-        figures: dict[str, float] = {}
+        """Compute the stock metric of every output, the deployed one first."""
+        values: dict[str, float] = {}
         for name, key in results[0] if results else ():
             metric = parts_of(self._metric(name))[key]
             computed = metric.compute_metrics([result[name, key] for result in results])
             prefix = '/'.join(part for part in (name, key, metric.prefix) if part)
-            figures |= {f'{prefix}/{k}' if prefix else k: v for k, v in computed.items()}
-        return figures
+            values |= {f'{prefix}/{k}' if prefix else k: v for k, v in computed.items()}
+        return values
 
 
 def parts_of(metric: BaseMetric) -> dict[str, BaseMetric]:
-    """Return the metrics that store the results, by the names they have in the figures."""
+    """Return the metrics that store the results, by their names in the output."""
     return metric.metrics if isinstance(metric, KeypointPartitionMetric) else {'': metric}

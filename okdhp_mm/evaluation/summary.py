@@ -1,4 +1,4 @@
-"""A table of what evaluations found: every branch, the ensemble, and which branch is best."""
+"""Table of evaluations: metrics of every branch and the ensemble, and the best branch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..structures import ENSEMBLE, branch_name, output_name
 
 ADVICE = (
     '{leader} is better than the deployed {deployed} on these data. `export --branch {index}`\n'
-    'exports it. Choosing by these data flatters it: report its figure on other data.'
+    'exports it. It was chosen on these data and looks too good there: measure it on other data.'
 )
 OUTPUT = re.compile(rf'(branch\d+|{ENSEMBLE})/(?P<metric>.+)')
 LESS_IS_BETTER = ('loss', 'epe', 'nme')

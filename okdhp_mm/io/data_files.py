@@ -38,7 +38,7 @@ def read_json(path: str | os.PathLike) -> Any:
 
 
 class DataFileError(UserError):
-    """A data file that would run code when it is read; the reader does not know its name."""
+    """Data file that would run code when it is read. The reader does not know its name."""
 
 
 class PlainYamlHandler(YamlHandler):

@@ -34,7 +34,7 @@ def find_config(name: str | Path) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    # The file names of the package's configs are unique, a test holds.
+    # A test checks that the file names of the package's configs are unique.
     known = {Path(each).name: each for each in config_names()}
     parts = Path(name).parts
     wanted = parts[1:] if parts[:1] == ('configs',) else parts

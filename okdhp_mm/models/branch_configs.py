@@ -52,6 +52,11 @@ def branch_models(student: dict, branches: int | Sequence[dict]) -> list[ConfigD
     return models
 
 
+def deployed_output(model: dict) -> int | str:
+    """Return the output that a model's config deploys, an index or 'ensemble'."""
+    return (model.get('test_cfg') or {}).get('branch', 0)
+
+
 def config_branches(model: dict) -> list[ConfigDict]:
     """Return the student config of every branch of a training config's model."""
     return branch_models(model, model.get('branches', DEFAULT_BRANCHES))

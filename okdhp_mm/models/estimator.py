@@ -58,7 +58,7 @@ class OKDHPTopdownPoseEstimator(TopdownPoseEstimator):
             :func:`~okdhp_mm.models.branch_configs.branch_models`.
         split: The point above which the branches are separate, see
             :class:`~okdhp_mm.models.backbones.BranchedBackbone`.
-        trunk_grad: How the gradients of the branches are combined in the trunk, 'sum' or
+        trunk_grad: Combination of the branches' gradients in the trunk, 'sum' or
             'mean', see there.
         aggregator: Config of the aggregator. Without a ``type`` it changes the default.
         distiller: Config of the distiller. Without a ``type`` it changes the default, e.g.

@@ -42,6 +42,6 @@ def student_tensors(tensors: Mapping[str, Tensor], branch: int) -> dict[str, Ten
         if owner is None or owner[0] not in (None, branch):
             continue
         if owner[1] in selected:
-            raise AssertionError(f'law 2 is broken: trunk and branch both have {owner[1]}')
+            raise AssertionError(f'Trunk and branch {branch} both have {owner[1]}.')
         selected[owner[1]] = tensor
     return selected

@@ -33,7 +33,7 @@ class UnlabeledTeaching(nn.Module):
         teacher: 'ema' (the ensemble of the EMA copy teaches all branches; a mean teacher if there
             is one branch) or 'peers' (the mean of the other branches teaches a branch; with two
             branches this is PoseDual).
-        target: What a branch learns: 'keypoints' (the peaks of the teacher's maps, encoded like
+        target: Target of a branch: 'keypoints' (the peaks of the teacher's maps, encoded like
             labels) or 'maps' (the maps themselves, moved like the image).
         flip_test: Whether the teacher's maps are the mean of those of the image and of its mirror
             image. Not done if no view is mirrored.

@@ -39,8 +39,8 @@ class Conversion:
     Attributes:
         config: Path of the training config.
         branches: Number of branches.
-        split: Where the branches part.
-        points: Where the backbone can be cut, apart from 'whole'.
+        split: Split point.
+        points: Split points of the backbone, without 'whole'.
         stock_parameters: Parameters of the stock network, and of any student.
         trained_parameters: Parameters of the network that is trained.
     """
@@ -67,11 +67,10 @@ def convert_config(
     Args:
         stock: Path of the stock config, or its name, 'mmpose::...'.
         out: Path of the training config.
-        branches: How many branches.
-        split: Where they part; by default :func:`default_split`.
+        branches: Number of branches.
+        split: Split point; by default :func:`default_split`.
         force: Whether to overwrite ``out``.
-        method: Name or file of the method that trains them; by default nothing is said, as in
-            our configs.
+        method: Name or file of the method; by default the config sets none, which means OKDHP.
         teacher: Config and checkpoint of the network that an offline method learns from.
 
     Raises:
@@ -97,7 +96,7 @@ def convert_config(
     split = model.get('split') or split or default_split(network)
     branches = len(config_branches(model))
     arguments = branches, split, method, teacher
-    # From what will be written, so that a config that cannot be read is never written.
+    # Build from this text, so that a config that cannot be read is never written.
     text = config_text(cfg, stock if external else os.path.abspath(stock), *arguments)
     with as_user_error(f'The training config of {stock} cannot be read back', Exception):
         written = Config.fromstring(text, '.py')
@@ -225,7 +224,7 @@ def config_text(
 ) -> str:
     """Return the lines that make a stock config a training config.
 
-    A method is copied into them, for a path to its file would be one of this installation.
+    The method is copied into them, because a path to its file would depend on this installation.
     """
     named = 'config={!r}, checkpoint={!r}'.format(*teacher) if teacher else ''
     where = 'on a shared backbone' if split == WHOLE else f'above {split}'
@@ -255,14 +254,16 @@ def config_text(
         )
     if cfg.get('optim_wrapper', {}).get('constructor') == layer_decay.STOCK:
         lines.append(f'optim_wrapper = dict(constructor={layer_decay.BRANCHED!r})')
-    for key in ('val_evaluator', 'test_evaluator'):
-        if cfg.get(key):
-            lines.append(f'{key} = {evaluator_text(cfg[key], f"_base_.{key}")}')
+    lines += [
+        f'{key} = {evaluator_text(cfg[key], f"_base_.{key}")}'
+        for key in ('val_evaluator', 'test_evaluator')
+        if cfg.get(key)
+    ]
     return '\n'.join(lines) + '\n'
 
 
 def delete_flag(cfg: Config, key: str) -> str:
-    """Return what makes a dict replace a ``None`` of the stock config instead of joining it."""
+    """Return the flag that makes a dict replace a ``None`` of the stock config."""
     return '_delete_=True, ' if key in cfg and cfg[key] is None else ''
 
 

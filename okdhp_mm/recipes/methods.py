@@ -1,7 +1,7 @@
 """Distillation methods by name: one file each in ``configs/_base_/methods``.
 
-Such a file defines ``method``, what the method sets in the ``model`` of any training config. One of
-the user's own may have ``custom_imports``, where its parts are registered.
+Such a file defines ``method``, what the method sets in the ``model`` of any training config. A file
+of the user may also have ``custom_imports``, which register its parts.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..models.branch_configs import ESTIMATOR, METHOD_KEYS
 
 
 def method_files() -> dict[str, Path]:
-    """File of every method by name, sorted."""
+    """Return the file of every method by name, sorted."""
     folder = config_folder() / '_base_' / 'methods'
     return {file.stem: file for file in sorted(folder.glob('*.py'))}
 
 
 def method_file(name: str) -> Path:
-    """File of a method.
+    """Return the file of a method.
 
     Args:
         name: Its name, or a path that ends in '.py' to a file of the user's own.
@@ -44,7 +44,7 @@ def method_file(name: str) -> Path:
 
 
 def apply_method(model: dict, name: str) -> None:
-    """Let a training config's model be trained by a method, in place.
+    """Apply a method to the model of a training config, in place.
 
     Args:
         model: Config of a multi-branch model.
@@ -66,11 +66,11 @@ def apply_method(model: dict, name: str) -> None:
 
 
 def set_method(model: dict, method: dict) -> None:
-    """Replace what a training config's model says about its method, in place.
+    """Replace the method of a training config's model, in place.
 
     Args:
         model: Config of a multi-branch model.
-        method: What the method sets in it; nothing of another method is left.
+        method: The keys that the method sets. Those of another method are removed.
     """
     for key in METHOD_KEYS:
         model.pop(key, None)
@@ -82,7 +82,7 @@ def set_method(model: dict, method: dict) -> None:
 
 
 def apply_method_to_config(cfg: Config, name: str) -> None:
-    """Let a training config be trained by a method, in place: model, imports and method's name.
+    """Apply a method to a training config, in place: model, imports and name of the method.
 
     Args:
         cfg: Config of a training.

@@ -162,7 +162,7 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
 
 
 def check_output(out: Path, options: OwnData) -> None:
-    """Check that nothing is overwritten without being asked, and labels and weights never.
+    """Check that files are overwritten only with --force, and labels and weights never.
 
     Raises:
         UserError: If the name does not fit, or a file exists.

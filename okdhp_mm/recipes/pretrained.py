@@ -42,7 +42,7 @@ def start_from(model: ConfigDict, source: str, file: Path) -> PretrainedWeights:
     Args:
         model: Config of the model.
         source: A file, 'torchvision' or 'timm'.
-        file: Where to write the weights, renamed to fit the backbone.
+        file: File for the weights, renamed to fit the backbone.
 
     Returns:
         The weights, which tell how many were found.

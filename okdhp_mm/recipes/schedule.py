@@ -37,7 +37,7 @@ class Schedule:
         epochs: Number of epochs.
         warm_up: Steps of the rising learning rate.
         val_interval: Epochs between two validations.
-        learning_rate: Of AdamW, after the warm-up.
+        learning_rate: Learning rate of AdamW after the warm-up.
         log_interval: Steps between two lines of the log.
         workers: Processes that load pictures.
     """
@@ -94,7 +94,7 @@ def stop_early(cfg: Config, patience: int) -> None:
 
     Args:
         cfg: Training config.
-        patience: Number of validations without a better figure after which to stop.
+        patience: Number of validations without an improvement after which to stop.
 
     Raises:
         UserError: If the training does not validate, or the config does not name the metric.

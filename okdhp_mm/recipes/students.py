@@ -24,7 +24,7 @@ class Student:
 
     Attributes:
         base: Name of the stock config.
-        split: Where the branches part (docs/splits.md).
+        split: Split point (docs/splits.md).
         backbone: Changes to the backbone of the stock config.
         head: Changes to its head.
         simcc: Whether the head predicts SimCC distributions instead of heatmaps.

@@ -12,7 +12,9 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
 
+from ..engine.hooks.heatmap_vis import in_crop
 from ..errors import UserError
+from ..keypoint_names import names_of
 from ..visualization import draw_pose
 
 HEIGHT = 300
@@ -53,8 +55,7 @@ def side_by_side(crop: np.ndarray, sample: PoseDataSample, metainfo: dict) -> np
     scale = HEIGHT / crop.shape[0]
     size = (round(crop.shape[1] * scale), HEIGHT)
     image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=cv2.INTER_CUBIC)
-    names = [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
-    style = dict(skeleton=metainfo['skeleton_links'], keypoint_names=names)
+    style = dict(skeleton=metainfo['skeleton_links'], keypoint_names=names_of(metainfo))
     truth, found = sample.gt_instances, sample.pred_instances
     left = image.copy()
     if truth.keypoints.any():
@@ -63,12 +64,6 @@ def side_by_side(crop: np.ndarray, sample: PoseDataSample, metainfo: dict) -> np
     right = draw_pose(image, in_crop(found.keypoints[0], sample.metainfo) * scale, **style)
     gap = np.full((HEIGHT, GAP, 3), 255, np.uint8)
     return np.hstack([left, gap, right])
-
-
-def in_crop(keypoints: np.ndarray, meta: dict) -> np.ndarray:
-    """Return keypoints of an image, (K, 2), in pixels of the network's input."""
-    corner = meta['input_center'] - meta['input_scale'] / 2
-    return (np.asarray(keypoints) - corner) * meta['input_size'] / meta['input_scale']
 
 
 def caption(sample: PoseDataSample) -> str:

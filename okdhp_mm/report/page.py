@@ -60,7 +60,7 @@ def page(title: str, *parts: str) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """Return a heading with what belongs to it."""
+    """Return a section with its heading."""
     return '\n'.join([f'<section>\n<h2>{escape(title)}</h2>', *parts, '</section>'])
 
 
@@ -70,7 +70,7 @@ def text(sentence: str) -> str:
 
 
 def note(sentence: str) -> str:
-    """Return a paragraph that explains."""
+    """Return an explanatory paragraph."""
     return f'<p class="note">{escape(sentence)}</p>'
 
 
@@ -80,15 +80,15 @@ def code(source: str, wrap: bool = False) -> str:
 
 
 def details(summary: str, content: str) -> str:
-    """Return HTML that opens at a click."""
+    """Return HTML that a click opens."""
     return f'<details>\n<summary>{escape(summary)}</summary>\n{content}\n</details>'
 
 
-def tiles(figures: dict[str, str]) -> str:
-    """Return the main figures, by their labels."""
+def tiles(values: dict[str, str]) -> str:
+    """Return tiles with values by their labels."""
     cells = (
         f'<div class="tile"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
-        for label, value in figures.items()
+        for label, value in values.items()
     )
     return f'<div class="tiles">\n{"".join(cells)}\n</div>'
 

@@ -27,7 +27,8 @@ from ..errors import UserError, reason_of
 from ..evaluation.run_log import CLOCKS, DIAGNOSES, RunLog, read_run_log
 from ..evaluation.summary import OUTPUT, main_metric
 from ..io.atomic import write_text
-from ..models.branch_configs import ESTIMATOR
+from ..keypoint_names import names_of
+from ..models.branch_configs import ESTIMATOR, deployed_output
 from ..structures import output_name
 from ..version import __version__
 from ..visualization import color_legend
@@ -127,24 +128,24 @@ def write_report(runner: Runner, examples: int = EXAMPLES) -> Path:
 
 
 def header(runner: Runner, log: RunLog) -> str:
-    """Return the main figures."""
+    """Return tiles with the main values."""
     cfg, model = runner.cfg, runner.cfg.model
     metric, curve, better = deployed_curve(log, cfg)
-    figures = {}
+    values = {}
     if curve:
         best = better(curve, key=curve.get)
-        figures[f'best {metric}, {runner_unit(cfg)} {best}'] = f'{curve[best]:.4f}'
-        figures[f'last {metric}'] = f'{list(curve.values())[-1]:.4f}'
+        values[f'best {metric}, {runner_unit(cfg)} {best}'] = f'{curve[best]:.4f}'
+        values[f'last {metric}'] = f'{list(curve.values())[-1]:.4f}'
     unit = runner_unit(cfg)
     epochs = (runner.epoch, runner.max_epochs)
     done, total = epochs if unit == 'epoch' else (runner.iter, runner.max_iters)
-    figures[f'{unit}s of {total}'] = str(done)
+    values[f'{unit}s of {total}'] = str(done)
     if 'backbone' in model:
-        figures['backbone'] = str(model.backbone.type)
+        values['backbone'] = str(model.backbone.type)
     if model.type == ESTIMATOR:
-        figures['branches, deployed: ' + deployed_name(cfg)] = str(len(branches_of(runner)))
+        values['branches, deployed: ' + deployed_name(cfg)] = str(len(branches_of(runner)))
     state = '' if done >= total else ' It ended early.'
-    return page.note(f'Written at {datetime.now():%Y-%m-%d %H:%M}.{state}') + page.tiles(figures)
+    return page.note(f'Written at {datetime.now():%Y-%m-%d %H:%M}.{state}') + page.tiles(values)
 
 
 def metrics_section(log: RunLog, cfg: Config) -> str:
@@ -168,7 +169,7 @@ def metrics_section(log: RunLog, cfg: Config) -> str:
     ]
     ensemble = [
         page.note(
-            f'{deployed} is deployed (model.test_cfg.branch). A branch chosen on these figures '
+            f'{deployed} is deployed (model.test_cfg.branch). A branch chosen by these metrics '
             'looks better here than on new data. The ensemble needs all branches at test time.'
         )
     ]
@@ -245,10 +246,9 @@ def examples_section(runner: Runner, count: int) -> str:
     except UserError as error:
         return page.section(title, page.text(f'There are no pictures: {reason_of(error)}'))
     figures = [page.picture(*picture) for picture in pictures]
-    names = [name for _, name in sorted(dataset.metainfo['keypoint_id2name'].items())]
     about = (
         'Validation samples, evenly spread. In each, the annotated keypoints are to the left of '
-        f'the prediction of the deployed output. {color_legend(names)}'
+        f'the prediction of the deployed output. {color_legend(names_of(dataset.metainfo))}'
     )
     return page.section(title, page.note(about), page.grid(figures, 'pictures'))
 
@@ -292,7 +292,7 @@ def deployed_name(cfg: Config) -> str:
     """Return the name of the deployed output."""
     if cfg.model.type != ESTIMATOR:
         return 'model'
-    return output_name((cfg.model.get('test_cfg') or {}).get('branch', 0))
+    return output_name(deployed_output(cfg.model))
 
 
 def title_of(output: str, deployed: str) -> str:

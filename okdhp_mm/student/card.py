@@ -16,7 +16,8 @@ from ..data.own_dataset import is_labeled
 from ..errors import UserError
 from ..evaluation.summary import main_metric
 from ..io.data_files import read_json
-from ..models.branch_configs import METHOD_KEYS
+from ..keypoint_names import names_of
+from ..models.branch_configs import METHOD_KEYS, deployed_output
 from ..structures import branch_name
 from ..version import __version__
 from .complexity import Complexity
@@ -81,7 +82,7 @@ def model_card(
         cost: Cost of the student.
         meta: Metainfo of its dataset.
     """
-    names = [name for _, name in sorted(meta['keypoint_id2name'].items())]
+    names = names_of(meta)
     model, codec = config.model, dict(config.model.head.decoder)
     width, height = codec.pop('input_size')
     settings = ', '.join(f'{key}={value}' for key, value in codec.items() if key != 'type')
@@ -148,8 +149,8 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
     best = Path(str(info.get('best_ckpt') or info.get(f'best_ckpt_{metric}'))).stem
     if not best.endswith((f'epoch_{meta.get("epoch")}', f'iter_{meta.get("iter")}')):
         return ''
-    deployed = (cfg.model.get('test_cfg') or {}).get('branch', 0)
-    key = f'val/{metric}' if branch == deployed else f'val/{branch_name(branch)}/{metric}'
+    own = branch == deployed_output(cfg.model)
+    key = f'val/{metric}' if own else f'val/{branch_name(branch)}/{metric}'
     return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''
 
 

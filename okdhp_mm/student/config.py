@@ -37,7 +37,12 @@ from ..errors import UserError
 from ..evaluation.evaluator_config import map_metrics
 from ..io.config import drop_pretrained, imports_of
 from ..models import OKDHPTopdownPoseEstimator
-from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR, config_branches
+from ..models.branch_configs import (
+    ESTIMATOR,
+    STOCK_ESTIMATOR,
+    config_branches,
+    deployed_output,
+)
 from ..structures import ENSEMBLE
 
 PACKAGE = 'okdhp_mm'
@@ -48,7 +53,7 @@ OWN_MODEL_KEYS = (
 OWN_TEST_KEYS = ('branch', 'report', 'ema')
 LOCAL = 'LocalVisBackend'
 OWN_BACKBONE = 'cfg.model.backbone.type'
-"""The only type of a student that may be of this package."""
+"""The only entry of a student's config that may have a type of this package."""
 RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
 REGISTRIES = (
     *(MODELS, KEYPOINT_CODECS, TASK_UTILS),
@@ -68,19 +73,18 @@ def branch_to_export(cfg: Config, branch: int | None) -> int:
     if cfg.get('model', {}).get('type') != ESTIMATOR:
         raise UserError(
             f'The config trains a {cfg.get("model", {}).get("type")!r}, not an {ESTIMATOR!r}: '
-            'there is no branch to cut out.'
+            'it has no branch to export.'
         )
-    if branch is None:
-        branch = (cfg.model.get('test_cfg') or {}).get('branch', 0)
-    if branch == ENSEMBLE:
+    chosen = deployed_output(cfg.model) if branch is None else branch
+    if chosen == ENSEMBLE:
         raise UserError(
-            "test_cfg.branch='ensemble' needs all branches, a student is one: choose it by "
+            "test_cfg.branch='ensemble' needs all branches, but a student is one. Choose it by "
             '--branch N.'
         )
     count = len(config_branches(cfg.model))
-    if branch not in range(count):
-        raise UserError(f'Branch {branch} does not exist; valid are 0 to {count - 1}.')
-    return branch
+    if not isinstance(chosen, int) or chosen not in range(count):
+        raise UserError(f'Branch {chosen} does not exist; valid are 0 to {count - 1}.')
+    return chosen
 
 
 def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
@@ -97,7 +101,7 @@ def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
     for key in OWN_TEST_KEYS:
         (stock.get('test_cfg') or {}).pop(key, None)
     if not keep_pretrained:
-        # The student brings its weights; it must not download others.
+        # The student has its own weights and must not download others.
         drop_pretrained(stock)
     return stock
 

@@ -18,7 +18,7 @@ from ..io.config import require_key
 from .card import model_card
 from .complexity import Complexity, complexity
 from .config import branch_to_export, dataset_meta, needs_package, stock_model, student_config
-from .files import CARD, CHECKPOINT, CONFIG, GRAPHS, check_absent
+from .files import CARD, CHECKPOINT, CONFIG, GRAPHS, check_no_student
 from .state import build_trained, check_equal, check_finite, student_state
 
 
@@ -54,8 +54,8 @@ def export_student(
 
     Args:
         cfg: Training config.
-        checkpoint: Any checkpoint of it: of any epoch, of an interrupted run, of an EMA run (whose
-            averaged weights are exported, as they are what was evaluated).
+        checkpoint: Any checkpoint of the training, also of an interrupted one. If the EMA copy is
+            deployed, its weights are exported, because they were evaluated.
         out_dir: Folder for ``student.py``, ``student.pth`` and ``README.md``.
         branch: Index of the branch; by default the deployed one, ``model.test_cfg.branch``.
         force: Whether to replace a student that is already there. Its graphs are removed.
@@ -67,7 +67,7 @@ def export_student(
     """
     files = Path(out_dir) / CONFIG, Path(out_dir) / CHECKPOINT
     if not force:
-        check_absent(out_dir)
+        check_no_student(out_dir)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     branch = branch_to_export(cfg, branch)
     loaded = load_checkpoint(checkpoint)
@@ -80,7 +80,7 @@ def export_student(
     student = MODELS.build(config.model)
     expected = student.state_dict().keys()
     if state.keys() != expected:
-        raise AssertionError(f'law 2 is broken at {sorted(state.keys() ^ expected)[:3]}')
+        raise AssertionError(f'The student differs in {sorted(state.keys() ^ expected)[:3]}.')
     student.load_state_dict(state, strict=True)
     check_equal(trained, student, branch)
 

@@ -11,7 +11,7 @@ GRAPH, SMALL_GRAPH = 'student.onnx', 'student_int8.onnx'
 GRAPHS = (GRAPH, SMALL_GRAPH)
 
 
-def check_absent(folder: str | Path) -> None:
+def check_no_student(folder: str | Path) -> None:
     """Check that a folder does not hold a student or another model card.
 
     Raises:

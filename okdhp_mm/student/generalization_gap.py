@@ -48,17 +48,17 @@ def generalization_gap(cfg: Config, checkpoint: str, persons: int = 500) -> Gene
     Args:
         cfg: Its training config: a stock one, or one with branches.
         checkpoint: Path of its checkpoint.
-        persons: How many of each kind, at most.
+        persons: Largest number of persons of each kind.
 
     Raises:
         UserError: If the checkpoint is of another network, the config names no training pipeline
-            or no data, or there are to be no persons.
+            or no data, or ``persons`` is below 1.
     """
     if persons < 1:
         raise UserError(f'--persons {persons} measures nothing; it must be at least 1.')
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     keys = ('train_dataloader.dataset', 'val_dataloader.dataset')
-    train, val = (unwrapped(require_key(cfg, key, 'The loss gap')) for key in keys)
+    train, val = (unwrapped(require_key(cfg, key, 'The generalization gap')) for key in keys)
     pipeline = require_key(train, 'pipeline', 'train_dataloader.dataset')
     others = ConfigDict(copy.deepcopy(val), pipeline=pipeline, test_mode=False)
     for key in ONLY_IN_TESTS:
@@ -87,7 +87,7 @@ def load_branch(cfg: Config, checkpoint: str) -> BasePoseEstimator:
     """Load the stock network of the config, or the student of branch 0, from a checkpoint.
 
     Raises:
-        UserError: If they are of another network, or no numbers.
+        UserError: If the weights are of another network, or not finite.
     """
     model, state = cfg.model, load_checkpoint(checkpoint)['state_dict']
     if model.type == ESTIMATOR:
@@ -102,11 +102,11 @@ def load_branch(cfg: Config, checkpoint: str) -> BasePoseEstimator:
 
 @torch.no_grad()
 def mean_loss(student: BasePoseEstimator, dataset: ConfigDict, persons: int) -> float:
-    """Return the student's own loss on some persons, always the same, equally augmented."""
+    """Return the student's mean loss on persons that are chosen and augmented by one seed."""
     set_random_seed(0)
     data = DATASETS.build(copy.deepcopy(dataset))
     chosen = np.random.permutation(len(data))[:persons]
-    # One at a time: of a batch, some losses are the mean and others (KLDiscretLoss) the sum.
+    # One at a time, because some losses average a batch and others (KLDiscretLoss) sum over it.
     return sum(own_loss(student, data[index]) for index in chosen) / len(chosen)
 
 

@@ -62,4 +62,4 @@ def check_equal(trained: BasePoseEstimator, student: BasePoseEstimator, branch: 
     maps, _ = trained.head.branch_forward(trained.backbone(images, [branch]), branch)
     output = student(images, None, mode='tensor')
     if not torch.equal(find_adapter(student.head).to_maps(output)[-1], maps[-1]):
-        raise AssertionError(f'law 3 is broken: the student differs from {branch_name(branch)}')
+        raise AssertionError(f'The student differs from {branch_name(branch)}.')

@@ -35,7 +35,7 @@ class StudentCard:
     """One student of the table.
 
     Attributes:
-        export: Where it is and what it costs.
+        export: Its files and costs.
         latency: Milliseconds of one image on one thread of the CPU, forward only.
         score: The main metric on the test split; None without test data.
     """
@@ -81,10 +81,10 @@ def export_all(cfg: Config, checkpoint: str, out_dir: str | Path, force: bool = 
 def score_branches(
     cfg: Config, checkpoint: str, count: int, work_dir: Path
 ) -> tuple[str, Sequence[float | None]]:
-    """Every branch's main metric on the test split, in one pass over it.
+    """Return every branch's main metric on the test split, in one pass over it.
 
     Returns:
-        The metric's name, and its value per branch; None where the test data are not there.
+        The metric's name, and its value per branch; None without test data.
     """
     try:
         require_key(cfg, 'test_dataloader', 'The score')
@@ -98,22 +98,22 @@ def score_branches(
     cfg.resume = False  # or a resumed training's config would resume it
     cfg.model.test_cfg = dict(cfg.model.get('test_cfg') or {}, branch=0, report='all')
     with safe_loader():
-        figures = Runner.from_cfg(cfg).test()
-    metric, _ = main_metric(cfg, figures)
-    # A single branch may have no other outputs: then as the CheckpointHook's 'auto'.
-    metric = metric or next(iter(figures), None)
-    if metric is None or metric not in figures:
-        print(f'not scored: save_best={metric!r} is none of {", ".join(figures)}.')
+        metrics = Runner.from_cfg(cfg).test()
+    metric, _ = main_metric(cfg, metrics)
+    # Without other outputs, take the first metric, like 'auto' of the CheckpointHook.
+    metric = metric or next(iter(metrics), None)
+    if metric is None or metric not in metrics:
+        print(f'not scored: save_best={metric!r} is none of {", ".join(metrics)}.')
         return metric or 'score', [None] * count
     names = [metric, *(f'{branch_name(m)}/{metric}' for m in range(1, count))]
-    return metric, [figures.get(name) for name in names]
+    return metric, [metrics.get(name) for name in names]
 
 
 def latencies(exports: Sequence[Export]) -> list[float]:
-    """Milliseconds of each student's heatmaps of one image on the CPU, the fastest of several.
+    """Return the milliseconds that each student takes for one image, the fastest of several runs.
 
-    On one thread, whose own time others cannot take. The students take turns after one round of
-    warm-up, so that other load of the machine slows all of them equally.
+    This is CPU time of one thread. The students take turns after a round of warm-up, so other load
+    of the machine slows all of them equally.
     """
     models = [load_student(export.config.parent) for export in exports]
     threads = torch.get_num_threads()

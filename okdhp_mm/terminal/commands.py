@@ -19,7 +19,7 @@ from .overview import relative
 
 
 def train_to_end(runner: Runner, surrounding: AbstractContextManager | None = None) -> None:
-    """Train, and print the figures of all branches and the next commands.
+    """Train, and print the metrics of all branches and the next commands.
 
     Args:
         runner: Runner of the training.

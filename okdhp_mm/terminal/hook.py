@@ -120,7 +120,7 @@ class TerminalHook(Hook):
             self._flush()
 
     def close(self) -> None:
-        """Leave the terminal as it was, whatever ended the training."""
+        """Restore the terminal, also after an error."""
         self._stop_bar()
         self._flush()
 
@@ -195,7 +195,7 @@ class Bar:
 
 
 def current_interval(runner: Runner) -> Interval:
-    """Return the round that starts or continues with the current iteration."""
+    """Return the interval that starts or continues with the current iteration."""
     loop = runner.train_loop
     if isinstance(loop, IterBasedTrainLoop):
         # A resumed training may start in the middle.

@@ -27,7 +27,7 @@ class TrailDrawer:
     Args:
         skeleton: Pairs of keypoint indices that a line connects.
         threshold: Least score of a keypoint that is drawn.
-        trail: Seconds that the way of a person stays visible.
+        trail: Length of the trail of a person in seconds.
     """
 
     def __init__(

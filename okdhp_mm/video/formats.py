@@ -31,7 +31,7 @@ class PoseFrame:
     """Poses of one frame.
 
     Attributes:
-        number: Of the frame in the video.
+        number: Number of the frame in the video.
         time: In seconds.
         keypoints: (N, K, 2).
         scores: (N, K).

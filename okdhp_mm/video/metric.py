@@ -112,7 +112,7 @@ def keypoint_similarity(
     Args:
         true: (P, K, 2).
         visible: Whether a keypoint is labeled, (P, K).
-        areas: Of the true persons in square pixels, (P,).
+        areas: Areas of the true persons in square pixels, (P,).
         found: (N, K, 2).
         sigmas: (K,).
     """
@@ -192,7 +192,7 @@ class TrackingMetric(BaseMetric):
         tracker: Arguments of :func:`~okdhp_mm.video.modes.build_tracker`.
         frame_rate: Frames per second of the videos.
         collect_device: As in mmengine.
-        prefix: Of the names of the values.
+        prefix: Prefix of the names of the values.
 
     Raises:
         UserError: If the file or the tracker's settings cannot be used.

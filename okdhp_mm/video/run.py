@@ -25,7 +25,7 @@ class Tracked:
     """Account of a tracking.
 
     Attributes:
-        files: What was written, except the poses before tracking.
+        files: The written files, except the poses before tracking.
         identities: Number of persons.
         poses: Number of poses, also of those without an identity.
         frames: Number of frames.

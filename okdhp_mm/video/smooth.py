@@ -67,7 +67,7 @@ def savitzky_golay(
         times: (T,), increasing.
         keypoints: (T, K, 2); NaN where a keypoint was not found.
         window: In seconds.
-        order: Of the polynomials.
+        order: Order of the polynomials.
     """
     smooth = np.array(keypoints, float)
     if len(times) < 3:

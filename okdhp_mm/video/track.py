@@ -25,7 +25,7 @@ def track_video(video: PoseVideo, mode: str = 'online', **settings) -> int:
     Args:
         video: The poses.
         mode: See :func:`~.modes.build_tracker`.
-        settings: Of the tracker.
+        settings: Settings of the tracker.
 
     Returns:
         Number of identities.

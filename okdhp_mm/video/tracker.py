@@ -59,9 +59,9 @@ class Track:
     Attributes:
         keypoints: Last seen place of each keypoint, (K, 2); NaN where it was never seen.
         size: Body height in pixels, averaged over sightings.
-        time: Of the last sighting.
+        time: Time of the last sighting.
         identity: Given after enough sightings, None before.
-        velocity: Of the whole body, (2,), in pixels per second.
+        velocity: Velocity of the whole body, (2,), in pixels per second.
         sightings: Number of poses so far.
         unnamed: Identities of the frame, and index in it, of each pose that was seen before the
             identity was given; empty if the tracker keeps no history.

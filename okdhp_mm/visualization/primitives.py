@@ -56,7 +56,7 @@ def draw_ring(canvas: np.ndarray, point, radius: float, color: Color) -> None:
 
 
 def text_width(text: str) -> int:
-    """Width in pixels."""
+    """Return the width of a text in pixels."""
     return cv2.getTextSize(text, _FONT, 0.45, 1)[0][0]
 
 
@@ -75,6 +75,6 @@ def draw_outlined_text(canvas: np.ndarray, text: str, corner: tuple[int, int]) -
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
-    """OpenCV's fixed-point coordinates with 4 fractional bits."""
+    """Return OpenCV's fixed-point coordinates with 4 fractional bits."""
     x, y = np.rint(np.asarray(point) * 16).astype(int)
     return int(x), int(y)

@@ -17,7 +17,7 @@ from .primitives import (
 )
 
 WIDTH = 1000
-"""Of the picture, in pixels."""
+"""Width of the picture in pixels."""
 
 
 def heatmap_strip(
@@ -30,11 +30,11 @@ def heatmap_strip(
     *,
     ensemble_title: str = 'ensemble',
 ) -> np.ndarray:
-    """One figure's heatmaps: a row per keypoint; every branch, the ensemble and the target.
+    """Draw heatmaps of an image: a row per keypoint; every branch, the ensemble and the target.
 
-    Colors mean the same for all predictions of a row: their scale runs from 0 to the greatest
-    value in them. The target, which they reach late if ever, has a scale of its own. The number in
-    a corner is the greatest value of that heatmap, and the ring is where it is.
+    All predictions of a row share one color scale, from 0 to their maximum. The target has its own
+    scale, because predictions reach it late, if at all. The number in a corner is the maximum of
+    that heatmap, and the ring shows its place.
 
     Args:
         image: (H, W, 3) uint8, BGR: the crop that the heatmaps cover.
@@ -75,7 +75,7 @@ def heatmap_strip(
 
 
 def _blend_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: float) -> np.ndarray:
-    """Lays a heatmap over a pale copy of the image; the stronger, the more opaque."""
+    """Blend a heatmap over a pale copy of the image. Higher values are more opaque."""
     height, width = image.shape[:2]
     share = np.clip(np.asarray(heatmap, np.float32) / max(scale, 1e-6), 0, 1)
     share = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)

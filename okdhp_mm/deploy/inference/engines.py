@@ -48,7 +48,7 @@ class Engine(Protocol):
 
 
 class BoxInferencer(Pose2DInferencer):
-    """mmpose's inferencer with given boxes: it does not use its own argument for them."""
+    """mmpose's inferencer with given boxes. The stock one ignores its argument ``bboxes``."""
 
     def preprocess_single(self, input, index, bboxes=(), **kwargs):
         """Return one input of the pipeline for each box."""
@@ -105,7 +105,7 @@ class TorchEngine(ModelEngine):
     """The student of a folder in mmpose's own inferencer.
 
     Args:
-        folder: Where ``student.py`` and ``student.pth`` are.
+        folder: Folder with ``student.py`` and ``student.pth``.
         device: As in torch; None takes a GPU if there is one.
         batch: Number of persons that the network takes at once.
 
@@ -124,7 +124,7 @@ class OnnxEngine:
     """A student that was exported with its decoder, in onnxruntime.
 
     Args:
-        folder: Where the graph is.
+        folder: Folder with the graph.
         name: Name of its file.
         device: 'cpu' or 'cuda:N'; None takes the CPU.
         batch: Number of persons that the network takes at once.

@@ -22,9 +22,9 @@ SUFFIXES = frozenset(
     '.avif .bmp .dib .exr .gif .hdr .jp2 .jpe .jpeg .jpg .pbm .pfm .pgm .pic .png .pnm .ppm .pxm '
     '.ras .sr .tif .tiff .webp'.split()
 ) | {'.heic', '.heif', '.jfif', '.jxl'}
-"""Suffixes of the pictures that OpenCV reads, and of others, so that it is said if it cannot."""
+"""Suffixes of pictures. OpenCV cannot read all of them; then an error names the file."""
 LARGEST_SIDE = 32766
-"""OpenCV crops no picture that is wider or higher."""
+"""Longest side in pixels of a picture that OpenCV can crop."""
 ORIENTATION = 0x0112
 """Tag of EXIF."""
 TURNS = {
@@ -42,7 +42,7 @@ class Picture:
     """A picture from a file.
 
     Attributes:
-        file: Where it is.
+        file: Path of the file.
         image: (H, W, 3) uint8, BGR, turned as its EXIF entry says.
         cut: Whether the end of the file is missing, and with it the lower part of the picture.
     """
@@ -68,7 +68,7 @@ def image_files(folder: Path, ignored: Path | None = None) -> list[Path]:
     """Return the pictures in a folder and its sub-folders, sorted by path.
 
     Args:
-        folder: Where to look. Names that start with a dot are left out.
+        folder: Folder to search. Names that start with a dot are left out.
         ignored: A folder in it to leave out, e.g. of earlier results.
 
     Raises:
@@ -102,7 +102,7 @@ def read_picture(file: Path) -> Picture:
     image = decode(content, str(file), allow_cut=True)
     if image is not None:
         return Picture(file, image)
-    # From a file, OpenCV fills up what is missing of a JPEG.
+    # OpenCV completes a JPEG that is cut off if it reads the file itself.
     image = cv2.imread(str(file))
     if image is None:
         raise UserError(f'{file} cannot be read: it is empty, damaged or not a picture')
@@ -114,7 +114,7 @@ def decode(content: bytes, name: str, allow_cut: bool = False) -> np.ndarray | N
     """Return the picture in the content of a file, (H, W, 3) uint8, BGR.
 
     Args:
-        content: What is in the file.
+        content: Bytes of the file.
         name: Its name, for messages.
         allow_cut: Whether to return None, instead of raising, if it cannot be decoded.
 

@@ -29,7 +29,7 @@ class Detections:
     Attributes:
         boxes: x1 y1 x2 y2 each; None takes the whole image as one person.
         scores: One for each box.
-        origin: Where they are from: 'given', 'detector', 'last poses' or 'whole image'.
+        origin: Origin of the boxes: 'given', 'detector', 'last poses' or 'whole image'.
     """
 
     boxes: Boxes | None

@@ -59,7 +59,7 @@ def infer(
     Args:
         source: A picture, a folder with its sub-folders, a text file with a path per line, a video,
             the number of a camera, or a URL.
-        engine: What finds them.
+        engine: Engine that finds them.
         out_dir: Folder for ``predictions/*.json`` and ``visualizations/*``.
         boxes: Boxes around persons by file name, relative to the folder of the source, as
             :func:`~.boxes.read_boxes` gives them. An empty list stands for a picture
@@ -114,8 +114,8 @@ class Pipeline:
     """The steps that pictures and frames share.
 
     Attributes:
-        engine: What finds the poses.
-        boxes: Where the persons are.
+        engine: Engine that finds the poses.
+        boxes: Boxes around the persons.
         summary: Account of what was found.
         tables: Files with all poses.
         window: Shows the drawings, if the user wants to see them.

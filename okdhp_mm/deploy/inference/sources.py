@@ -38,9 +38,9 @@ class Frame:
 
     Attributes:
         name: Relative path of its results, with the suffix of the source.
-        source: Where it is from, for people.
+        source: Its origin, to name in messages.
         image: (H, W, 3) uint8, BGR.
-        number: Of a frame in its video, from 0.
+        number: Number of a frame in its video, from 0.
         time: Seconds since the start of the video.
         cut: Whether the lower part of a picture is missing.
     """
@@ -105,8 +105,8 @@ class OnePicture(Pictures):
     """A picture that was downloaded.
 
     Args:
-        content: What was downloaded.
-        url: Where from.
+        content: The downloaded bytes.
+        url: Its URL.
     """
 
     def __init__(self, content: bytes, url: str):
@@ -129,7 +129,7 @@ class Video:
     """A video from a file, a camera or a URL.
 
     Args:
-        address: What OpenCV opens: a path, a URL, or the number of a camera.
+        address: A path, a URL, or the number of a camera.
         name: Name of its results.
         file: Its path, if it is a file.
 

@@ -54,7 +54,7 @@ class Summary:
 
         Args:
             persons: Their poses.
-            origin: Where their boxes are from.
+            origin: Origin of their boxes.
             size: Width and height in pixels.
         """
         self.written += 1

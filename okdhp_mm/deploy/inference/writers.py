@@ -127,8 +127,8 @@ class Results:
         """Write the frames of a video, each before the next is read.
 
         Args:
-            name: Of the results.
-            meta: What is the same in all frames. Changes to it are written at the end.
+            name: Name of the results.
+            meta: Information about all frames. Changes to it are written at the end.
         """
         predictions = self._place(self.predictions, name, '.json')
         results = VideoResults(predictions, self._place(self.pictures, name, '.mp4'), meta)
@@ -156,7 +156,7 @@ class VideoResults:
     Args:
         predictions: File for the predictions.
         drawing: File for the drawn video.
-        meta: What is the same in all frames. Changes to it are written at the end.
+        meta: Information about all frames. Changes to it are written at the end.
     """
 
     def __init__(self, predictions: Path, drawing: Path, meta: dict):

@@ -25,7 +25,7 @@ class AccuracyDrop:
 
     Attributes:
         moved: Distances of the keypoints on crops in pixels of the input, (N, K).
-        scores: Of each metric on the test data, of the one graph and of the other; or None.
+        scores: Each metric of both graphs on the test data, or None.
         why: Reason for missing scores.
     """
 
@@ -52,7 +52,7 @@ def measure_drop(
 
     Args:
         student: The stock estimator that was exported.
-        model: A serialised graph.
+        model: A serialized graph.
         other: Another one.
         crops: Normalized inputs, (N, 3, H, W).
     """

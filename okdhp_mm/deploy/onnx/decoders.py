@@ -1,4 +1,4 @@
-"""Maps to keypoints in the graph itself: mmpose's decoders again, in operators that ONNX has.
+"""Decode maps in the graph itself: mmpose's decoders in operators that ONNX has.
 
 The stock decoders are numpy, one person after the other, and cannot be traced. Keypoints come out
 in pixels of the input image, where nothing is seen (no score above 0) at the stock decoders' -1.
@@ -26,7 +26,7 @@ class HeatmapDecoder(nn.Module):
     """Heatmaps, (B, K, H, W) -> keypoints (B, K, 2) and scores (B, K).
 
     Args:
-        width: Of the heatmaps.
+        width: Width of the heatmaps.
         scale: Pixels of the input image per cell of the heatmaps, for x and y.
         refinement: Heatmaps and the peak's x and y, (B, K) -> how far to move each, (B, K, 2).
     """

@@ -45,7 +45,7 @@ class FourConvolutions(nn.Module):
         self.pointwise = nn.Sequential()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Twice the height and width."""
+        """Return features of twice the height and width."""
         outputs = []
         for (row, column), weight in zip(PARITIES, self.weights, strict=True):
             padded = F.pad(features, (1 - column, column, 1 - row, row))

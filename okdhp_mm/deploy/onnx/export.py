@@ -21,7 +21,7 @@ from ...student.files import (
     GRAPH,
     GRAPHS,
     SMALL_GRAPH,
-    check_absent,
+    check_no_student,
     student_files,
 )
 from ...student.load import load_student
@@ -33,12 +33,12 @@ from .verify import ParityReport, check_parity, check_pictures, crops_of
 
 
 def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
-    """Look whether all that an export needs is there, before it takes its time.
+    """Check that an export has everything it needs, before it starts.
 
     Args:
         cfg: Training config.
-        decode: Whether the graph shall decode.
-        folders: Of pictures; None is for drawn figures.
+        decode: Whether to decode in the graph.
+        folders: Folders of pictures; None for drawn figures.
 
     Raises:
         UserError: If packages are missing, no picture can be read, the config is not an OKDHP one,
@@ -61,7 +61,7 @@ def export_onnx(
     """Write ``student.onnx`` next to an exported student, if its outputs equal PyTorch's.
 
     Args:
-        folder: Where ``student.py`` and ``student.pth`` are.
+        folder: Folder with ``student.py`` and ``student.pth``.
         decode: Whether the graph gives keypoints and scores instead of maps.
         check_images: Folder of pictures to compare on; None draws figures.
 
@@ -85,7 +85,7 @@ def export_int8(
     """Write ``student_int8.onnx`` next to ``student.onnx``, and report the drop in accuracy.
 
     Args:
-        folder: Where the student and its graph are.
+        folder: Folder with the student and its graph.
         calibration_images: Folder of pictures of single persons, to take the ranges of the
             activations from; the first 200.
         check_images: Folder of other pictures, to compare on; None draws figures.
@@ -165,7 +165,7 @@ def export_together(
         UserError: See :func:`~okdhp_mm.student.export.export_student` and :func:`export_onnx`.
     """
     if not force:
-        check_absent(out_dir)
+        check_no_student(out_dir)
     with atomic_write_folder(out_dir, obsolete=GRAPHS) as staging:
         export = export_student(cfg, checkpoint, staging, branch)
         lines = write_graphs(staging, out_dir, *graphs)

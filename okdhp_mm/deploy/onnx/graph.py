@@ -65,7 +65,7 @@ class StudentGraph(nn.Module):
         return self.adapter.tensors(self.student(images, None, mode='tensor'))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Keypoints and scores, if they are decoded, and the maps."""
+        """Return keypoints and scores, if they are decoded, and the maps."""
         maps = self.maps(images)
         return maps if self.decoder is None else (*self.decoder(*maps), *maps)
 
@@ -76,7 +76,7 @@ def map_names(student: BasePoseEstimator) -> tuple[str, ...]:
 
 
 def check_installed() -> None:
-    """Look whether the packages of ONNX are there, and a torch whose exporter knows them.
+    """Check that the packages of ONNX and a torch that exports to them are installed.
 
     Raises:
         UserError: If one is not.
@@ -84,7 +84,7 @@ def check_installed() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(PACKAGES)}')
-    # Of torch.onnx.export(dynamo=True) with dynamic shapes.
+    # torch.onnx.export(dynamo=True) with dynamic shapes requires it.
     check_torch('ONNX', (2, 6))
 
 

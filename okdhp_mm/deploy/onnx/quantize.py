@@ -1,8 +1,8 @@
 """Quantize a student's graph to 8 bits, except its last layers.
 
 Weights are signed, per output channel; activations unsigned, between the extremes that they have on
-real crops: the kinds that x86-64 processors multiply fastest. The last layer and what decodes its
-maps stay float, for places are read off small differences there.
+real crops: the kinds that x86-64 processors multiply fastest. The last layer and the
+decoder stay float, because they read places off small differences.
 """
 
 from __future__ import annotations

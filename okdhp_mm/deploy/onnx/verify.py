@@ -19,7 +19,7 @@ from .graph import DECODED, StudentGraph, map_names
 TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
 MAP_TOLERANCE = 1e-3
-"""Of the maps' height that they and their peaks may be off; rounding makes 1e-6 to 1e-5 of it."""
+"""Tolerance of maps and peaks, relative to their height. Rounding makes 1e-6 to 1e-5."""
 MAX_AMBIGUOUS = 0.1
 """Warn if more than this share of keypoints is ambiguous (random weights: 0.02)."""
 BATCH = 8
@@ -33,7 +33,7 @@ class ParityReport:
     """Differences between an ONNX file and PyTorch.
 
     Attributes:
-        crops: How many were compared.
+        crops: Number of compared crops.
         maps: Greatest difference of the maps.
         height: Greatest magnitude of PyTorch's maps, to compare with.
         keypoints: Distances of the keypoints in pixels of the input, (N, K).
@@ -90,7 +90,8 @@ def crops_of(student: BasePoseEstimator, folder: str | None) -> Tensor:
 
     Args:
         student: A stock estimator with its config.
-        folder: Of pictures of single persons, each taken whole, the first 200; None draws figures.
+        folder: Folder of pictures of single persons, of which the first 200 are used whole; None
+            draws figures.
 
     Raises:
         UserError: If no picture in the folder can be read.
@@ -120,7 +121,7 @@ class GraphSession:
 
     Args:
         student: The stock estimator that was exported.
-        model: The serialised graph.
+        model: The serialized graph.
     """
 
     def __init__(self, student: BasePoseEstimator, model: bytes):
@@ -144,7 +145,7 @@ class GraphSession:
         return stock_poses(self.student, [outputs[name] for name in map_names(self.student)])
 
     def poses(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (N, K, 2) in pixels of the input and their scores (N, K), of N crops."""
+        """Return keypoints (N, K, 2) in pixels of the input and scores (N, K) of N crops."""
         return self.decoded(self.outputs(crops))
 
 
@@ -154,7 +155,7 @@ def check_parity(student: BasePoseEstimator, model: bytes, crops: Tensor) -> Par
 
     Args:
         student: The stock estimator that was exported.
-        model: The serialised graph, with the maps among its outputs.
+        model: The serialized graph, with the maps among its outputs.
         crops: Normalized inputs, (N, 3, H, W).
     """
     stock, graph = StudentGraph(student, decode=False), GraphSession(student, model)

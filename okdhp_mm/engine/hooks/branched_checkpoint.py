@@ -9,9 +9,9 @@ from ..model import model_of
 
 
 class BranchedCheckpointHook(Hook):
-    """Refuses to test branches with the weights of a stock network, which only begin a training."""
+    """Refuses stock checkpoints in tests of branches. They can only start a training."""
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Look at the weights, before the model takes them."""
+        """Check the weights before the model loads them."""
         if is_branched(model_of(runner).state_dict()):
             check_branched(checkpoint.get('state_dict', checkpoint), runner.cfg.load_from)

@@ -64,7 +64,7 @@ class DurableCheckpointHook(CheckpointHook):
         self._resumed = checkpoint.get(KEY)
 
     def before_train(self, runner) -> None:
-        """Remove what a killed process left, and continue where a checkpoint was written."""
+        """Remove files of killed processes, and restore the state of a resumed training."""
         super().before_train(runner)
         if is_main_process():
             remove_temporary(self.out_dir, '*.pth')
@@ -75,7 +75,7 @@ class DurableCheckpointHook(CheckpointHook):
         loop = runner.train_loop
         self._saved, self.saved_iter = time.monotonic(), loop.iter
         if loop.iter:
-            # Or mmengine would not write it again after a new best.
+            # Otherwise mmengine would not write it again after a new best.
             self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
         if not loop.iter or resumed is None:  # new weights only, or a checkpoint of mmengine's hook
             return
@@ -122,7 +122,7 @@ class DurableCheckpointHook(CheckpointHook):
         name = self.filename_tmpl.format(step)
         kept = list(self.keep_ckpt_ids) if self.max_keep_ckpts > 0 else []
         if self.max_keep_ckpts > 0 and step not in kept:
-            # With those that are removed below: mmengine removes them after a resume otherwise.
+            # Includes those that are removed below. Otherwise mmengine removes them after a resume.
             kept.append(step)
             hub.update_info('keep_ckpt_ids', kept)
         last = Path(hub.runtime_info.get('last_ckpt') or '')
@@ -194,8 +194,8 @@ class DurableCheckpointHook(CheckpointHook):
             self._remove(path)
 
     def _remove(self, path: str) -> None:
-        # By its name, in the folder of this training only: the path comes from a checkpoint, which
-        # may be crafted, or of a folder that was moved.
+        # Only the name counts, in the folder of this training. The path comes from a checkpoint,
+        # which may be crafted, or the folder may have been moved.
         file = self.file_backend.join_path(self.out_dir, os.path.basename(path))
         if is_main_process() and self.file_backend.isfile(file):
             self.file_backend.remove(file)
@@ -205,7 +205,7 @@ class DurableCheckpointHook(CheckpointHook):
         processes = all_gather_object((is_finite(model_of(runner)), random_state()))
         if not all(finite for finite, _ in processes):
             raise UserError(
-                f'The weights are NaN or infinite after step {runner.iter}, so that they are not '
+                f'The weights are NaN or infinite after step {runner.iter}, so they are not '
                 f'saved. {last_good(runner)} {ADVICE}'
             )
         self._states = [state for _, state in processes]
@@ -222,7 +222,7 @@ def is_finite(model: nn.Module) -> bool:
 
 
 def _validates(runner) -> bool:
-    """Return whether the training loop validates where it is now."""
+    """Return whether the training loop validates at its current step."""
     loop = runner.train_loop
     if runner.val_loop is None or not isinstance(loop, (EpochBasedTrainLoop, IterBasedTrainLoop)):
         return False

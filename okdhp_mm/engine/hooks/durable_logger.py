@@ -1,4 +1,4 @@
-"""Logger hook whose file of test metrics is complete or not there."""
+"""Logger hook that writes test metrics completely or not at all."""
 
 from __future__ import annotations
 

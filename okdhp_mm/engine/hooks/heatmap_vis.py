@@ -1,4 +1,4 @@
-"""Pictures of what every branch sees, while it is validated."""
+"""Draw the heatmaps of every branch during validation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ...errors import UserError
+from ...keypoint_names import names_of
 from ...models.heads.adapters import HeadAdapter
 from ...visualization import heatmap_strip
 from ..model import model_of
@@ -23,20 +24,19 @@ from ..model import model_of
 class BranchVisualizationHook(Hook):
     """Draws the heatmaps of every branch, the ensemble and the target of validated samples.
 
-    One picture per sample, to every visualisation backend: the same samples in every validation,
-    so that TensorBoard shows how they change. The chosen samples are predicted a second time.
-    A teacher outside of the branches takes the place of the ensemble.
-    Boxes of a detector (``bbox_file``) have no target.
-    Of SimCC's two distributions the picture is their product.
+    Every visualization backend gets one picture per sample. The samples are the same in every
+    validation, so TensorBoard shows how they change. They are predicted a second time. A teacher
+    outside of the branches is drawn instead of the ensemble. Detected boxes (``bbox_file``) have
+    no target. Of SimCC's two distributions, the product is drawn.
 
     Args:
-        interval: Draw from every ``interval``-th batch, the first included.
-        samples: How many samples of such a batch.
+        interval: Draw samples of every ``interval``-th batch, starting with the first.
+        samples: Number of samples of such a batch.
         keypoints: Names of the keypoints to show; by default three across the skeleton.
 
     Raises:
-        UserError: If the interval or the number of samples is not positive, or there is not such a
-            keypoint.
+        UserError: If the interval or the number of samples is not positive, or a keypoint does not
+            exist.
     """
 
     priority = 'NORMAL'
@@ -54,10 +54,10 @@ class BranchVisualizationHook(Hook):
         self.keypoints = keypoints
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Draw, if it is this batch's turn."""
+        """Draw the first samples of the batch if the interval is over."""
         if batch_idx % self.interval or not is_main_process():
             return
-        names = keypoint_names(runner.val_dataloader.dataset.metainfo)
+        names = names_of(runner.val_dataloader.dataset.metainfo)
         chosen = choose_keypoints(self.keypoints, names)
         batch = {key: values[: self.samples] for key, values in data_batch.items()}
         # The EMA copy is validated if it is deployed.
@@ -67,11 +67,6 @@ class BranchVisualizationHook(Hook):
             runner.visualizer.add_image(
                 f'heatmaps_{batch_idx}_{index}', strip[..., ::-1].copy(), step=runner.iter
             )
-
-
-def keypoint_names(metainfo: dict) -> list[str]:
-    """Return the names of a dataset's keypoints."""
-    return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
 
 
 def choose_keypoints(wanted: Sequence[str] | None, names: Sequence[str]) -> list[int]:
@@ -122,9 +117,9 @@ def draw_strips(
 
 
 def target_of(sample: PoseDataSample, adapter: HeadAdapter) -> np.ndarray | None:
-    """Return the picture of a sample's target, (K, H, W); None for a box of a detector.
+    """Return the picture of a sample's target, (K, H, W); None for a detected box.
 
-    Of such a one mmpose says that all keypoints are seen at (0, 0).
+    mmpose gives a detected box visible keypoints at (0, 0).
     """
     if not sample.gt_instances.keypoints.any():
         return None
@@ -132,9 +127,16 @@ def target_of(sample: PoseDataSample, adapter: HeadAdapter) -> np.ndarray | None
 
 
 def encode_target(sample: PoseDataSample, adapter: HeadAdapter) -> Tensor:
-    """Encode the target of a sample whose pipeline makes none, (1, K, H, W)."""
-    truth, meta = sample.gt_instances, sample.metainfo
-    # From the image to the crop: the way back of mmpose's add_pred_to_datasample.
+    """Encode the target of a sample that the pipeline did not encode, (1, K, H, W)."""
+    truth = sample.gt_instances
+    keypoints = in_crop(truth.keypoints, sample.metainfo).astype(np.float32)
+    return adapter.encode(keypoints, truth.keypoints_visible)
+
+
+def in_crop(keypoints: np.ndarray, meta: dict) -> np.ndarray:
+    """Return keypoints of an image, (..., 2), in pixels of the network's input.
+
+    This is the inverse of the step in mmpose's ``add_pred_to_datasample``.
+    """
     corner = meta['input_center'] - meta['input_scale'] / 2
-    keypoints = (truth.keypoints - corner) * meta['input_size'] / meta['input_scale']
-    return adapter.encode(keypoints.astype(np.float32), truth.keypoints_visible)
+    return (np.asarray(keypoints) - corner) * meta['input_size'] / meta['input_scale']

@@ -1,4 +1,4 @@
-"""Hook that starts a training, and tells the distiller how much of it is over."""
+"""Hook that checks a training at its start, and sets the distiller's progress."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class DistillProgressHook(Hook):
     where it stopped, and the same code serves epoch-based and iteration-based loops.
 
     Raises:
-        UserError: At the start, if a term cannot work with batches as small as the loader's, a
-            backbone is frozen that was never trained, or the layers' learning rates are set by
-            names that the layers do not have here.
+        UserError: When a training starts, if a term cannot work with the batch size, a frozen
+            backbone has no trained weights, or the optimizer constructor does not know the names
+            of the layers.
     """
 
     priority = 'NORMAL'
@@ -44,7 +44,7 @@ class DistillProgressHook(Hook):
             runner.register_hook(CollapseHook())
 
     def before_train(self, runner) -> None:
-        """Ask whether the training can work: with batches of this size, features, and rates."""
+        """Validate batch size, loaded weights and optimizer constructor."""
         model = model_of(runner)
         model.head.distiller.check_batch(runner.train_dataloader.batch_size)
         if model.freeze_backbone and not (runner._has_loaded or pretrained_entries(model)):
@@ -56,8 +56,8 @@ class DistillProgressHook(Hook):
         if constructor == layer_decay.STOCK:
             raise UserError(
                 f'optim_wrapper.constructor={constructor!r} knows the layers of the stock network '
-                'alone, and would train all of trunk and branches at the full learning rate; set '
-                f'it to {layer_decay.BRANCHED!r}.'
+                'only. It would train trunk and branches at the full learning rate. Set it to '
+                f'{layer_decay.BRANCHED!r}.'
             )
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -69,5 +69,5 @@ class DistillProgressHook(Hook):
             fit_checkpoint(model, state_dict, model.symmetry_noise)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Set the progress to the share of iterations that are over."""
+        """Set the progress to the share of completed iterations."""
         model_of(runner).head.distiller.set_progress(runner.iter / runner.max_iters)

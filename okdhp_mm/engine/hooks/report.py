@@ -30,32 +30,31 @@ RAMPED_UP = 0.99
 
 @HOOKS.register_module()
 class DistillReportHook(Hook):
-    """Reports what distillation does: in the log, and in every visualization backend.
+    """Reports the effect of distillation in the log and in every visualization backend.
 
     - ``kd/grad_ratio``: share of the distillation in the gradient of the branches' final heatmaps.
     - ``branches/error_correlation``: mean correlation of the errors of two branches, 1 for copies;
       ``branches/peak_distance``: how far apart their peaks are, in heatmap pixels.
-    - ``weights/branch0``: what the aggregator gives to a branch.
+    - ``weights/branch0``: weight of a branch in the ensemble.
 
-    The backends get more: ``kd/grad_ratio_branch0`` and ``kd/schedule``, the factor of the ramp-up;
-    with every ``keypoints_every``-th report ``weights/branch0/left_wrist`` for every keypoint.
+    The backends also get ``kd/grad_ratio_branch0`` and ``kd/schedule``, the factor of the ramp-up.
+    Every ``keypoints_every``-th report adds ``weights/branch0/left_wrist`` for every keypoint.
 
-    Each is of one batch, of the main process where there are several. Other steps cost nothing; a
-    compiled model makes the reported one uncompiled.
+    A report measures one batch of the main process. Other steps cost nothing. A compiled model runs
+    the reported step uncompiled.
 
     Args:
-        interval: Report every so many iterations; by default every 50, and in a short training
-            every tenth of it.
-        keypoints_every: Report the weights of every keypoint with every so many reports.
-        min_grad_ratio: Warn that distillation does nothing if ``kd/grad_ratio`` is below.
-        max_error_correlation: Warn that the branches collapsed if the correlation is above.
-        patience: Warn only after this many reports in a row. Each warning comes once, not before
-            the ramp-up of the distillation and the warm-up of the learning rate end, and not in
-            the first tenth or the first 200 iterations of the training.
+        interval: Iterations between two reports. Default: 50, or a tenth of a short training.
+        keypoints_every: The weights of every keypoint are in every ``keypoints_every``-th report.
+        min_grad_ratio: Warn that distillation has no effect if ``kd/grad_ratio`` is lower.
+        max_error_correlation: Warn that the branches collapsed if the correlation is higher.
+        patience: Number of such reports in a row before a warning. Each warning is logged once,
+            after the ramp-up of the distillation, the warm-up of the learning rate, the first
+            tenth and the first 200 iterations of the training.
 
     Raises:
-        UserError: If an interval or the patience is not positive; before the training, if the model
-            shall be compiled by a torch that cannot leave single steps uncompiled.
+        UserError: If an interval or the patience is not positive; when a training starts, if torch
+            is too old to run single steps of a compiled model uncompiled.
     """
 
     priority = 'NORMAL'  # before the LoggerHook
@@ -87,7 +86,7 @@ class DistillReportHook(Hook):
         if self.interval is None:
             self.interval = max(1, min(MAX_INTERVAL, runner.max_iters // 10))
         if runner.cfg.get('compile'):
-            # Of torch.compiler.set_stance.
+            # torch.compiler.set_stance requires it.
             check_torch('compile=True with a DistillReportHook', (2, 6))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
@@ -101,7 +100,7 @@ class DistillReportHook(Hook):
         self._report = diagnose(*step)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Hand the report to the message hub, where the LoggerHook takes it."""
+        """Write the report to the message hub, which the LoggerHook reads."""
         if self.interval is None or not self.every_n_train_iters(runner, self.interval):
             return
         set_stance(runner, 'default')
@@ -183,13 +182,13 @@ def warm_up_of(runner) -> int:
 
 
 def on_host(named: dict[str, Tensor]) -> dict[str, float]:
-    """Return the finite scalars, by one transfer for all."""
+    """Return the finite scalars. One transfer gets all of them from the device."""
     values = torch.stack(list(named.values())).tolist() if named else []
     return {name: value for name, value in zip(named, values, strict=True) if math.isfinite(value)}
 
 
 def by_keypoint(weights: Tensor, dataset) -> dict[str, float]:
-    """Weights (M, K) by branch and keypoint."""
+    """Return weights, (M, K), by branch and keypoint."""
     names = getattr(dataset, 'metainfo', {}).get('keypoint_id2name', {})
     return {
         f'weights/{branch_name(m)}/{names.get(k, k)}': value
@@ -199,6 +198,6 @@ def by_keypoint(weights: Tensor, dataset) -> dict[str, float]:
 
 
 def set_stance(runner, stance: str) -> None:
-    """Let a compiled model run eagerly or not: a report needs the graph of its gradients."""
+    """Set whether a compiled model runs eagerly. A report needs the graph of the gradients."""
     if runner.cfg.get('compile'):
         torch.compiler.set_stance(stance)

@@ -1,4 +1,4 @@
-"""Learning rates that fall from layer to layer, as ViTPose is trained with, for branches."""
+"""Layer-wise learning rates, as ViTPose is trained with, for multi-branch models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STOCK = LayerDecayOptimWrapperConstructor.__name__
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class BranchLayerDecayOptimWrapperConstructor(LayerDecayOptimWrapperConstructor):
-    """mmpose's, which knows a layer by its name in the stock network: here it is told that name.
+    """mmpose's constructor, with the names that the layers have in the stock network.
 
-    Modules of the training alone, such as the aggregator, learn as fast as the head.
+    Training-only modules, such as the aggregator, have the learning rate of the head.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
@@ -31,7 +31,7 @@ BRANCHED = BranchLayerDecayOptimWrapperConstructor.__name__
 
 
 class _StudentNames:
-    """A multi-branch model's parameters, under the names that they have in the student."""
+    """Parameters of a multi-branch model by their names in the student."""
 
     def __init__(self, model: nn.Module):
         self._model = model

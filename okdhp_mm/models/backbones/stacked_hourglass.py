@@ -30,7 +30,7 @@ class StackedHourglass(BaseBackbone):
         num_stacks: S.
         num_keypoints: K.
         feat_channels: Channels C between the stacks, divisible by 4.
-        depth: How many times an hourglass halves its feature map.
+        depth: Number of times that an hourglass halves its feature map.
         num_blocks: Number of bottlenecks at every place of the hourglass.
         init_cfg: As in every mmengine module. By default, convolutions start with small weights,
             like those of mmpose's heads, so the first heatmaps are small. With PyTorch's
@@ -165,7 +165,7 @@ class Hourglass(BaseModule):
 
     Args:
         feat_channels: C.
-        depth: How many times to halve the feature map.
+        depth: Number of times to halve the feature map.
         num_blocks: Number of bottlenecks at every place.
     """
 

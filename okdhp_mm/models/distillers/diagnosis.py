@@ -17,31 +17,31 @@ class Diagnosis:
     """Measures of one batch, detached, on its device.
 
     Attributes:
-        shares: Share of the distillation terms in the gradient of each branch, (M,); None if the
-            method has no distillation term.
+        grad_ratios: Share of the distillation terms in the gradient of each branch, (M,); None if
+            the method has no distillation term.
         schedule: The largest schedule factor of a distillation term, a scalar; None if the method
             has no distillation term.
-        agreement: Mean correlation between the errors of two branches, a scalar; None for one
-            branch.
+        error_correlation: Mean correlation between the errors of two branches, a scalar; None for
+            one branch.
         peak_distance: Mean distance between the peaks of two branches, in heatmap pixels or SimCC
             bins, a scalar; None for one branch.
         weights: The aggregation weights, averaged over the batch, (M, K); None if the aggregator
             has no weights.
     """
 
-    shares: Tensor | None
+    grad_ratios: Tensor | None
     schedule: Tensor | None
-    agreement: Tensor | None
+    error_correlation: Tensor | None
     peak_distance: Tensor | None
     weights: Tensor | None
 
     def scalars(self) -> dict[str, Tensor]:
         """Return the few measures that are logged in every line, by name."""
         named = {}
-        if self.shares is not None:
-            named['kd/grad_ratio'] = self.shares.mean()
-        if self.agreement is not None and self.peak_distance is not None:
-            named['branches/error_correlation'] = self.agreement
+        if self.grad_ratios is not None:
+            named['kd/grad_ratio'] = self.grad_ratios.mean()
+        if self.error_correlation is not None and self.peak_distance is not None:
+            named['branches/error_correlation'] = self.error_correlation
             named['branches/peak_distance'] = self.peak_distance
         if self.weights is not None:
             means = self.weights.mean(1)
@@ -50,9 +50,11 @@ class Diagnosis:
 
     def details(self) -> dict[str, Tensor]:
         """Return the other measures by name, without the weights of single keypoints."""
-        if self.shares is None:
+        if self.grad_ratios is None:
             return {}
-        named = {f'kd/grad_ratio_{branch_name(m)}': share for m, share in enumerate(self.shares)}
+        named = {
+            f'kd/grad_ratio_{branch_name(m)}': ratio for m, ratio in enumerate(self.grad_ratios)
+        }
         return named | {'kd/schedule': self.schedule}
 
 
@@ -65,10 +67,10 @@ def diagnose(
 ) -> Diagnosis:
     """Measure a step after its forward pass and before its backward pass."""
     distilling = [name for name, term in terms.items() if term.is_distillation]
-    shares = schedule = agreement = distance = None
+    ratios = schedule = correlation = distance = None
     if distilling:
         norms = {name: gradient_norms(loss, outputs) for name, loss in losses.items()}
-        shares = sum_of(norms[name] for name in distilling) / sum_of(norms.values())
+        ratios = sum_of(norms[name] for name in distilling) / sum_of(norms.values())
         schedule = torch.stack([terms[name].factor(progress) for name in distilling]).max()
     # Full precision is needed: half precision rounds similar errors to equal ones.
     device = outputs.final_heatmaps.device.type
@@ -76,10 +78,10 @@ def diagnose(
         final_heatmaps = outputs.final_heatmaps.detach().float()
         if len(final_heatmaps) > 1:
             errors = correlations(targets.errors(final_heatmaps), outputs.bins)
-            agreement = mean_of_pairs(errors, targets.weights)
+            correlation = mean_of_pairs(errors, targets.weights)
             distance = mean_of_pairs(peak_distances(final_heatmaps, outputs.bins), targets.weights)
         weights = None if outputs.weights is None else outputs.weights.detach().float().mean(0)
-    return Diagnosis(shares, schedule, agreement, distance, weights)
+    return Diagnosis(ratios, schedule, correlation, distance, weights)
 
 
 def gradient_norms(loss: Tensor, outputs: BranchOutputs) -> Tensor:

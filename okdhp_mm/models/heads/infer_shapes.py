@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-import numpy as np
 import torch
 from mmpose.models.heads import BaseHead
 from torch import Tensor, nn
@@ -45,11 +44,10 @@ def infer_shapes(
             'the ensemble is their weighted sum.'
         )
     keypoints = final_heatmaps[0].shape[1]
-    encoded = adapter.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
-    if sizes[0] != encoded.shape[-2:]:
+    if sizes[0] != (encoded := adapter.map_size()):
         raise UserError(
             f'The network makes maps of {sizes[0]} (H, W) of {images_of(adapter.head)}. The codec '
-            f'encodes {tuple(encoded.shape[-2:])}. Make the input_size a multiple of the '
+            f'encodes {encoded}. Make the input_size a multiple of the '
             "network's stride, or change the codec's other sizes."
         )
     return NetworkSpec(

@@ -46,7 +46,7 @@ class MultiBranchHead(BaseHead):
         backbone: The built branched backbone, used to infer the shapes. It is not stored.
         ema: Whether the model keeps an EMA copy.
         teacher: Name of the model's teacher, None without one.
-        unlabeled: What the model learns from unlabeled images, see
+        unlabeled: Target on unlabeled images, see
             :class:`~okdhp_mm.models.unlabeled.UnlabeledTeaching`; None if it does not.
         init_cfg: As in every mmengine module.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
@@ -80,7 +79,7 @@ class FrozenTeacher(Teacher):
         self._adapter = getattr(head, 'adapter', None) or find_adapter(head)
         if self.student is not None:
             check_fit(self._adapter, self.student, self.keypoints, self.config)
-            self._size = map_size(self.student)
+            self._size = self.student.map_size()
         if self.keypoints is not None:
             # As buffers they go to the device once, not in every step.
             chosen = [(index or 0, index is not None) for index in self.keypoints]
@@ -110,14 +109,6 @@ class FrozenTeacher(Teacher):
             return None
         labels = [sample.gt_instance_labels.keypoint_weights for sample in data_samples]
         return torch.cat(labels) * self.taught
-
-
-def map_size(student: HeadAdapter) -> tuple[int, int]:
-    """Return the (H, W) of the student's maps."""
-    keypoints = student.head.out_channels
-    encoded = student.encode(np.zeros((1, keypoints, 2)), np.ones((1, keypoints)))
-    height, width = encoded.shape[-2:]
-    return height, width
 
 
 def check_fit(

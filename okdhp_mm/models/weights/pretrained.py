@@ -23,7 +23,7 @@ class PretrainedWeights:
     Attributes:
         state_dict: The weights that fit.
         total: Number of tensors of the backbone.
-        rule: How they were found: 'name' or 'order'.
+        rule: Rule that matched them: 'name' or 'order'.
         unused: Names of the file's tensors that the backbone does not have.
         missing: Names of the backbone's tensors that the file does not have.
     """

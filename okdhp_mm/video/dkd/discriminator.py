@@ -64,7 +64,7 @@ class TemporalDiscriminator(nn.Module):
         """Return the reconstructed changes, (N, K, H, W).
 
         Args:
-            changes: Of the heatmaps, (N, K, H, W).
+            changes: Changes of the heatmaps, (N, K, H, W).
             frames: The two frames, (N, 6, H', W').
         """
         size = changes.shape[-2:]

@@ -25,7 +25,7 @@ from ...io.atomic import atomic_write_folder, write_bytes, write_text
 from ...io.checkpoint import load_checkpoint, load_weights
 from ...io.config import drop_pretrained, read_config, require_key
 from ...student.config import dataset_meta
-from ...student.files import CHECKPOINT, CONFIG, check_absent
+from ...student.files import CHECKPOINT, CONFIG, check_no_student
 from ...student.load import load_student
 from ...student.state import check_finite
 from .estimator import DKDPoseEstimator
@@ -98,7 +98,7 @@ def export_dkd(
     check_installed()
     out_dir = Path(out_dir)
     if not force:
-        check_absent(out_dir)
+        check_no_student(out_dir)
     require_key(cfg, 'test_dataloader', 'A student that predicts')
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     loaded = load_checkpoint(checkpoint)

@@ -74,8 +74,8 @@ class PoseKernels(nn.Module):
         """Return the heatmaps of the next frame, (B, K, H, W).
 
         Args:
-            state: Of the last frame.
-            features: Of the next frame, (B, C, H, W).
+            state: State after the last frame.
+            features: Features of the next frame, (B, C, H, W).
             warp: Not used: kernels need not know how the crop moved.
         """
         found = localize(self.reduce(features), self.distilled(state))

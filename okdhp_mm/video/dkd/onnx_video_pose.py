@@ -32,11 +32,11 @@ class OnnxVideoPose:
     number of persons in a frame.
 
     Args:
-        folder: Where ``initializer.onnx`` and ``dkd_step.onnx`` are.
+        folder: Folder with ``initializer.onnx`` and ``dkd_step.onnx``.
         reinitialize_every: Run the initializer on every so many frames of a track; by default what
             the estimator was configured with.
         threads: Number of CPU threads; 0 leaves it to onnxruntime.
-        providers: Where onnxruntime computes, by its own names.
+        providers: Execution providers of onnxruntime.
 
     Attributes:
         states: State of each track of the last frame, by its identity.

@@ -39,8 +39,8 @@ class PreviousHeatmaps(nn.Module):
         """Return the heatmaps of the next frame, (B, K, H, W).
 
         Args:
-            state: Of the last frame.
-            features: Of the next frame, (B, C, H, W).
+            state: State after the last frame.
+            features: Features of the next frame, (B, C, H, W).
             warp: See :func:`move`.
         """
         last = move(state.heatmaps.clamp(0, 1), warp)

@@ -13,7 +13,7 @@ class PoseState:
 
     Attributes:
         heatmaps: (B, K, H, W).
-        features: Of the frame encoder, (B, C, H, W).
+        features: Features of the frame encoder, (B, C, H, W).
     """
 
     heatmaps: Tensor

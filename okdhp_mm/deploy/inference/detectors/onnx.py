@@ -104,8 +104,8 @@ def raw_yolox(output: np.ndarray, height: int, width: int) -> tuple[np.ndarray, 
     Args:
         output: (N, 5 + classes): the middle relative to its cell and the logarithm of the size, in
             strides, then the scores of an object and of each class.
-        height: Of the input.
-        width: Of the input.
+        height: Height of the input.
+        width: Width of the input.
     """
     cells, strides = [], []
     for step in STRIDES:

@@ -42,7 +42,7 @@ class ForeignEngine:
     Args:
         file: Its file, to name in errors.
         runtime: The network.
-        adapter: What it takes and gives.
+        adapter: Description of its input and output.
         batch: Number of persons that the network takes at once, if it can.
 
     Raises:
@@ -91,7 +91,7 @@ class ForeignEngine:
 
         Args:
             image: (H, W, 3) uint8, BGR.
-            center: Of the region, in pixels of the image.
+            center: Center of the region in pixels of the image.
             scale: Its width and height.
             angle: Its rotation in degrees.
         """

@@ -91,6 +91,12 @@ class HeadAdapter(ABC):
     def encode(self, keypoints: np.ndarray, visible: np.ndarray) -> Tensor:
         """Encode keypoints in the input image as target maps, (1, K, H, W)."""
 
+    def map_size(self) -> tuple[int, int]:
+        """Return the (H, W) of the maps that the codec encodes."""
+        count = self.head.out_channels
+        height, width = self.encode(np.zeros((1, count, 2)), np.ones((1, count))).shape[-2:]
+        return height, width
+
     @abstractmethod
     def targets(self, samples: list[PoseDataSample]) -> Tensor:
         """Collect the target maps that the data pipeline encoded, (B, K, H, W)."""
