@@ -38,6 +38,16 @@ class CodeError(UserError):
     """A :class:`UserError` that may come from a bug: the tools print its cause's traceback."""
 
 
+def check_choice(setting: str, value: object, choices: Sequence) -> None:
+    """Check that a setting has one of its possible values.
+
+    Raises:
+        UserError: If it has another.
+    """
+    if value not in choices:
+        raise UserError(f'{setting}={value!r} is not one of {tuple(choices)}. Set one of them.')
+
+
 def join_names(names: Sequence[str], most: int = 3) -> str:
     """Return the first names and the number of the others, or 'none'."""
     more = f' and {len(names) - most} more' if len(names) > most else ''

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from .atomic import write_bytes, write_text
+from .atomic import write_bytes
 
 ATOMIC = 'okdhp_atomic'
 
@@ -21,8 +21,7 @@ class AtomicBackend(LocalBackend):
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write a text file."""
-        Path(filepath).parent.mkdir(parents=True, exist_ok=True)
-        write_text(filepath, obj)
+        self.put(obj.encode(encoding), filepath)
 
 
 register_backend(ATOMIC, AtomicBackend, force=True)

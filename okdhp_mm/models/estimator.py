@@ -15,7 +15,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import UserError, check_choice
 from ..structures import ENSEMBLE, BranchFeatures, BranchPredictions
 from .branch_configs import DEFAULT_BRANCHES, branch_models
 from .teachers import EMA
@@ -331,9 +331,7 @@ def check_test_cfg(test_cfg: ConfigDict, num_branches: int, keeps_ema: bool) -> 
             f'test_cfg.branch={branch!r} does not exist; valid are 0 to {num_branches - 1} and '
             f'{ENSEMBLE!r}. Set one of these.'
         )
-    report = test_cfg.get('report', 'all')
-    if report not in REPORTS:
-        raise UserError(f'test_cfg.report={report!r} is not one of {REPORTS}.')
+    check_choice('test_cfg.report', test_cfg.get('report', 'all'), REPORTS)
     if test_cfg.get('ema', False) and not keeps_ema:
         raise UserError(
             'test_cfg.ema=True, but the model keeps no EMA copy. Set '

@@ -12,7 +12,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..errors import UserError
+from ..errors import UserError, check_choice
 from ..structures import KEYPOINTS, MAPS, Unlabeled
 from .hard_views import HardViews, swapped
 from .heads.adapters import HeadAdapter
@@ -57,14 +57,8 @@ class UnlabeledTeaching(nn.Module):
         views: dict | None = None,
     ):
         super().__init__()
-        if teacher not in (EMA, PEERS):
-            raise UserError(
-                f'model.unlabeled.teacher={teacher!r} is neither {EMA!r} nor {PEERS!r}. Set one.'
-            )
-        if target not in (KEYPOINTS, MAPS):
-            raise UserError(
-                f'model.unlabeled.target={target!r} is neither {KEYPOINTS!r} nor {MAPS!r}. Set one.'
-            )
+        check_choice('model.unlabeled.teacher', teacher, (EMA, PEERS))
+        check_choice('model.unlabeled.target', target, (KEYPOINTS, MAPS))
         if not 0 <= confidence < 1:
             raise UserError(
                 f'model.unlabeled.confidence={confidence} must be in [0, 1); a label has a peak '

@@ -193,8 +193,8 @@ def test_simcc_students_learn_from_them(method, target):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(teacher='mean'), "teacher='mean' is neither"),
-        (dict(target='points'), "target='points' is neither"),
+        (dict(teacher='mean'), r"teacher='mean' is not one of \('ema', 'peers'\)"),
+        (dict(target='points'), r"target='points' is not one of \('keypoints', 'maps'\)"),
         (dict(confidence=1.5), 'confidence=1.5'),
         (dict(views=dict(flip=3)), 'flip'),
     ],

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, check_choice
 from .base import WeightedAggregator
 
 FORMS = ('light', 'released', 'paper')
@@ -66,8 +66,7 @@ class FAU(WeightedAggregator):
         init_cfg=None,
     ):
         super().__init__(in_channels, num_branches, num_keypoints, init_cfg)
-        if form not in FORMS:
-            raise UserError(f'FAU: form={form!r} is not one of {FORMS}.')
+        check_choice('FAU: form', form, FORMS)
         if not kernel_sizes or any(size % 2 == 0 for size in kernel_sizes):
             raise UserError(
                 f'FAU: kernel_sizes={tuple(kernel_sizes)} must be odd numbers, e.g. (3, 5, 7).'

@@ -18,7 +18,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from ...errors import UserError, as_user_error
+from ...errors import UserError, as_user_error, check_choice
 from ...io.config import init_entries
 from ...structures import BranchFeatures, BranchViews
 from .splits import Split, SplitFamily, find_split, run_steps
@@ -59,8 +59,7 @@ class BranchedBackbone(BaseModule):
         init_cfg=None,
     ):
         super().__init__(init_cfg)
-        if trunk_grad not in TRUNK_GRADS:
-            raise UserError(f'trunk_grad={trunk_grad!r} is not one of {TRUNK_GRADS}.')
+        check_choice('trunk_grad', trunk_grad, TRUNK_GRADS)
         self.trunk_grad = trunk_grad
         # For each branch, the first with an equal config: equal configs give equal networks.
         self.alike = [backbones.index(config) for config in backbones]

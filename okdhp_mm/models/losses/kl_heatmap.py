@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, check_choice
 from .functional import spatial_kl, spatial_log_softmax
 
 REDUCTIONS = ('joint_mean', 'official', 'simcc')
@@ -60,8 +60,7 @@ class KLHeatmapLoss(nn.Module):
         loss_weight: float = 1.0,
     ):
         super().__init__()
-        if reduction not in REDUCTIONS:
-            raise UserError(f'KLHeatmapLoss: reduction={reduction!r} is not one of {REDUCTIONS}.')
+        check_choice('KLHeatmapLoss: reduction', reduction, REDUCTIONS)
         if temperature is None:
             temperature = 1 / 3 if reduction == 'joint_mean' else 1.0
         if not temperature > 0:

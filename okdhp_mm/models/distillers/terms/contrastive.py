@@ -10,7 +10,7 @@ from mmengine.dist import all_gather
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ....errors import UserError
+from ....errors import UserError, check_choice
 from ....structures import BranchOutputs, NetworkSpec, Targets
 from .base import Term
 
@@ -85,16 +85,8 @@ class ContrastiveTerm(Term):
         schedule=None,
     ):
         super().__init__(spec, schedule)
-        if negatives not in (JOINTS, IMAGES):
-            raise UserError(
-                f'ContrastiveTerm: negatives={negatives!r} is neither {JOINTS!r} nor {IMAGES!r}. '
-                'Set one of them.'
-            )
-        if pool_by not in (TARGET, OWN):
-            raise UserError(
-                f'ContrastiveTerm: pool_by={pool_by!r} is neither {TARGET!r} nor {OWN!r}. '
-                'Set one of them.'
-            )
+        check_choice('ContrastiveTerm: negatives', negatives, (JOINTS, IMAGES))
+        check_choice('ContrastiveTerm: pool_by', pool_by, (TARGET, OWN))
         if embed_dims < 1:
             raise UserError(f'ContrastiveTerm: embed_dims={embed_dims} must be at least 1.')
         if bank < 0:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmengine.config import ConfigDict
 from mmpose.registry import MODELS
 
-from ....errors import UserError
+from ....errors import UserError, check_choice
 from ....structures import BranchOutputs, NetworkSpec
 from .base import BRANCHES
 from .teacher_student import TeacherStudentPair, TeacherStudentTerm, stages_of
@@ -44,10 +44,7 @@ class MutualTerm(TeacherStudentTerm):
         schedule=None,
     ):
         super().__init__(spec, loss, loss_weight, schedule)
-        if by not in (BRANCHES, EMA):
-            raise UserError(
-                f'MutualTerm: by={by!r} is neither {BRANCHES!r} nor {EMA!r}. Set one of them.'
-            )
+        check_choice('MutualTerm: by', by, (BRANCHES, EMA))
         if spec.branches < 2:
             raise UserError(
                 'MutualTerm: branches=1, but one branch has no other to learn from. Set branches=2 '

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ....errors import UserError
+from ....errors import check_choice
 from ....structures import ENSEMBLE, BranchOutputs, NetworkSpec, Targets, sum_of
 from .base import BRANCHES, Term
 
@@ -30,11 +30,7 @@ class SupervisedTerm(Term):
 
     def __init__(self, spec: NetworkSpec, of: str, loss_weight: float = 1.0, schedule=None):
         super().__init__(spec, schedule)
-        if of not in (BRANCHES, ENSEMBLE):
-            raise UserError(
-                f'SupervisedTerm: of={of!r} is neither {BRANCHES!r} nor {ENSEMBLE!r}. '
-                'Set one of them.'
-            )
+        check_choice('SupervisedTerm: of', of, (BRANCHES, ENSEMBLE))
         self.of = of
         self.requires = frozenset({ENSEMBLE} if of == ENSEMBLE else ())
         self.loss_weight = loss_weight

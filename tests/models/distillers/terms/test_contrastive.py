@@ -362,8 +362,8 @@ def test_autocast_changes_nothing(outputs, targets, settings):
         (dict(tau=float('nan')), 'tau=nan must be positive'),
         (dict(embed_dims=0), 'embed_dims=0 must be at least 1'),
         (dict(bank=-1), 'bank=-1 must not be negative'),
-        (dict(negatives='classes'), "negatives='classes' is neither 'joints' nor 'images'"),
-        (dict(pool_by='mean'), "pool_by='mean' is neither 'target' nor 'own'"),
+        (dict(negatives='classes'), r"negatives='classes' is not one of \('joints', 'images'\)"),
+        (dict(pool_by='mean'), r"pool_by='mean' is not one of \('target', 'own'\)"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, sentence):

@@ -264,7 +264,7 @@ def test_students_that_the_network_does_not_have_are_refused():
 def test_mutual_learning_of_one_branch_or_by_anything_else_is_refused():
     with pytest.raises(UserError, match='one branch has no other to learn from'):
         MutualTerm(sizes(branches=1))
-    with pytest.raises(UserError, match="by='ensemble' is neither 'branches' nor 'ema'"):
+    with pytest.raises(UserError, match=r"by='ensemble' is not one of \('branches', 'ema'\)"):
         MutualTerm(SPEC, by='ensemble')
 
 

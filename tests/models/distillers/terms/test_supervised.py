@@ -123,5 +123,5 @@ def test_a_stock_loss_which_detaches_nothing_trains_the_aggregator():
 
 
 def test_supervising_anything_else_is_refused():
-    with pytest.raises(UserError, match="of='trunk' is neither 'branches' nor 'ensemble'"):
+    with pytest.raises(UserError, match=r"of='trunk' is not one of \('branches', 'ensemble'\)"):
         SupervisedTerm(SPEC, 'trunk')
