@@ -41,7 +41,7 @@ def test_a_better_branch_is_offered_with_a_warning(runner):
     table = branch_table(runner)
     assert 'branch1 is better than the deployed branch0 on these data' in table
     assert '`export --branch 1`' in table
-    assert 'report its figure on other data' in table
+    assert 'measure it on other data' in table
 
 
 def test_nothing_is_offered_if_the_best_branch_is_deployed(runner):
