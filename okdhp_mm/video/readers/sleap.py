@@ -63,11 +63,20 @@ def parse(path: Path) -> tuple[list[str], Iterator[tuple[str, str, np.ndarray]]]
             frame, track = place_of(row)
             if track and (frame, track) in labels and not is_label(row):
                 continue
-            points = np.full((len(names), 3), np.nan)
-            for point, name in zip(points, names, strict=True):
-                for axis, suffix in enumerate(('x', 'y', 'score')):
-                    if (place := places.get(f'{name}.{suffix}')) is not None:
-                        point[axis] = number(path, row, place)
-            yield frame, track, points
+            yield frame, track, points_of(path, row, places, names)
 
     return names, read()
+
+
+def points_of(path: Path, row: list[str], places: dict[str, int], names: list[str]) -> np.ndarray:
+    """Return x, y and score of the keypoints in a row, (K, 3); NaN for an empty or missing cell.
+
+    Raises:
+        UserError: If a cell is not a number.
+    """
+    points = np.full((len(names), 3), np.nan)
+    for point, name in zip(points, names, strict=True):
+        for axis, suffix in enumerate(('x', 'y', 'score')):
+            if (place := places.get(f'{name}.{suffix}')) is not None:
+                point[axis] = number(path, row, place)
+    return points
