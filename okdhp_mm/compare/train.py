@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..io.atomic import write_text
+from ..io.config import config_text
 from .plan import PlannedRun
 from .runs import CONFIG, Run, read_run
 
@@ -34,7 +35,7 @@ def check_settings(run: PlannedRun) -> None:
     Raises:
         UserError: If it has others.
     """
-    if run.file.is_file() and run.file.read_text() != run.config.dump():
+    if run.file.is_file() and run.file.read_text() != config_text(run.config):
         raise UserError(
             f'{run.file} holds other settings than this comparison: the config, the method or the '
             'package has changed. Choose another --out, or remove it and its folder.'
@@ -49,7 +50,7 @@ def finish(run: PlannedRun, command: Sequence[str], position: str) -> Run:
     except UserError:  # not finished
         pass
     run.folder.mkdir(parents=True, exist_ok=True)
-    write_text(run.file, run.config.dump())
+    write_text(run.file, config_text(run.config))
     resume = ['--resume'] if any(run.folder.glob(CONFIG)) else []
     train([*command, str(run.file), '--work-dir', str(run.folder), *resume], run.folder)
     return read_run(run.folder, run.method)

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from ..errors import as_user_error
 from ..io.atomic import write_text
+from ..io.config import config_text
 from ..io.resume import check_resumable
 from .hooks import DurableCheckpointHook, DurableLoggerHook, FiniteLossHook
 
@@ -61,4 +62,5 @@ class DurableRunner(Runner):
         """Write the config to the work directory."""
         filename = self.cfg.filename
         name = Path(filename).name if filename else f'{self.timestamp}.py'
-        write_text(Path(self.work_dir) / name, self.cfg.dump())
+        text = config_text(self.cfg) if name.endswith('.py') else self.cfg.dump()
+        write_text(Path(self.work_dir) / name, text)

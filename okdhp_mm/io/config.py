@@ -12,6 +12,8 @@ from ..errors import UserError, as_user_error, own_line
 from .data_files import DataFileError, safe_handlers
 from .shipped_configs import find_config
 
+KEYPOINTS = 'keypoint_info'
+
 
 def read_config(filename: str | Path) -> Config:
     """Read a config.
@@ -27,7 +29,7 @@ def read_config(filename: str | Path) -> Config:
     with as_user_error(f'The config {filename} cannot be read', Exception):
         try:
             with safe_handlers():
-                return Config.fromfile(filename)
+                cfg = Config.fromfile(filename)
         except DataFileError as error:
             raise UserError(f'The config {filename} cannot be read. {error}') from error
         except ImportError as error:
@@ -39,6 +41,53 @@ def read_config(filename: str | Path) -> Config:
                 f'The config {filename} cannot be read ({missing}); the folder of a module of your '
                 'own must be on PYTHONPATH, and a package must be installed (pip install NAME).'
             ) from error
+    sort_keypoints(cfg)
+    return cfg
+
+
+def sort_keypoints(cfg: Config | dict | list | tuple) -> None:
+    """Sort the keypoints of every metainfo in a config by their numbers, in place.
+
+    mmpose takes their order in the dict for their numbers. mmengine writes configs sorted by text,
+    10 before 2. Such a config would swap the wrong keypoints of mirrored images.
+    """
+    for key, value in cfg.items() if isinstance(cfg, (Config, dict)) else enumerate(cfg):
+        if key == KEYPOINTS and isinstance(value, dict):
+            entries = dict(sorted(value.items()))
+            value.clear()
+            value.update(entries)
+        elif isinstance(value, (dict, list, tuple)):
+            sort_keypoints(value)
+
+
+def config_text(cfg: Config) -> str:
+    """Return a config as Python, its keypoints in the order of their numbers.
+
+    Otherwise as mmengine writes it, see :func:`sort_keypoints`.
+    """
+    content = cfg.to_dict()
+    sort_keypoints(content)
+    return Config(_with_keys(content)).pretty_text
+
+
+class _Key(int):
+    """A number whose texts are sorted like numbers."""
+
+    def __str__(self):
+        return f'{int(self):6}'
+
+
+def _with_keys(value: Any, key: Any = None) -> Any:
+    """Return a copy of a config's value that mmengine writes in the order of its keypoints."""
+    if isinstance(value, dict):
+        numbered = key == KEYPOINTS
+        return {
+            _Key(name) if numbered and isinstance(name, int) else name: _with_keys(entry, name)
+            for name, entry in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_keys(v) for v in value)
+    return value
 
 
 def require_key(cfg: Config, key: str, asking: str, example: str = '...') -> Any:

@@ -14,7 +14,7 @@ from mmpose.registry import MODELS
 
 from ..io.atomic import atomic_write_folder, write_bytes, write_text
 from ..io.checkpoint import load_checkpoint
-from ..io.config import require_key
+from ..io.config import config_text, require_key
 from .card import model_card
 from .complexity import Complexity, complexity
 from .config import branch_to_export, dataset_meta, needs_package, stock_model, student_config
@@ -87,8 +87,9 @@ def export_student(
     config_file, checkpoint_file = files
     cost, dataset = complexity(student), dataset_meta(config, loaded.get('meta', {}))
     card = model_card(cfg, config, loaded, trained, branch, cost, dataset)
+    text = config_text(config)
     meta = dict(
-        cfg=config.pretty_text,
+        cfg=text,
         dataset_meta=dataset,
         mmpose_version=mmpose.__version__,
     )
@@ -96,7 +97,7 @@ def export_student(
     torch.save(dict(meta=meta, state_dict=state), saved)
     with atomic_write_folder(out_dir, obsolete=GRAPHS) as staging:
         write_bytes(staging / CHECKPOINT, saved.getvalue())
-        write_text(staging / CONFIG, config.pretty_text)
+        write_text(staging / CONFIG, text)
         write_text(staging / CARD, card)
     return Export(
         config=config_file,

@@ -5,10 +5,11 @@ import json
 
 import pytest
 from mmengine.config import Config, ConfigDict
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from okdhp_mm.data.files import as_data_error, check_data
 from okdhp_mm.errors import UserError
-from okdhp_mm.io.config import drop_pretrained, read_config
+from okdhp_mm.io.config import config_text, drop_pretrained, read_config
 
 
 def test_a_missing_config_is_told():
@@ -30,6 +31,58 @@ def test_a_config_that_cannot_be_read_is_told_with_the_reason(tmp_path, name, te
     file.write_text(text)
     with pytest.raises(UserError, match=f'{name} cannot be read .*{reason}'):
         read_config(file)
+
+
+def metainfo(count):
+    """Return the metainfo of keypoints in pairs, the first and the last without a partner."""
+    names = ['nose', *(f'{side}_{i}' for i in range(count // 2 - 1) for side in 'lr'), 'tail']
+    swaps = [{'l': f'r{name[1:]}', 'r': f'l{name[1:]}'}.get(name[0], '') for name in names]
+    swaps[0] = swaps[-1] = ''
+    return dict(
+        dataset_name='own',
+        keypoint_info={
+            i: dict(name=name, id=i, type='', swap=swap, color=[i, 0, 0])
+            for i, (name, swap) in enumerate(zip(names, swaps, strict=True))
+        },
+        skeleton_info={},
+        joint_weights=[1.0] * count,
+        sigmas=[0.05] * count,
+    )
+
+
+@pytest.mark.parametrize('count', [4, 12, 134])
+def test_the_keypoints_of_a_written_config_keep_their_order(tmp_path, count):
+    """mmpose reads the partners of mirrored keypoints from the order of the dict."""
+    own = metainfo(count)
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(datasets=[dict(metainfo=own)]))))
+    (tmp_path / 'a.py').write_text(config_text(cfg))
+    read = Config.fromfile(tmp_path / 'a.py')
+    assert read.to_dict() == cfg.to_dict()
+    assert all(type(i) is int for i in keypoints_of(read))
+    found = parse_pose_metainfo(read.train_dataloader.dataset.datasets[0].metainfo)
+    expected = parse_pose_metainfo(own)
+    assert found['flip_indices'] == expected['flip_indices']
+    assert [found['flip_indices'][i] for i in found['flip_indices']] == list(range(count))
+    assert (found['keypoint_colors'] == expected['keypoint_colors']).all()
+
+
+def keypoints_of(cfg):
+    return cfg.train_dataloader.dataset.datasets[0].metainfo.keypoint_info
+
+
+def test_keypoints_that_mmengine_wrote_in_another_order_are_sorted(tmp_path):
+    own = metainfo(12)
+    Config(dict(train_dataloader=dict(dataset=dict(datasets=(dict(metainfo=own),))))).dump(
+        tmp_path / 'a.py'
+    )
+    # This is mmengine's fault. Without it, the functions under test can go.
+    assert list(keypoints_of(Config.fromfile(tmp_path / 'a.py')))[:3] == [0, 1, 10]
+    assert list(keypoints_of(read_config(tmp_path / 'a.py'))) == list(range(12))
+
+
+def test_other_entries_are_written_as_mmengine_writes_them():
+    cfg = Config(dict(b={2: 'x', 10: (1, [dict(c=None)])}, a=dict(keypoint_info='none')))
+    assert config_text(cfg) == cfg.pretty_text
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from ...deploy.onnx.verify import MAP_TOLERANCE, check_parity, crops_of
 from ...errors import UserError
 from ...io.atomic import atomic_write_folder, write_bytes, write_text
 from ...io.checkpoint import load_checkpoint, load_weights
-from ...io.config import drop_pretrained, read_config, require_key
+from ...io.config import config_text, drop_pretrained, read_config, require_key
 from ...student.config import dataset_meta
 from ...student.files import CHECKPOINT, CONFIG, check_no_student
 from ...student.load import load_student
@@ -169,11 +169,11 @@ def _write_student(folder: Path, cfg: Config, initializer: BasePoseEstimator, me
             visualizer=dict(type='PoseLocalVisualizer', name='visualizer'),
         )
     )
-    saved = io.BytesIO()
-    about = dict(cfg=student.pretty_text, dataset_meta=meta, mmpose_version=mmpose.__version__)
+    saved, text = io.BytesIO(), config_text(student)
+    about = dict(cfg=text, dataset_meta=meta, mmpose_version=mmpose.__version__)
     torch.save(dict(meta=about, state_dict=initializer.state_dict()), saved)
     write_bytes(folder / CHECKPOINT, saved.getvalue())
-    write_text(folder / CONFIG, student.pretty_text)
+    write_text(folder / CONFIG, text)
 
 
 def build_step(model: DKDPoseEstimator) -> onnx.ModelProto:
