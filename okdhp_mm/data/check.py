@@ -150,7 +150,8 @@ def metainfo_of(dataset: ConfigDict, key: str) -> dict:
     """Return the parsed metainfo of a dataset.
 
     Raises:
-        UserError: If it cannot be parsed, or its parts have different numbers of keypoints.
+        UserError: If it cannot be parsed, its parts have different numbers of keypoints, or these
+            are not in order.
     """
     given = dataset.get('metainfo')
     if not given:
@@ -165,6 +166,12 @@ def metainfo_of(dataset: ConfigDict, key: str) -> dict:
         raise UserError(
             f'{key}.metainfo has {len(weights)} joint_weights for {count} keypoints. '
             'Give one per keypoint.'
+        )
+    numbers = list(meta.get('keypoint_id2name', {}))
+    if numbers != list(range(len(numbers))):
+        raise UserError(
+            f'{key}.metainfo.keypoint_info has the keys {str(numbers)[1:-1]}, but they must be the '
+            f'numbers 0 to {len(numbers) - 1} in this order. Sort them.'
         )
     return meta
 

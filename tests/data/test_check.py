@@ -200,6 +200,19 @@ def test_wrong_sigmas_are_refused_where_they_are_needed(config, sigmas):
         check_data(cfg, 'val')
 
 
+@pytest.mark.parametrize('keys', [(0, 2, 1), ('0', '1', '2'), (1, 2, 3)])
+def test_keypoints_without_their_numbers_are_refused(config, keys):
+    """mmpose would swap other keypoints of mirrored images than the config says."""
+    cfg, _ = config
+    info = dict(color=[0, 0, 0], type='', swap='')
+    cfg.val_dataloader.dataset.metainfo = dict(
+        dataset_name='own', joint_weights=[1.0] * 3, sigmas=[0.1] * 3, skeleton_info={},
+        keypoint_info={i: dict(info, id=i, name=f'point{i}') for i in keys},
+    )  # fmt: skip
+    with pytest.raises(UserError, match='must be the numbers 0 to 2 in this order'):
+        check_data(cfg, 'val')
+
+
 BOX = dict(image_id=1, category_id=1, bbox=[1, 2, 3, 4], score=0.5)
 
 
