@@ -206,7 +206,10 @@ def load_weights(network: nn.Module, state_dict: dict[str, Tensor], complaint: s
     """
     # torch refuses tensors of another shape by itself.
     with as_user_error(complaint, RuntimeError):
-        missing, unexpected = network.load_state_dict(state_dict, strict=False)
+        try:
+            missing, unexpected = network.load_state_dict(state_dict, strict=False)
+        except UserError as error:  # A model of this package checks more, without the file's name.
+            raise UserError(f'{complaint}. {error}') from error
     missing = [name for name in missing if not name.endswith('num_batches_tracked')]
     if wrong := [*missing, *unexpected]:
         raise UserError(

@@ -33,7 +33,7 @@ def check_branched(state_dict: dict[str, Tensor], source: str) -> None:
 
 
 def check_state_dict(model: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Compare a multi-branch checkpoint with the model.
+    """Compare a checkpoint of this package with the model.
 
     Raises:
         UserError: If names or shapes of their tensors differ.

@@ -21,6 +21,7 @@ from ...io.config import drop_pretrained, read_config
 from ...models.branch_configs import ESTIMATOR
 from ...models.heads.adapters import find_adapter
 from ...models.heads.infer_shapes import empty_image, eval_mode, size_as_user_error
+from ...models.weights.load_stock import check_state_dict
 from ...structures import sum_of
 from ..clips.structures import Clip, ClipBatch, Frame
 from .crops import warp_between
@@ -181,6 +182,11 @@ class DKDPoseEstimator(TopdownPoseEstimator):
                 state,
                 f'{self.initializer_checkpoint} is not a checkpoint of model.initializer',
             )
+
+    def _load_state_dict_pre_hook(self, state_dict, prefix, local_meta, *args, **kwargs) -> None:
+        """Refuse the checkpoint of another model, e.g. that of the initializer alone."""
+        super()._load_state_dict_pre_hook(state_dict, prefix, local_meta, *args, **kwargs)
+        check_state_dict(self, state_dict, prefix)
 
     def train(self, mode: bool = True) -> DKDPoseEstimator:
         """Set train mode; keep a frozen initializer in eval mode."""

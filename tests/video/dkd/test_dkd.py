@@ -246,6 +246,21 @@ def test_the_initializer_is_loaded_and_frozen(tmp_path, clips):
     assert all(p.grad is None for p in model.initializer.parameters())
 
 
+def test_the_checkpoint_of_the_initializer_alone_is_refused():
+    """mmengine would test with random weights in place of those that are missing."""
+    model = build(dkd())
+    state = model.state_dict()
+    build(dkd()).load_state_dict(state, strict=False)
+    name = next(name for name in state if name.startswith('backbone.') and state[name].ndim == 4)
+    for other in (
+        model.initializer.state_dict(),
+        {each: value for each, value in state.items() if each != name},
+        state | {name: state[name][:1]},
+    ):
+        with pytest.raises(UserError, match='The checkpoint is of another model: .* tensors diff'):
+            build(dkd()).load_state_dict(other, strict=False)
+
+
 def test_the_checkpoint_of_another_network_is_refused(tmp_path):
     other = build(stock_model('resnet'))
     torch.save(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
