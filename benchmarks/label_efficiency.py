@@ -5,12 +5,12 @@
     python benchmarks/label_efficiency.py --out work_dirs/labels --report
 
 CONFIG is a training config with branches. For each number and seed, so many of its training
-pictures keep their labels. The other training pictures are the unlabeled ones of the methods that
-use such. An arm is 'alone', a method's name or file, or 'temporal_' with the name of a method that
-uses unlabeled pictures, which temporal.py changes; annotations then need `track_id`. All arms take
-the same number of steps, with as many labeled persons per step. The figure is that of the deployed
-branch on the validation data after the last step: nothing is selected on them. Each run is a
-user's `python -m okdhp_mm train`.
+pictures keep their labels. The other training pictures, or those of --unlabeled, are the unlabeled
+ones of the methods that use such. An arm is 'alone', a method's name or file, or 'temporal_' with
+the name of a method that uses unlabeled pictures, which temporal.py changes; annotations then need
+`track_id`. All arms take the same number of steps, with as many labeled persons per step. The
+figure is that of the deployed branch on the validation data after the last step: nothing is
+selected on them. Each run is a user's `python -m okdhp_mm train`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
 from okdhp_mm.compare.report import HEAD, cells_of, rows_of
 from okdhp_mm.compare.runs import ALONE, Run, read_run
+from okdhp_mm.deploy.inference.unlabeled import read_unlabeled
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
@@ -64,6 +65,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--arms', nargs='+', default=ARMS)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--steps', type=int, default=2000, help='of every run (default: 2000)')
+    parser.add_argument(
+        '--unlabeled',
+        type=Path,
+        metavar='DIR|VIDEO|ANNOTATIONS.json',
+        help='pictures without labels, as for `train` (default: the rest of the training data)',
+    )
     parser.add_argument('--out', type=Path, required=True, help='folder of all runs')
     parser.add_argument('--report', action='store_true', help='train nothing, print the table')
     return parser.parse_args()
@@ -76,10 +83,12 @@ class Division:
     Attributes:
         labeled: Indices of the labeled persons in the training data.
         unlabeled: File with the boxes of the others, in COCO's layout.
+        pictures: Folder of their pictures.
     """
 
     labeled: list[int]
     unlabeled: Path
+    pictures: Path
 
 
 def persons_of(dataset: ConfigDict) -> list[dict]:
@@ -123,7 +132,7 @@ def divide(persons: list[dict], labels: int, seed: int, folder: Path) -> Divisio
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(file := folder / f'{labels}_{seed}_unlabeled.json', json.dumps(content))
-    return Division([i for i, p in enumerate(persons) if p['img_path'] in kept], file)
+    return Division([i for i, p in enumerate(persons) if p['img_path'] in kept], file, folder)
 
 
 def corner_and_size(box: np.ndarray) -> list[float]:
@@ -143,7 +152,7 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -
     epochs = math.ceil(args.steps / per_epoch)
     own.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
     if own.model.get('unlabeled'):
-        learn_from(own, part.unlabeled, part.unlabeled.parent)
+        learn_from(own, part.unlabeled, part.pictures)
     if arm.startswith(TEMPORAL):
         teach_over_time(own)
     own.train_cfg = dict(by_epoch=True, max_epochs=epochs, val_begin=epochs, val_interval=epochs)
@@ -166,10 +175,13 @@ def train_all(args: argparse.Namespace) -> None:
     # For the trainings, which import temporal.py by its name.
     os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (FOLDER, os.getenv('PYTHONPATH'))))
     persons = persons_of(cfg.train_dataloader.dataset)
-    planned = []
+    data, planned = args.out.resolve() / 'data', []
+    given = read_unlabeled(args.unlabeled, None, data) if args.unlabeled else None
     for seed in args.seeds:
         for labels in args.labels:
-            part = divide(persons, labels, seed, args.out.resolve() / 'data')
+            part = divide(persons, labels, seed, data)
+            if given:
+                part = Division(part.labeled, *given)
             for arm in args.arms:
                 own = with_seed(config_of(cfg, arm, args, part), seed)
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'
