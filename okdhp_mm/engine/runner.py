@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook, Hook, LoggerHook
@@ -56,6 +57,16 @@ class DurableRunner(Runner):
         kinds = (LookupError, TypeError, ValueError)
         with as_user_error(f'{filename} cannot be resumed by this config', *kinds):
             super().resume(filename, *args, **kwargs)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedules of the config's ``param_scheduler``.
+
+        Raises:
+            UserError: If they do not fit the length of the training, or each other.
+        """
+        kinds = (AssertionError, LookupError, TypeError, ValueError)
+        with as_user_error('param_scheduler does not fit the training', *kinds):
+            return super().build_param_scheduler(scheduler)
 
     @master_only
     def dump_config(self) -> None:

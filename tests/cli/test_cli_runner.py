@@ -34,6 +34,20 @@ def test_a_slip_in_an_option_is_told_with_the_hosts_reason(demo, option, reason)
         build_runner(demo, 'train')
 
 
+@pytest.mark.parametrize(
+    ('schedule', 'reason'),
+    [
+        (dict(type='CosineAnnealingLR', T_max=5, begin=9, end=3), 'end should be larger'),
+        (dict(type='Cosine', T_max=5), 'Cosine is not in the .* registry'),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_told(demo, schedule, reason):
+    demo.param_scheduler = [schedule]
+    runner = build_runner(demo, 'train')
+    with pytest.raises(UserError, match=f'param_scheduler does not fit .*{reason}'):
+        runner.train()
+
+
 def test_annotations_without_a_person_or_cut_off_are_told_with_their_file(demo):
     dataset = demo.train_dataloader.dataset
     file = Path(dataset.data_root) / dataset.ann_file
