@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,7 +38,7 @@ def warp(maps: Tensor, linear: Tensor, offset: Tensor, padding: str = 'zeros') -
         )
 
 
-def scaled(linear: Tensor, offset: Tensor, scale: tuple[float, float]) -> tuple[Tensor, Tensor]:
+def scaled(linear: Tensor, offset: Tensor, scale: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Return a move of images for maps with pixels at multiples of ``scale`` in the image."""
     steps = [linear.new_full((), length) for length in scale]
     lengths = torch.stack(steps)

@@ -32,6 +32,9 @@ class HeatmapAdapter(HeadAdapter):
 
     def __init__(self, head: BaseHead):
         super().__init__(head)
+        # Pixels of the image from one pixel of a heatmap to the next, in x and y. Read once: a
+        # compiled step would take the codec's array for a tensor, and end its graph at each number.
+        self.scale = tuple(map(float, getattr(head.decoder, 'scale_factor', ())))
         if getattr(head.decoder, 'heatmap_type', 'gaussian') == 'combined':
             raise UserError(
                 f"The codec {type(head.decoder).__name__} has heatmap_type='combined'. Two of its "
@@ -100,12 +103,6 @@ class HeatmapAdapter(HeadAdapter):
 
     def warp(self, maps: Tensor, linear: Tensor, offset: Tensor) -> Tensor:  # noqa: D102
         return warp(maps, *scaled(linear, offset, self.scale))
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Return the distance in pixels of the image of two pixels of a heatmap, in x and y."""
-        x, y = self.head.decoder.scale_factor
-        return float(x), float(y)
 
     def accuracy(self, maps: Tensor, targets: Tensor, labeled: np.ndarray) -> float:  # noqa: D102
         return pose_pck_accuracy(to_numpy(maps), to_numpy(targets), labeled)[1]
