@@ -50,7 +50,7 @@ install --no-build-isolation --no-cache-dir --no-binary xtcocotools xtcocotools
 # Without torch in its isolated build, onedl-mmcv comes without compiled ops, in seconds.
 install onedl-mmengine onedl-mmcv onedl-mmdetection mmpose six
 install pytest pytest-xdist ruff mypy tensorboard
-install onnx onnxscript onnxruntime
+install onnx onnxscript onnxruntime h5py
 # openmim's own pins would pull setuptools back to a version that Python 3.12 cannot run.
 install click colorama model-index pandas requests rich tabulate
 install --no-deps openmim
