@@ -791,8 +791,8 @@ def test_missing_data_and_arms_are_told(benchmark, drawn, tmp_path):
         (('--report', *out), 'holds no finished run'),
         (out, '--data is missing'),
         (('--data', tmp_path, *out), 'mpii_train.json does not exist; MPII layout is needed'),
-        (('--data', drawn, *out, '--arms', 'oops'), "no arm 'oops'"),
-        (('--data', drawn, *out, '--students', 'vgg'), "no students ['vgg']; there are"),
+        (('--data', drawn, *out, '--arms', 'oops'), "The arm 'oops' does not exist"),
+        (('--data', drawn, *out, '--students', 'vgg'), "The students ['vgg'] do not exist"),
     ):
         printed, end = benchmark(*arguments)
         assert sentence in end

@@ -30,5 +30,5 @@ def test_the_tensors_of_trunk_and_branch_have_their_names_in_the_student():
 
 def test_a_tensor_of_both_trunk_and_branch_breaks_law_2():
     twice = TENSORS | {'backbone.branches.1.conv1.weight': torch.rand(2)}
-    with pytest.raises(AssertionError, match='trunk and branch both have backbone.conv1.weight'):
+    with pytest.raises(AssertionError, match='Trunk and branch 1 both have backbone.conv1.weight'):
         student_tensors(twice, 1)

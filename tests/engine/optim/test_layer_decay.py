@@ -70,5 +70,5 @@ def test_the_stock_constructor_is_refused_where_its_names_are_not():
     cfg = Config(dict(optim_wrapper=dict(constructor='LayerDecayOptimWrapperConstructor')))
     loader = SimpleNamespace(batch_size=2)
     runner = SimpleNamespace(model=make_model(), train_dataloader=loader, cfg=cfg)
-    with pytest.raises(UserError, match="set it to 'BranchLayerDecayOptimWrapperConstructor'"):
+    with pytest.raises(UserError, match="Set it to 'BranchLayerDecayOptimWrapperConstructor'"):
         DistillProgressHook().before_train(runner)
