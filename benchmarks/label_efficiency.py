@@ -5,12 +5,12 @@
     python benchmarks/label_efficiency.py --out work_dirs/labels --report
 
 CONFIG is a training config with branches. For each number and seed, so many of its training
-pictures keep their labels. The other training pictures, or those of --unlabeled, are the unlabeled
-ones of the methods that use such. An arm is 'alone', a method's name or file, or 'temporal_' with
-the name of a method that uses unlabeled pictures, which temporal.py changes; annotations then need
-`track_id`. All arms take the same number of steps, with as many labeled persons per step. The
-figure is that of the deployed branch on the validation data after the last step: nothing is
-selected on them. Each run is a user's `python -m okdhp_mm train`.
+pictures keep their labels. Methods for unlabeled pictures use the other training pictures, or those
+of --unlabeled. An arm is 'alone', a method's name or file, or 'temporal_' with the name of a method
+for unlabeled pictures, which temporal.py changes; annotations then need `track_id`. All arms take
+the same number of steps, with as many labeled persons per step. The figure is that of the deployed
+branch on the validation data after the last step: nothing is selected on them. Each run is a user's
+`python -m okdhp_mm train`.
 """
 
 from __future__ import annotations
@@ -97,19 +97,36 @@ def persons_of(dataset: ConfigDict) -> list[dict]:
     return [built.get_data_info(index) for index in range(len(built))]
 
 
-def divide(persons: list[dict], labels: int, seed: int, folder: Path) -> Division:
+def divide(
+    persons: list[dict],
+    labels: int,
+    seed: int,
+    folder: Path,
+    given: tuple[Path, Path] | None = None,
+) -> Division:
     """Draw the pictures that keep their labels, and write the persons in the others.
+
+    Args:
+        persons: See :func:`persons_of`.
+        labels: Number of the pictures.
+        seed: Seed of the draw.
+        folder: Folder for the file of the others.
+        given: File and folder of other unlabeled pictures. Then no file is written.
 
     Raises:
         UserError: If there are not so many pictures.
     """
     pictures = sorted({person['img_path'] for person in persons})
     numbers = {picture: i for i, picture in enumerate(pictures)}
-    if labels >= len(pictures):
+    if labels > len(pictures) or (labels == len(pictures) and not given):
+        bound = 'at most' if given else 'below'
         raise UserError(
-            f'--labels {labels} must be below the {len(pictures)} pictures of the training data.'
+            f'--labels {labels} must be {bound} the {len(pictures)} pictures of the training data.'
         )
     kept = set(random.Random(seed).sample(pictures, labels))
+    labeled = [i for i, person in enumerate(persons) if person['img_path'] in kept]
+    if given:
+        return Division(labeled, *given)
     left = [
         dict(
             id=i,
@@ -132,7 +149,7 @@ def divide(persons: list[dict], labels: int, seed: int, folder: Path) -> Divisio
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(file := folder / f'{labels}_{seed}_unlabeled.json', json.dumps(content))
-    return Division([i for i, p in enumerate(persons) if p['img_path'] in kept], file, folder)
+    return Division(labeled, file, folder)
 
 
 def corner_and_size(box: np.ndarray) -> list[float]:
@@ -179,9 +196,7 @@ def train_all(args: argparse.Namespace) -> None:
     given = read_unlabeled(args.unlabeled, None, data) if args.unlabeled else None
     for seed in args.seeds:
         for labels in args.labels:
-            part = divide(persons, labels, seed, data)
-            if given:
-                part = Division(part.labeled, *given)
+            part = divide(persons, labels, seed, data, given)
             for arm in args.arms:
                 own = with_seed(config_of(cfg, arm, args, part), seed)
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'

@@ -169,6 +169,23 @@ def images(batch_size=2, size=INPUT_SIZE):
     return torch.randn(batch_size, 3, *size[::-1], generator=torch.Generator().manual_seed(2))
 
 
+def paired_metainfo(count):
+    """Return the metainfo of keypoints in pairs, the first and the last without a partner."""
+    names = ['nose', *(f'{side}_{i}' for i in range(count // 2 - 1) for side in 'lr'), 'tail']
+    swaps = [{'l': f'r{name[1:]}', 'r': f'l{name[1:]}'}.get(name[0], '') for name in names]
+    swaps[0] = swaps[-1] = ''
+    return dict(
+        dataset_name='own',
+        keypoint_info={
+            i: dict(name=name, id=i, type='', swap=swap, color=[i, 0, 0])
+            for i, (name, swap) in enumerate(zip(names, swaps, strict=True))
+        },
+        skeleton_info={},
+        joint_weights=[1.0] * count,
+        sigmas=[0.05] * count,
+    )
+
+
 def student_weights(model, branch):
     """The state-dict law, written out a second time: what a student gets of the whole."""
     prefixes = {

@@ -52,7 +52,7 @@ def sort_keypoints(cfg: Config | dict | list | tuple) -> None:
     10 before 2. Such a config would swap the wrong keypoints of mirrored images.
     """
     for key, value in cfg.items() if isinstance(cfg, (Config, dict)) else enumerate(cfg):
-        if key == KEYPOINTS and isinstance(value, dict):
+        if key == KEYPOINTS and isinstance(value, dict) and all(isinstance(k, int) for k in value):
             entries = dict(sorted(value.items()))
             value.clear()
             value.update(entries)
@@ -61,9 +61,9 @@ def sort_keypoints(cfg: Config | dict | list | tuple) -> None:
 
 
 def config_text(cfg: Config) -> str:
-    """Return a config as Python, its keypoints in the order of their numbers.
+    """Return a config as mmengine writes it, but with its keypoints in the order of their numbers.
 
-    Otherwise as mmengine writes it, see :func:`sort_keypoints`.
+    See :func:`sort_keypoints`.
     """
     content = cfg.to_dict()
     sort_keypoints(content)
@@ -71,7 +71,7 @@ def config_text(cfg: Config) -> str:
 
 
 class _Key(int):
-    """A number whose texts are sorted like numbers."""
+    """A number that mmengine, which sorts keys by their text, puts in the order of numbers."""
 
     def __str__(self):
         return f'{int(self):6}'

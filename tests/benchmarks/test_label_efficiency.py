@@ -90,6 +90,16 @@ def test_all_pictures_cannot_be_labeled(video, tmp_path):
         label_efficiency.divide(persons, FRAMES, 0, tmp_path)
 
 
+def test_all_pictures_can_be_labeled_with_other_unlabeled_ones(video, tmp_path):
+    persons = label_efficiency.persons_of(dataset_of(video))
+    given = (tmp_path / 'other.json', tmp_path / 'other')
+    part = label_efficiency.divide(persons, FRAMES, 0, tmp_path / 'out', given)
+    assert part == label_efficiency.Division(list(range(len(persons))), *given)
+    assert not (tmp_path / 'out').exists()
+    with pytest.raises(UserError, match=r'--labels 9 must be at most the 8 pictures'):
+        label_efficiency.divide(persons, FRAMES + 1, 0, tmp_path, given)
+
+
 def pairs_of(video):
     pipeline = [
         dict(type='LoadImage'),

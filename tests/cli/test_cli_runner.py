@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from common import paired_metainfo
+from mmengine.config import Config
 from mmengine.runner import amp
 
 from okdhp_mm.cli.options import merge_options
@@ -46,6 +48,13 @@ def test_a_schedule_that_does_not_fit_is_told(demo, schedule, reason):
     runner = build_runner(demo, 'train')
     with pytest.raises(UserError, match=f'param_scheduler does not fit .*{reason}'):
         runner.train()
+
+
+def test_the_written_config_has_the_keypoints_in_their_order(demo):
+    demo.train_dataloader.dataset.metainfo = paired_metainfo(12)
+    build_runner(demo, 'train')
+    written = Config.fromfile(Path(demo.work_dir) / 'demo.py')
+    assert list(written.train_dataloader.dataset.metainfo.keypoint_info) == list(range(12))
 
 
 def test_annotations_without_a_person_or_cut_off_are_told_with_their_file(demo):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from common import python
+from common import paired_metainfo, python
 from mmengine.config import Config
 
 from okdhp_mm.compare import check_comparable, plan, read_runs, train_all, write_comparison
@@ -210,6 +210,8 @@ def test_finished_runs_are_not_repeated_and_a_failed_one_is(config, tmp_path):
     out, command = tmp_path / 'out', python(tmp_path / 'train.py')
     out.mkdir()
     planned = plan(str(config), ['dml'], [0, 1], out)
+    for run in planned:
+        run.config.train_dataloader.dataset.metainfo = paired_metainfo(12)
     (out / 'fail').touch()
     with pytest.raises(UserError, match='exit code 3.* same command goes on'):
         train_all(planned, command)
@@ -224,6 +226,8 @@ def test_finished_runs_are_not_repeated_and_a_failed_one_is(config, tmp_path):
     ]
     train_all(planned, command)
     assert (out / 'calls').read_text().splitlines() == calls
+    written = Config.fromfile(planned[1].file).train_dataloader.dataset.metainfo.keypoint_info
+    assert list(written) == list(range(12)), 'mmpose takes their order for their numbers'
     planned[1].config.train_cfg.max_epochs = 7
     with pytest.raises(UserError, match='dml/seed0.py holds other settings'):
         train_all(planned, command)

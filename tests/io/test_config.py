@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from common import paired_metainfo
 from mmengine.config import Config, ConfigDict
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
@@ -33,27 +34,10 @@ def test_a_config_that_cannot_be_read_is_told_with_the_reason(tmp_path, name, te
         read_config(file)
 
 
-def metainfo(count):
-    """Return the metainfo of keypoints in pairs, the first and the last without a partner."""
-    names = ['nose', *(f'{side}_{i}' for i in range(count // 2 - 1) for side in 'lr'), 'tail']
-    swaps = [{'l': f'r{name[1:]}', 'r': f'l{name[1:]}'}.get(name[0], '') for name in names]
-    swaps[0] = swaps[-1] = ''
-    return dict(
-        dataset_name='own',
-        keypoint_info={
-            i: dict(name=name, id=i, type='', swap=swap, color=[i, 0, 0])
-            for i, (name, swap) in enumerate(zip(names, swaps, strict=True))
-        },
-        skeleton_info={},
-        joint_weights=[1.0] * count,
-        sigmas=[0.05] * count,
-    )
-
-
 @pytest.mark.parametrize('count', [4, 12, 134])
 def test_the_keypoints_of_a_written_config_keep_their_order(tmp_path, count):
     """mmpose reads the partners of mirrored keypoints from the order of the dict."""
-    own = metainfo(count)
+    own = paired_metainfo(count)
     cfg = Config(dict(train_dataloader=dict(dataset=dict(datasets=[dict(metainfo=own)]))))
     (tmp_path / 'a.py').write_text(config_text(cfg))
     read = Config.fromfile(tmp_path / 'a.py')
@@ -71,13 +55,19 @@ def keypoints_of(cfg):
 
 
 def test_keypoints_that_mmengine_wrote_in_another_order_are_sorted(tmp_path):
-    own = metainfo(12)
+    own = paired_metainfo(12)
     Config(dict(train_dataloader=dict(dataset=dict(datasets=(dict(metainfo=own),))))).dump(
         tmp_path / 'a.py'
     )
     # This is mmengine's fault. Without it, the functions under test can go.
     assert list(keypoints_of(Config.fromfile(tmp_path / 'a.py')))[:3] == [0, 1, 10]
     assert list(keypoints_of(read_config(tmp_path / 'a.py'))) == list(range(12))
+
+
+def test_keypoints_with_other_keys_stay_as_they_are(tmp_path):
+    """The check of the data refuses them."""
+    (tmp_path / 'a.py').write_text("a = dict(keypoint_info={2: 'x', 'b': 'y', 1: 'z'})")
+    assert list(read_config(tmp_path / 'a.py').a.keypoint_info) == [2, 'b', 1]
 
 
 def test_other_entries_are_written_as_mmengine_writes_them():

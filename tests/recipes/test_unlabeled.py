@@ -21,6 +21,8 @@ from okdhp_mm.data.files import check_data
 from okdhp_mm.data.unlabeled import is_mixed, train_on_labeled
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.deploy.inference.detectors import build_detector
+from okdhp_mm.deploy.inference.sources import open_source
+from okdhp_mm.deploy.inference.unlabeled import fingerprint_of
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.methods import apply_method, apply_method_to_config
 from okdhp_mm.student.config import student_config
@@ -279,6 +281,18 @@ def test_a_resumed_training_sees_the_same_batches(drawn, tmp_path):
 def still(pipeline):
     """The transforms that draw no random numbers."""
     return [step for step in pipeline if not step['type'].startswith('Random')]
+
+
+def test_other_weights_in_the_folder_of_a_detector_find_the_persons_anew(drawn, tmp_path):
+    source = open_source(str(drawn / 'others'))
+    (tmp_path / 'detector').mkdir()
+    weights = tmp_path / 'detector' / 'a.onnx'
+    seen = set()
+    for content in (b'one', b'two!'):
+        weights.write_bytes(content)
+        seen.add(fingerprint_of(source, None, str(weights.parent)))
+        seen.add(fingerprint_of(source, None, f'rtmdet:{weights}'))
+    assert len(seen) == 4
 
 
 def test_a_detector_finds_the_persons(drawn, tmp_path):

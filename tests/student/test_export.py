@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from common import batch, build, images, python, run, shake, stock_model, student_weights
+from common import (
+    batch,
+    build,
+    images,
+    paired_metainfo,
+    python,
+    run,
+    shake,
+    stock_model,
+    student_weights,
+)
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmpose import registry as registries
@@ -65,6 +75,16 @@ def exported(trained, tmp_path_factory):
     """The student of branch 1."""
     cfg, _, file = trained
     return export_student(cfg, file, tmp_path_factory.mktemp('student'), branch=1)
+
+
+def test_the_config_of_a_student_has_the_keypoints_in_their_order(trained, tmp_path):
+    cfg = copy.deepcopy(trained[0])
+    cfg.test_dataloader.dataset.metainfo = paired_metainfo(12)
+    done = export_student(cfg, trained[2], tmp_path)
+    meta = torch.load(done.checkpoint, weights_only=True)['meta']
+    for written in (Config.fromfile(done.config), Config.fromstring(meta['cfg'], '.py')):
+        keypoints = written.test_dataloader.dataset.metainfo.keypoint_info
+        assert list(keypoints) == list(range(12))
 
 
 def load_student(exported):

@@ -78,9 +78,9 @@ class CocoLabels:
         number = len(self.images) + 1
         image = dict(id=number, file_name=name, width=width, height=height)
         found = [
-            dict(id=first, image_id=number, category_id=1, iscrowd=0)
+            dict(id=identity, image_id=number, category_id=1, iscrowd=0)
             | entry_of(person, self.threshold)
-            for first, person in enumerate(persons, len(self.annotations) + 1)
+            for identity, person in enumerate(persons, len(self.annotations) + 1)
         ]
         self.lines.add(dict(image=image, annotations=found))
         self.images.append(image)

@@ -73,8 +73,10 @@ def read_unlabeled(
 def fingerprint_of(source: Source, boxes: Path | None, detector: str | None) -> str:
     """Return a text that changes with the pictures or the video, the boxes and the detector."""
     content = hashlib.sha256(f'{detector}'.encode())
-    weights = map(Path, (detector or '').split(':'))
-    for path in (*source.files.values(), boxes, *weights):
+    weights = [Path(part).expanduser() for part in detector.split(':')] if detector else []
+    # A detector may be a folder.
+    inside = [file for path in weights if path.is_dir() for file in sorted(path.iterdir())]
+    for path in (*source.files.values(), boxes, *weights, *inside):
         if path and path.is_file():
             state = path.stat()
             content.update(f'{path} {state.st_size} {state.st_mtime_ns}'.encode())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ...errors import UserError
+from ...errors import UserError, reason_of
 
 if TYPE_CHECKING:
     import h5py
@@ -35,7 +35,7 @@ def parse(path: Path) -> tuple[list[str], Rows]:
     track.
 
     Raises:
-        UserError: If h5py is missing, or the file is not one of SLEAP.
+        UserError: If h5py is missing, or the file is not one of SLEAP, or damaged.
     """
     try:
         import h5py
@@ -46,14 +46,24 @@ def parse(path: Path) -> tuple[list[str], Rows]:
     except OSError as error:
         raise UserError(f'{path} is not an HDF5 file ({error}).') from error
     with file:
-        if 'instances' in file and 'frames' in file:
-            return _parse_project(path, file)
-        if 'track_occupancy' in file:
-            return _parse_analysis(file)
-    raise UserError(
-        f'{path} has neither the tables of a SLEAP project nor a SLEAP analysis. Of DeepLabCut, '
-        'name the CSV: analyze_videos(..., save_as_csv=True).'
-    )
+        try:
+            if 'instances' in file and 'frames' in file:
+                names, rows = _parse_project(path, file)
+            elif 'track_occupancy' in file:
+                names, rows = _parse_analysis(file)
+            else:
+                raise UserError(
+                    f'{path} has neither the tables of a SLEAP project nor a SLEAP analysis. Of '
+                    'DeepLabCut, name the CSV: analyze_videos(..., save_as_csv=True).'
+                )
+            # Read here, so that a damaged file ends before anything is written.
+            return names, iter(list(rows))
+        except UserError:
+            raise
+        except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+            raise UserError(
+                f'{path} is not a complete file of SLEAP ({reason_of(error)}). Save it again.'
+            ) from error
 
 
 def _parse_project(path: Path, file: h5py.File) -> tuple[list[str], Rows]:

@@ -1,5 +1,6 @@
 """Exported DKD estimators: the graphs equal PyTorch, and each track keeps its own state."""
 
+import copy
 import json
 import re
 import runpy
@@ -11,13 +12,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from common import build, shake
+from common import build, paired_metainfo, shake
 from films import METAINFO, film_dataset, write_film
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from test_dkd import dkd
 
 from okdhp_mm.errors import UserError
+from okdhp_mm.student.files import CONFIG
 from okdhp_mm.student.load import load_student
 
 pytest.importorskip('onnx', reason="comes with pip install -e '.[onnx]'")
@@ -63,6 +65,14 @@ def exported(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp('exported')
     export_dkd(*trained[:2], folder)
     return folder
+
+
+def test_the_config_of_the_initializer_has_the_keypoints_in_their_order(trained, tmp_path):
+    cfg = copy.deepcopy(trained[0])
+    cfg.test_dataloader.dataset.dataset.metainfo = paired_metainfo(12)
+    export_dkd(cfg, trained[1], tmp_path / 'out')
+    written = Config.fromfile(tmp_path / 'out' / CONFIG).test_dataloader.dataset
+    assert list(written.metainfo.keypoint_info) == list(range(12))
 
 
 @pytest.fixture(scope='module')

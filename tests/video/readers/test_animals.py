@@ -192,6 +192,24 @@ def test_a_project_of_several_videos_is_refused(project, convert_file, tmp_path)
         convert_file(tmp_path / 'flies.slp')
 
 
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda file: file.pop('metadata'),
+        lambda file: file['metadata'].attrs.update(json='{"skel'),
+        lambda file: file['instances'].write_direct(
+            np.full_like(file['instances'][:], 10**6)
+        ),
+        lambda file: file['tracks_json'].resize((0,)),
+    ],
+)  # fmt: skip
+def test_a_damaged_project_is_refused(project, convert_file, tmp_path, damage):
+    with project:
+        damage(project)
+    with pytest.raises(UserError, match='flies.slp is not a complete file of SLEAP'):
+        convert_file(tmp_path / 'flies.slp')
+
+
 def test_other_hdf5_files_are_refused(convert_file, tmp_path, monkeypatch):
     h5py = pytest.importorskip('h5py')
     (tmp_path / 'text.slp').write_text('no')
