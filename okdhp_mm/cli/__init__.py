@@ -1,1 +1,1 @@
-"""What the commands share: arguments, configs, runners and the printing of errors."""
+"""Shared parts of the commands: arguments, configs, runners and the printing of errors."""

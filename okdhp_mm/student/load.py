@@ -38,7 +38,7 @@ def check_weights(student: BasePoseEstimator, checkpoint: Path) -> None:
     load_weights(
         student,
         load_checkpoint(str(checkpoint))['state_dict'],
-        f'{checkpoint} is not a checkpoint of the network in {CONFIG} beside it',
+        f'{checkpoint} is not a checkpoint of the network in {CONFIG} next to it',
     )
 
 

@@ -29,7 +29,7 @@ from .writers import GrowingJson
 
 LABELS, SHEET, FRAMES = 'pseudo_labels.json', 'contact_sheet.jpg', 'frames'
 LINES = f'{LABELS}l'
-"""What a killed process leaves: a line for each picture."""
+"""File that a killed process leaves, with a line for each picture."""
 VISIBLE = 2
 """COCO's visibility of a labeled keypoint."""
 SHOWN = 40

@@ -25,7 +25,7 @@ REMEDIES = dict(
     peer_targets='an aggregator that computes one teacher per branch. Set e.g. '
     "aggregator=dict(type='PeerAttention').",
 )
-"""What a model lacks if it does not provide a field of the outputs, and how to get it."""
+"""Advice for each field of the outputs that a model may not provide."""
 
 
 @MODELS.register_module()
