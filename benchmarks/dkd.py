@@ -88,14 +88,28 @@ def write_blocks(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name, is_test in (('train', False), ('test', True)):
         images = [
-            image | dict(vid_id=f'block{image["frame_id"] // BLOCK:02}')
+            image
+            | dict(
+                vid_id=f'block{image["frame_id"] // BLOCK:02}',
+                file_name=picture_of(source, image['file_name']),
+            )
             for image in content['images']
             if (image['frame_id'] // BLOCK % TEST_EVERY == TEST_EVERY - 1) == is_test
         ]
+        if not images:
+            raise UserError(
+                f'{source / "annotations.json"} has no frames for {name}.json. Label at least '
+                f'{BLOCK * TEST_EVERY} frames: every fourth block of {BLOCK} is the test.'
+            )
         kept = {image['id'] for image in images}
         labels = [label for label in content['annotations'] if label['image_id'] in kept]
         parts = dict(images=images, annotations=labels, categories=content['categories'])
         write_text(target / f'{name}.json', json.dumps(parts))
+
+
+def picture_of(source: Path, name: str) -> str:
+    """Return a picture relative to the data. The converters name it relative to frames/."""
+    return name if (source / name).is_file() else f'frames/{name}'
 
 
 @DATASETS.register_module()

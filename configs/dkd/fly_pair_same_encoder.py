@@ -6,6 +6,6 @@ model = dict(
     data_preprocessor=_base_.data_preprocessor,
     backbone=_base_.encoder,
     head=dict(
-        type='HeatmapHead', in_channels=8, out_channels=13, deconv_out_channels=None,
-        loss=_base_.loss, decoder=_base_.codec),
+        type='HeatmapHead', in_channels=8, out_channels=len(_base_.names),
+        deconv_out_channels=None, loss=_base_.loss, decoder=_base_.codec),
 )  # fmt: skip

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from okdhp_mm.errors import UserError
+
 SCORES = {
     'PCK@0.05': 40.0,
     'PCK@0.1': 60.0,
@@ -76,6 +78,26 @@ def write_flies(folder):
         labels.append(label)
     content = dict(images=images, annotations=labels, categories=[dict(id=1, name='fly')])
     (folder / 'annotations.json').write_text(json.dumps(content))
+
+
+def test_pictures_may_be_named_relative_to_the_data_or_to_its_frames(tmp_path):
+    write_flies(tmp_path / 'data')
+    file = tmp_path / 'data' / 'annotations.json'
+    dkd.write_blocks(file.parent, tmp_path / 'out')
+    expected = (tmp_path / 'out' / 'test.json').read_text()
+    file.write_text(file.read_text().replace('frames/', ''))  # as the converters write it
+    dkd.write_blocks(file.parent, tmp_path / 'out')
+    assert (tmp_path / 'out' / 'test.json').read_text() == expected
+    assert json.loads(expected)['images'][0]['file_name'] == 'frames/0120.png'
+
+
+def test_a_short_video_has_no_test_frames(tmp_path):
+    write_flies(tmp_path / 'data')
+    file = tmp_path / 'data' / 'annotations.json'
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | dict(images=content['images'][:120])))
+    with pytest.raises(UserError, match='no frames for test.json. Label at least 160 frames'):
+        dkd.write_blocks(file.parent, tmp_path / 'out')
 
 
 @pytest.mark.slow

@@ -163,7 +163,7 @@ def test_persons_are_found_and_tracked(film, tmp_path):
     done = track(film, tmp_path, Corners(), detector=Walkers(), formats=['posetrack'])
     assert (done.identities, done.poses, done.frames) == (2, 16, 8)
     assert [file.name for file in done.files] == ['film_posetrack.json', 'film_tracks.mp4']
-    assert done.notes == ['16 persons found in 8 frames.']
+    assert done.notes == ['16 poses found in 8 frames.']
     assert done.complete
 
 

@@ -19,8 +19,8 @@ metainfo = dict(
         for i, (name, swap) in enumerate(zip(names, swaps, strict=True))
     },
     skeleton_info={i: dict(link=link, id=i, color=[255, 128, 0]) for i, link in enumerate(links)},
-    joint_weights=[1.0] * 13,
-    sigmas=[0.05] * 13,
+    joint_weights=[1.0] * len(names),
+    sigmas=[0.05] * len(names),
 )
 
 # The stock model that every network here is a variant of: `channels` wide, `stages` of ResNet-18.
@@ -38,7 +38,7 @@ initializer = dict(
         type='ResNet', depth=18, stem_channels=16, base_channels=16,
         num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2,)),
     head=dict(
-        type='HeatmapHead', in_channels=64, out_channels=13,
+        type='HeatmapHead', in_channels=64, out_channels=len(names),
         deconv_out_channels=(32, 32), deconv_kernel_sizes=(4, 4), loss=loss, decoder=codec),
     test_cfg=dict(flip_test=False),
 )  # fmt: skip

@@ -157,9 +157,13 @@ class Video:
         self.live = self.live and self.announced is None
         there, self.first = self.video.read()
         if not there:
-            what = 'camera' if isinstance(address, int) else 'video'
+            if isinstance(address, int):
+                raise UserError(
+                    f'Camera {self.source} cannot be opened. Connect it, and close other programs '
+                    'that use it, or give the number of another camera.'
+                )
             raise UserError(
-                f'{self.source} cannot be read: it is empty, damaged or not a {what} that OpenCV '
+                f'{self.source} cannot be read: it is empty, damaged or not a video that OpenCV '
                 'can open.'
             )
 

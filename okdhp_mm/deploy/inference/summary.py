@@ -103,7 +103,7 @@ class Summary:
                 'detector and no boxes were given for them.'
             )
         if self.origins['detector']:
-            notes.append(f'{self.persons} persons found in {self._count()}.')
+            notes.append(f'{self.persons} poses found in {self._count()}.')
         if self.keypoints and not self.drawn:
             notes.append(
                 f'None of the {self.keypoints} keypoints reaches the threshold of '

@@ -128,8 +128,8 @@ def _numbered(frames: Path) -> dict[int, str]:
     """Return the pictures of a folder by the number at the end of their names."""
     if not frames.is_dir():
         raise UserError(
-            f'The folder {frames} does not exist. Write the frames of the video into it, e.g. by '
-            f'`ffmpeg -i VIDEO -start_number 0 {frames}/%06d.png`.'
+            f'The folder {frames} does not exist. Write the frames of the video into it as '
+            '000000.png, 000001.png and so on. docs/tutorials/video.md has the code.'
         )
     names = (file.name for file in frames.iterdir() if file.suffix.lower() in PICTURES)
     return {int(found[1]): name for name in names if (found := re.search(r'(\d+)\.\w+$', name))}

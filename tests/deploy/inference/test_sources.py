@@ -142,7 +142,7 @@ def test_passwords_are_not_written():
 
 
 def test_a_camera_that_is_missing_is_refused():
-    with pytest.raises(UserError, match='57 cannot be read: .* not a camera'):
+    with pytest.raises(UserError, match='Camera 57 cannot be opened. Connect it'):
         open_source('57')
 
 

@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 def test_csv_has_a_row_for_each_person(folder, tmp_path):
     done = infer(folder, Middle(), tmp_path / 'out', detector=Detector(), csv=True)
-    assert '4 persons found in 2 pictures.' in done.notes
+    assert '4 poses found in 2 pictures.' in done.notes
     with open(tmp_path / 'out' / 'poses.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     assert [row['source'] for row in rows] == ['000000000003.png'] * 2 + ['000000000012.png'] * 2

@@ -1,6 +1,7 @@
 """The configs of DKD build, and their controls differ in what they control."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_controls_share_initializer_and_encoder():
     assert {n: v.shape for n, v in alone.items()} == {
         n: v.shape for n, v in dkd.backbone.state_dict().items()
     }
+
+
+@pytest.mark.parametrize('name', ['initializer', 'same_encoder'])
+def test_other_animals_need_other_names_only(name, tmp_path):
+    shutil.copytree(FOLDER, tmp_path / 'dkd')
+    shutil.copytree(FOLDER.parent / '_base_' / 'dkd', tmp_path / '_base_' / 'dkd')
+    base = tmp_path / '_base_' / 'dkd' / 'fly_pair.py'
+    text = base.read_text()
+    names = text[text.index('names = [') : text.index('mirrored =')]
+    base.write_text(
+        text.replace(names, "names = ['head', 'thorax', 'abdomen', 'wingL', 'wingR']\n")
+    )
+    cfg = Config.fromfile(tmp_path / 'dkd' / f'fly_pair_{name}.py')
+    assert cfg.model.head.out_channels == len(cfg.metainfo.sigmas) == 5
+    assert len(cfg.metainfo.joint_weights) == 5
 
 
 def test_jhmdb_clip_in_mmposes_format(data_root, tmp_path):

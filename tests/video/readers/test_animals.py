@@ -275,5 +275,5 @@ def test_wrong_files_are_refused(convert, tmp_path):
     with pytest.raises(UserError, match='The file .*lost.csv does not exist'):
         convert_animals(tmp_path / 'lost.csv', tmp_path, tmp_path / 'train.json')
     convert(SLEAP)
-    with pytest.raises(UserError, match='Write the frames of the video into it, e.g. by `ffmpeg'):
+    with pytest.raises(UserError, match='Write the frames of the video into it as 000000.png'):
         convert_animals(tmp_path / 'poses.csv', tmp_path / 'lost', tmp_path / 'train.json')

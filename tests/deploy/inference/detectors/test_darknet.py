@@ -106,7 +106,7 @@ def test_the_tool_finds_persons_with_it(decoded, tmp_path, picture, monkeypatch,
     runpy.run_path(str(ROOT / 'tools' / 'infer.py'), run_name='__main__')
     printed = capsys.readouterr().out
     assert '4 frames: ' in printed
-    assert 'persons found in 4 frames.' in printed
+    assert 'poses found in 4 frames.' in printed
     assert 'taken as one person' not in printed
     document = json.loads((tmp_path / 'out' / 'predictions' / 'clip.json').read_text())
     assert document['meta_info']['boxes'] == 'detector'
