@@ -7,10 +7,11 @@
 CONFIG is a training config with branches. For each number and seed, so many of its training
 pictures keep their labels. Methods for unlabeled pictures use the other training pictures, or those
 of --unlabeled. An arm is 'alone', a method's name or file, or 'temporal_' with the name of a method
-for unlabeled pictures, which temporal.py changes; annotations then need `track_id`. All arms take
-the same number of steps, with as many labeled persons per step. The figure is that of the deployed
-branch on the validation data after the last step: nothing is selected on them. Each run is a user's
-`python -m okdhp_mm train`.
+for unlabeled pictures, which temporal.py changes; annotations then need `track_id`. With `_taught`
+behind it, the other training pictures join, labeled by --teacher: half of the persons of a step
+have such labels. All arms take the same number of steps, with as many labeled persons per step. The
+figure is that of the deployed branch on the validation data after the last step: nothing is
+selected on them. Each run is a user's `python -m okdhp_mm train`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import os
 import random
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +40,22 @@ from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
 from okdhp_mm.compare.report import HEAD, cells_of, rows_of
 from okdhp_mm.compare.runs import ALONE, Run, read_run
+from okdhp_mm.deploy.inference.foreign.build import FORMS
 from okdhp_mm.deploy.inference.unlabeled import read_unlabeled
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
+from okdhp_mm.io.data_files import read_json
 from okdhp_mm.recipes.methods import apply_method_to_config
+from okdhp_mm.recipes.pseudo_labels import label_training_persons, use_pseudo_labels
 from okdhp_mm.recipes.unlabeled import learn_from
+from okdhp_mm.student.config import dataset_meta
+from okdhp_mm.student.load import names_and_skeleton
 
 from temporal import teach_over_time  # isort: skip
 
-TEMPORAL = 'temporal_'
+TEMPORAL, TAUGHT = 'temporal_', '_taught'
 ARMS = ('alone', 'okdhp', 'okdhp_color_aug', 'mean_teacher', 'pose_dual', 'okdhp_unlabeled')
 WARM_UP = 0.05
 FOLDER = str(Path(__file__).parent)
@@ -71,6 +77,9 @@ def parse_args() -> argparse.Namespace:
         metavar='DIR|VIDEO|ANNOTATIONS.json',
         help='pictures without labels, as for `train` (default: the rest of the training data)',
     )
+    parser.add_argument(
+        '--teacher', nargs='+', metavar='FILE', help=f'model of the arms {TAUGHT}: {FORMS}'
+    )
     parser.add_argument('--out', type=Path, required=True, help='folder of all runs')
     parser.add_argument('--report', action='store_true', help='train nothing, print the table')
     return parser.parse_args()
@@ -84,11 +93,13 @@ class Division:
         labeled: Indices of the labeled persons in the training data.
         unlabeled: File with the boxes of the others, in COCO's layout.
         pictures: Folder of their pictures.
+        taught: File of what a teacher says of the others; None without a teacher.
     """
 
     labeled: list[int]
     unlabeled: Path
     pictures: Path
+    taught: Path | None = None
 
 
 def persons_of(dataset: ConfigDict) -> list[dict]:
@@ -157,13 +168,33 @@ def corner_and_size(box: np.ndarray) -> list[float]:
     return [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]
 
 
+def taught_others(labels: Path, labeled: set[str], file: Path) -> Path:
+    """Write a teacher's labels without those of labeled pictures; return the file.
+
+    Args:
+        labels: What the teacher says of all training persons, in COCO's layout.
+        labeled: Paths of the pictures that keep their labels.
+        file: The file to write.
+    """
+    content = read_json(labels)
+    folder = Path(content['info']['images'])
+    left = [
+        image for image in content['images'] if str(folder / image['file_name']) not in labeled
+    ]
+    numbers = {image['id'] for image in left}
+    persons = [person for person in content['annotations'] if person['image_id'] in numbers]
+    write_text(file, json.dumps(content | dict(images=left, annotations=persons)))
+    return file
+
+
 def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -> Config:
     """Return the training config of an arm."""
-    if arm == ALONE:
+    method = arm.removeprefix(TEMPORAL).removesuffix(TAUGHT)
+    if method == ALONE:
         own = alone_config(cfg, args.config)
     else:
         own = copy.deepcopy(cfg)
-        apply_method_to_config(own, arm.removeprefix(TEMPORAL))
+        apply_method_to_config(own, method)
     own.train_dataloader.dataset.indices = part.labeled
     per_epoch = math.ceil(len(part.labeled) / own.train_dataloader.batch_size)
     epochs = math.ceil(args.steps / per_epoch)
@@ -172,6 +203,8 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -
         learn_from(own, part.unlabeled, part.pictures)
     if arm.startswith(TEMPORAL):
         teach_over_time(own)
+    if arm.endswith(TAUGHT):
+        join(own, arm, part)
     own.train_cfg = dict(by_epoch=True, max_epochs=epochs, val_begin=epochs, val_interval=epochs)
     steps = epochs * per_epoch
     warm_up = max(1, round(WARM_UP * steps))
@@ -184,6 +217,21 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -
     return own
 
 
+def join(cfg: Config, arm: str, part: Division) -> None:
+    """Let the persons that a teacher labeled join a training, in place.
+
+    Raises:
+        UserError: Without a teacher, or if the method learns from unlabeled pictures.
+    """
+    if part.taught is None:
+        raise UserError(f'The arm {arm} needs a teacher. Name one by --teacher.')
+    if cfg.model.get('unlabeled'):
+        raise UserError(f'The arm {arm} uses the other pictures twice. Leave out {TAUGHT}.')
+    names, _ = names_and_skeleton(dataset_meta(cfg, {}))
+    use_pseudo_labels(cfg, part.taught, names, {}, part.taught.with_suffix(''))
+    cfg.train_dataloader.batch_size *= 2
+
+
 def train_all(args: argparse.Namespace) -> None:
     """Train every run that is not finished, seed by seed, so that pairs are complete early."""
     cfg = read_config(args.config)
@@ -194,9 +242,14 @@ def train_all(args: argparse.Namespace) -> None:
     persons = persons_of(cfg.train_dataloader.dataset)
     data, planned = args.out.resolve() / 'data', []
     given = read_unlabeled(args.unlabeled, None, data) if args.unlabeled else None
+    taught = label_training_persons(cfg, args.teacher, data / 'teacher') if args.teacher else None
     for seed in args.seeds:
         for labels in args.labels:
             part = divide(persons, labels, seed, data, given)
+            if taught:
+                kept = {os.path.abspath(persons[index]['img_path']) for index in part.labeled}
+                file = taught_others(taught, kept, data / f'{labels}_{seed}_taught.json')
+                part = replace(part, taught=file)
             for arm in args.arms:
                 own = with_seed(config_of(cfg, arm, args, part), seed)
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'
