@@ -178,9 +178,7 @@ def taught_others(labels: Path, labeled: set[str], file: Path) -> Path:
     """
     content = read_json(labels)
     folder = Path(content['info']['images'])
-    left = [
-        image for image in content['images'] if str(folder / image['file_name']) not in labeled
-    ]
+    left = [image for image in content['images'] if str(folder / image['file_name']) not in labeled]
     numbers = {image['id'] for image in left}
     persons = [person for person in content['annotations'] if person['image_id'] in numbers]
     write_text(file, json.dumps(content | dict(images=left, annotations=persons)))

@@ -231,6 +231,17 @@ def dataset_meta(config: Config, meta: dict) -> dict:
     return _plain(given)
 
 
+def prepare_for_inferencer(cfg: Config) -> None:
+    """Add the entries of a config that mmpose's inferencer reads, if they are missing, in place.
+
+    Args:
+        cfg: Config of a top-down model, with ``test_dataloader``.
+    """
+    cfg.setdefault('data_mode', 'topdown')
+    cfg.setdefault('dataset_type', cfg.test_dataloader.dataset.type)
+    cfg.setdefault('visualizer', dict(type='PoseLocalVisualizer', name='visualizer'))
+
+
 def _plain(value: Any) -> Any:
     """Return a value without numpy, so that ``torch.load(weights_only=True)`` reads it."""
     if isinstance(value, dict):

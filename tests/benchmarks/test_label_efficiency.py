@@ -1,8 +1,10 @@
 """The benchmark of label efficiency: who is labeled, pairs of frames, all of it as a toy."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import label_efficiency
@@ -100,6 +102,30 @@ def test_all_pictures_can_be_labeled_with_other_unlabeled_ones(video, tmp_path):
         label_efficiency.divide(persons, FRAMES + 1, 0, tmp_path, given)
 
 
+def test_a_teacher_says_nothing_of_pictures_that_keep_their_labels(tmp_path):
+    persons = [dict(id=i, image_id=i // 2, keypoints=[i, i, 2]) for i in range(6)]
+    images = [dict(id=i, file_name=f'{i}.png') for i in range(3)]
+    labels = tmp_path / 'labels.json'
+    content = dict(info=dict(images='/frames'), images=images, annotations=persons)
+    labels.write_text(json.dumps(content))
+    file = label_efficiency.taught_others(labels, {'/frames/1.png'}, tmp_path / 'others.json')
+    found = json.loads(file.read_text())
+    assert [image['id'] for image in found['images']] == [0, 2]
+    assert [person['id'] for person in found['annotations']] == [0, 1, 4, 5]
+    assert found['info'] == content['info']
+
+
+def test_persons_that_a_teacher_labeled_need_one_and_join_once(tmp_path):
+    part = label_efficiency.Division([0], tmp_path, tmp_path)
+    cfg = Config(dict(model=dict(unlabeled=dict())))
+    with pytest.raises(UserError, match=r'alone_taught needs a teacher. Name one by --teacher'):
+        label_efficiency.join(cfg, 'alone_taught', part)
+    taught = label_efficiency.replace(part, taught=tmp_path / 'labels.json')
+    cfg.model.unlabeled.confidence = 0.5
+    with pytest.raises(UserError, match=r'pose_dual_taught uses the other pictures twice'):
+        label_efficiency.join(cfg, 'pose_dual_taught', taught)
+
+
 def pairs_of(video):
     pipeline = [
         dict(type='LoadImage'),
@@ -177,9 +203,14 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     base.train_dataloader = dict(
         base.train_dataloader.to_dict(), dataset=dataset, batch_size=2, **workers
     )
-    base.val_dataloader = dict(
-        base.val_dataloader.to_dict(), dataset=dict(dataset, test_mode=True), **workers
+    # Pictures of the validation data do not join a training.
+    shutil.copytree(tmp_path / 'frames', tmp_path / 'held')
+    held = tmp_path / 'val.json'
+    held.write_text(video.read_text().replace('frames/', 'held/'))
+    tested = dict(
+        dataset, ann_file=str(held), test_mode=True, pipeline=[*pipeline[:-2], pipeline[-1]]
     )
+    base.val_dataloader = dict(base.val_dataloader.to_dict(), dataset=tested, **workers)
     base.test_dataloader = base.val_dataloader
     base.dump(tmp_path / 'stock.py')
     config, out = tmp_path / 'toy.py', tmp_path / 'runs'
@@ -194,3 +225,19 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     assert [row[1] for row in rows] == arms
     assert rows[0][4] == '-' and all(np.isfinite(float(row[4])) for row in rows[1:])
     assert (out / 'label_efficiency.png').is_file()
+    alone = out / '2' / 'alone' / 'seed0'
+    teacher = [str(next(alone.glob(pattern))) for pattern in ('seed0.py', 'epoch_*.pth')]
+    checkpoint = torch.load(teacher[1], weights_only=False)
+    checkpoint['state_dict']['head.final_layer.weight'] *= 1e7  # scores above the threshold
+    torch.save(checkpoint, teacher[1])
+    taught = ['alone_taught', 'okdhp_taught']
+    command[command.index('--arms') + 1 : command.index('--seeds')] = taught
+    command += ['--teacher', *teacher]
+    printed = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    rows = [line.split(' | ') for line in printed.splitlines() if line.startswith('| 2 |')]
+    assert {*taught, *arms} == {row[1] for row in rows}
+    cfg = Config.fromfile(out / '2' / 'okdhp_taught' / 'seed0' / 'seed0.py')
+    labeled, others = cfg.train_dataloader.dataset.datasets
+    others = json.loads(Path(others.ann_file).read_text())
+    assert len(labeled.indices) + len(others['annotations']) == 2 * FRAMES - 1
+    assert cfg.train_dataloader.batch_size == 4

@@ -13,7 +13,8 @@ from mmpose.apis import Pose2DInferencer
 
 from ...errors import UserError, as_user_error
 from ...io.checkpoint import safe_loader
-from ...io.config import read_config
+from ...io.config import read_config, require_key
+from ...student.config import prepare_for_inferencer
 from ...student.files import CHECKPOINT, CONFIG, student_files
 from ...student.load import check_weights, names_and_skeleton
 from .boxes import Boxes
@@ -84,6 +85,8 @@ class ModelEngine:
             torch.zeros(0, device=device)
         with safe_loader():
             cfg = read_config(config)
+            require_key(cfg, 'test_dataloader.dataset', f'Running {config}')
+            prepare_for_inferencer(cfg)
             self.inferencer = BoxInferencer(cfg, str(checkpoint), device, det_model='whole_image')
         meta = self.inferencer.model.dataset_meta
         self.keypoint_names, self.skeleton = names_and_skeleton(meta)

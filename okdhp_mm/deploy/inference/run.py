@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import UserError
 from ...visualization import draw_pose
 from ..progress import progress
+from .boxes import per_frame
 from .detectors import Detector
 from .engines import Engine
 from .persons import Detections, PersonBoxes
@@ -254,5 +255,8 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
             if not pipeline.show(drawing):
                 stopped = True
                 break
+        given = pipeline.boxes.given.get(video.name)
+        if per_frame(given) and not stopped:
+            pipeline.summary.unused = max(0, len(given) - pipeline.summary.written)
         meta['complete'] = pipeline.summary.complete and (video.live or not stopped)
     pipeline.summary.seconds = time.monotonic() - start

@@ -26,6 +26,7 @@ class Summary:
         skipped: Files that could not be read.
         cut: Files that are incomplete.
         announced: Number of frames of a video that is incomplete.
+        unused: Number of lists of boxes behind the last frame of a video.
         persons: Number of persons found.
         outside: Number of those with keypoints to draw that all lie outside of their picture.
         origins: Number of pictures or frames by the origin of the boxes in them.
@@ -41,6 +42,7 @@ class Summary:
     skipped: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     announced: int | None = None
+    unused: int = 0
     persons: int = 0
     outside: int = 0
     origins: Counter = field(default_factory=Counter)
@@ -114,6 +116,12 @@ class Summary:
             notes.append(
                 f'{self.outside} of {self.persons} poses lie outside of their {self.unit}, where '
                 'nothing of them is drawn. Check their boxes: x1 y1 x2 y2 in pixels.'
+            )
+        if self.unused:
+            notes.append(
+                f'The video has {self.written} frames, so the last {self.unused} of the '
+                f'{self.written + self.unused} lists of boxes were not used. Check that they are '
+                'of this video.'
             )
         if self.announced:
             notes.append(

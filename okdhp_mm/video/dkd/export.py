@@ -24,7 +24,7 @@ from ...errors import UserError
 from ...io.atomic import atomic_write_folder, write_bytes, write_text
 from ...io.checkpoint import load_checkpoint, load_weights
 from ...io.config import config_text, drop_pretrained, read_config, require_key
-from ...student.config import dataset_meta
+from ...student.config import dataset_meta, prepare_for_inferencer
 from ...student.files import CHECKPOINT, CONFIG, check_no_student
 from ...student.load import load_student
 from ...student.state import check_finite
@@ -163,12 +163,9 @@ def _write_student(folder: Path, cfg: Config, initializer: BasePoseEstimator, me
             test_dataloader=inner.test_dataloader,
             test_evaluator=inner.get('test_evaluator'),
             test_cfg=dict(),
-            # mmpose's inferencer needs these.
-            data_mode='topdown',
-            dataset_type=inner.test_dataloader.dataset.type,
-            visualizer=dict(type='PoseLocalVisualizer', name='visualizer'),
         )
     )
+    prepare_for_inferencer(student)
     saved, text = io.BytesIO(), config_text(student)
     about = dict(cfg=text, dataset_meta=meta, mmpose_version=mmpose.__version__)
     torch.save(dict(meta=about, state_dict=initializer.state_dict()), saved)

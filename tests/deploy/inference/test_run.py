@@ -314,6 +314,16 @@ def test_a_video_may_have_a_list_of_boxes_for_each_frame(video, tmp_path):
         infer(video, engine, tmp_path, {'clip.avi': lists[:2]})
 
 
+def test_lists_of_boxes_behind_the_last_frame_are_told(video, tmp_path):
+    engine, lists = Center(), [[[10, 20, 60, 80]]] * 9
+    done = infer(video, engine, tmp_path / 'more', {'clip.avi': lists})
+    assert 'The video has 6 frames, so the last 3 of the 9 lists of boxes were not used.' in (
+        ' '.join(done.notes)
+    )
+    done = infer(video, engine, tmp_path / 'equal', {'clip.avi': lists[:6]})
+    assert 'lists of boxes' not in ' '.join(done.notes)
+
+
 def test_a_picture_has_no_list_of_boxes_for_each_frame(pictures, tmp_path):
     with pytest.raises(UserError, match=r'0\.png is a picture, but its boxes are lists'):
         infer(pictures, Center(), tmp_path, {'0.png': [BOXES, []]})
