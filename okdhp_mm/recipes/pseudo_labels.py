@@ -83,7 +83,12 @@ def fingerprint_of(files: Sequence[str], persons: Sequence[TrainingPerson]) -> s
 
 
 def use_pseudo_labels(
-    cfg: Config, file: Path, names: Sequence[str], renamed: Mapping[str, str | None], folder: Path
+    cfg: Config,
+    file: Path,
+    names: Sequence[str],
+    renamed: Mapping[str, str | None],
+    folder: Path,
+    branched: bool = True,
 ) -> tuple[bool, str]:
     """Add pseudo-labels to the training data of a config, in place.
 
@@ -97,6 +102,7 @@ def use_pseudo_labels(
         names: Names of the student's keypoints.
         renamed: See :func:`~okdhp_mm.data.keypoint_mapping.map_keypoints`.
         folder: Where to write the files that the config then names.
+        branched: Whether the model has branches. Without, those of training persons are not used.
 
     Returns:
         Whether training persons have pseudo-labels, and a sentence about them.
@@ -109,11 +115,14 @@ def use_pseudo_labels(
     indices = map_keypoints(names, labels.keypoints, renamed, str(file))
     training = persons_of(dataset)
     pairs, others = match_persons(training, labels.persons)
+    pairs = pairs if branched else []
     others, reserved = leave_out_evaluation(cfg, others)
     if not pairs and not others:
+        place = 'a training person or in' if branched else 'in'
+        outside = 'the validation data' if branched else 'the training and the validation data'
         raise UserError(
-            f'{file} has {len(labels.persons)} persons, but none is a training person or in a '
-            f'picture outside of the validation data ({reserved} left out). Label other pictures.'
+            f'{file} has {len(labels.persons)} persons, but none is {place} a picture outside of '
+            f'{outside} ({reserved} left out). Label other pictures.'
         )
     folder.mkdir(parents=True, exist_ok=True)
     taught = sum(index is not None for index in indices)

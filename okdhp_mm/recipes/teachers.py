@@ -33,20 +33,24 @@ TERM = 'loss_teacher'
 def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | None]) -> str:
     """Let a training learn from a teacher, in place; return a sentence about it.
 
+    A model without branches learns from pseudo-labels of other pictures only.
+
     Args:
         cfg: Complete training config.
         files: As in :data:`FORMS`.
         renamed: Names of the teacher's keypoints by names of the student's, where they differ.
 
     Raises:
-        UserError: If the teacher cannot be read, has other keypoints, or the config trains no
-            branches.
+        UserError: If the teacher cannot be read, has other keypoints, or needs branches that the
+            config does not train.
     """
     model = cfg.get('model') or {}
-    if model.get('type') != ESTIMATOR:
+    branched = model.get('type') == ESTIMATOR
+    if not branched and (len(files) > 1 or not files[0].endswith('.json')):
         raise UserError(
-            f'--teacher cannot teach model.type={model.get("type")!r}. `python -m okdhp_mm '
-            'convert` makes a training config of a stock one.'
+            f'--teacher {" ".join(files)} cannot teach model.type={model.get("type")!r}, which '
+            'learns from pseudo-labels (.json) of other pictures only. `python -m okdhp_mm '
+            'convert` makes a training config with branches of a stock one.'
         )
     init_default_scope(cfg.get('default_scope') or 'mmpose')
     check_data(cfg, 'train', 'val')
@@ -64,7 +68,7 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
         told = f'{files[0]} labeled the training persons once, see {first}; '
     elif len(files) != 1 or first.suffix != '.json':
         raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
-    teaches, sentence = use_pseudo_labels(cfg, first, names, renamed, folder)
+    teaches, sentence = use_pseudo_labels(cfg, first, names, renamed, folder, branched)
     if teaches:
         set_teacher(model, dict(type=PseudoLabelTeacher.__name__), PseudoLabelTeacher.name)
     return f'Teacher: {told}{sentence}.'

@@ -239,10 +239,27 @@ def test_other_keypoints_are_refused_before_the_training(cfg, data, tmp_path):
         use_teacher(cfg, files, dict(nose='snout'))
 
 
-def test_a_stock_model_cannot_have_a_teacher(cfg):
+@pytest.mark.parametrize('files', [['x.onnx'], ['student'], ['a.py', 'b.pth']])
+def test_a_stock_model_cannot_have_a_network_as_its_teacher(cfg, files):
     cfg.model.type = 'TopdownPoseEstimator'
     with pytest.raises(UserError, match='cannot teach model.type'):
-        use_teacher(cfg, ['x.json'], {})
+        use_teacher(cfg, files, {})
+
+
+def test_a_stock_model_learns_from_pseudo_labels_of_other_pictures_only(cfg, data, tmp_path):
+    student = student_config(cfg, 0)
+    student.work_dir = str(tmp_path / 'work')
+    with pytest.raises(UserError, match=r'none is in a picture outside of the training and'):
+        use_teacher(student, write(tmp_path, labels(data)), {})
+    other = tmp_path / 'other'
+    write_coco(other, 'train', 2 * TRAIN, 1)
+    sentence = use_teacher(student, write(tmp_path, labels(other)), {})
+    assert f'{2 * TRAIN} persons in other pictures join the training' in sentence
+    dataset = DATASETS.build(copy.deepcopy(student.train_dataloader.dataset))
+    assert dataset.lens == [TRAIN, TRAIN]
+    model = build(student.model)
+    sample = pseudo_collate([dataset[index] for index in (0, 2 * TRAIN - 1)])
+    assert model.train()(**model.data_preprocessor(sample, True), mode='loss')['loss_kpt'] > 0
 
 
 def test_a_pipeline_without_targets_is_refused(cfg, data, tmp_path):
