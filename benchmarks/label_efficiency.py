@@ -210,7 +210,9 @@ def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -
         dict(type='LinearLR', by_epoch=False, end=warm_up, start_factor=0.01),
         dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=steps - warm_up),
     ]
-    own.default_hooks.checkpoint = dict(type='CheckpointHook', interval=epochs)
+    # `save_best` names the metric to report; there is one validation to choose from.
+    named = {key: own.default_hooks.checkpoint.get(key) for key in ('save_best', 'rule')}
+    own.default_hooks.checkpoint = dict(type='CheckpointHook', interval=epochs, **named)
     own.log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
     return own
 

@@ -212,6 +212,7 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     )
     base.val_dataloader = dict(base.val_dataloader.to_dict(), dataset=tested, **workers)
     base.test_dataloader = base.val_dataloader
+    base.merge_from_dict(dict(default_hooks=dict(checkpoint=dict(save_best='PCK'))))
     base.dump(tmp_path / 'stock.py')
     config, out = tmp_path / 'toy.py', tmp_path / 'runs'
     convert = [sys.executable, '-m', 'okdhp_mm', 'convert', str(tmp_path / 'stock.py')]
@@ -241,3 +242,4 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     others = json.loads(Path(others.ann_file).read_text())
     assert len(labeled.indices) + len(others['annotations']) == 2 * FRAMES - 1
     assert cfg.train_dataloader.batch_size == 4
+    assert cfg.default_hooks.checkpoint.save_best == 'PCK'
