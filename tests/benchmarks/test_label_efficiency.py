@@ -212,7 +212,7 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     )
     base.val_dataloader = dict(base.val_dataloader.to_dict(), dataset=tested, **workers)
     base.test_dataloader = base.val_dataloader
-    base.merge_from_dict(dict(default_hooks=dict(checkpoint=dict(save_best='PCK'))))
+    base.merge_from_dict(dict(default_hooks=dict(checkpoint=dict(save_best='PCK', rule='greater'))))
     base.dump(tmp_path / 'stock.py')
     config, out = tmp_path / 'toy.py', tmp_path / 'runs'
     convert = [sys.executable, '-m', 'okdhp_mm', 'convert', str(tmp_path / 'stock.py')]
