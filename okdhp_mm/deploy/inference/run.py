@@ -255,7 +255,7 @@ def _infer_video(video: Video, pipeline: Pipeline, results: Results) -> None:
             if not pipeline.show(drawing):
                 stopped = True
                 break
-        given = pipeline.boxes.given.get(video.name)
+        given: Any = pipeline.boxes.given.get(video.name)
         if per_frame(given) and not stopped:
             pipeline.summary.unused = max(0, len(given) - pipeline.summary.written)
         meta['complete'] = pipeline.summary.complete and (video.live or not stopped)
