@@ -216,11 +216,11 @@ def test_an_old_student_is_kept(trained, exported):
 def test_the_tutorial_finds_two_animals(exported, tmp_path, monkeypatch):
     """Its commands from the export on, on white ellipses instead of flies."""
     page = (ROOT / 'docs' / 'tutorials' / 'video.md').read_text()
-    _, boxes, follow = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    *_, boxes, follow = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
     (command,) = (line for line in page.splitlines() if 'tools/infer.py' in line)
-    writer = cv2.VideoWriter(
-        str(tmp_path / 'clip.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10.0, (160, 120)
-    )
+    clip = tmp_path / 'data' / 'fly_pair' / 'clip.mp4'
+    clip.parent.mkdir(parents=True)
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*'mp4v'), 10.0, (160, 120))
     for index in range(5):
         frame = np.full((120, 160, 3), 20, np.uint8)
         for x, y in ((40, 40), (110, 80)):
