@@ -53,8 +53,8 @@ SMALL_WEIGHTS = (
 """ImageNet weights of MobileNetV2 from a package index, and the option that uses them."""
 MORE_PICTURES = (
     'more pictures: label unlabeled ones by a model that knows your keypoints (pseudo-label, then '
-    'train --teacher). With 300 labels, 2,500 more persons gained 6.6 points PCKh, more than any '
-    'method here (docs/how-to/teacher.md, "What pseudo-labels gain").',
+    'train --teacher). With 300 labels, 2,500 more persons gained 6.6 points PCKh '
+    '(docs/how-to/teacher.md, "What pseudo-labels gain").'
 )
 """What is suggested for few labels."""
 MEASURED = 3
@@ -162,7 +162,7 @@ def write_own_config(options: OwnData, out: str | Path) -> Outcome:
         *describe_data(train, val, options),
         f'student: {options.student}, input {size[0]}x{size[1]}. {told}',
         f'method: {method}. {reason}',
-        *(MORE_PICTURES if len(train.persons) <= FEW_LABELS else ()),
+        *([MORE_PICTURES] if len(train.persons) <= FEW_LABELS else []),
         *describe_schedule(schedule, seconds),
     ]
     return Outcome(out, schedule, seconds, lines)
