@@ -46,7 +46,6 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
-from okdhp_mm.io.data_files import read_json
 from okdhp_mm.recipes.methods import apply_method_to_config
 from okdhp_mm.recipes.pseudo_labels import label_training_persons, use_pseudo_labels
 from okdhp_mm.recipes.unlabeled import learn_from
@@ -93,13 +92,13 @@ class Division:
         labeled: Indices of the labeled persons in the training data.
         unlabeled: File with the boxes of the others, in COCO's layout.
         pictures: Folder of their pictures.
-        taught: File of what a teacher says of the others; None without a teacher.
+        taught: File of a teacher's labels, and folder for those of the others; None without one.
     """
 
     labeled: list[int]
     unlabeled: Path
     pictures: Path
-    taught: Path | None = None
+    taught: tuple[Path, Path] | None = None
 
 
 def persons_of(dataset: ConfigDict) -> list[dict]:
@@ -168,23 +167,6 @@ def corner_and_size(box: np.ndarray) -> list[float]:
     return [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]
 
 
-def taught_others(labels: Path, labeled: set[str], file: Path) -> Path:
-    """Write a teacher's labels without those of labeled pictures; return the file.
-
-    Args:
-        labels: What the teacher says of all training persons, in COCO's layout.
-        labeled: Paths of the pictures that keep their labels.
-        file: The file to write.
-    """
-    content = read_json(labels)
-    folder = Path(content['info']['images'])
-    left = [image for image in content['images'] if str(folder / image['file_name']) not in labeled]
-    numbers = {image['id'] for image in left}
-    persons = [person for person in content['annotations'] if person['image_id'] in numbers]
-    write_text(file, json.dumps(content | dict(images=left, annotations=persons)))
-    return file
-
-
 def config_of(cfg: Config, arm: str, args: argparse.Namespace, part: Division) -> Config:
     """Return the training config of an arm."""
     method = arm.removeprefix(TEMPORAL).removesuffix(TAUGHT)
@@ -228,7 +210,8 @@ def join(cfg: Config, arm: str, part: Division) -> None:
     if cfg.model.get('unlabeled'):
         raise UserError(f'The arm {arm} uses the other pictures twice. Leave out {TAUGHT}.')
     names, _ = names_and_skeleton(dataset_meta(cfg, {}))
-    use_pseudo_labels(cfg, part.taught, names, {}, part.taught.with_suffix(''))
+    labels, folder = part.taught
+    use_pseudo_labels(cfg, labels, names, {}, folder, training_persons=False)
     cfg.train_dataloader.batch_size *= 2
 
 
@@ -247,9 +230,7 @@ def train_all(args: argparse.Namespace) -> None:
         for labels in args.labels:
             part = divide(persons, labels, seed, data, given)
             if taught:
-                kept = {os.path.abspath(persons[index]['img_path']) for index in part.labeled}
-                file = taught_others(taught, kept, data / f'{labels}_{seed}_taught.json')
-                part = replace(part, taught=file)
+                part = replace(part, taught=(taught, data / f'{labels}_{seed}_taught'))
             for arm in args.arms:
                 own = with_seed(config_of(cfg, arm, args, part), seed)
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'

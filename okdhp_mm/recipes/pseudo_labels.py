@@ -88,7 +88,7 @@ def use_pseudo_labels(
     names: Sequence[str],
     renamed: Mapping[str, str | None],
     folder: Path,
-    branched: bool = True,
+    training_persons: bool = True,
 ) -> tuple[bool, str]:
     """Add pseudo-labels to the training data of a config, in place.
 
@@ -102,7 +102,7 @@ def use_pseudo_labels(
         names: Names of the student's keypoints.
         renamed: See :func:`~okdhp_mm.data.keypoint_mapping.map_keypoints`.
         folder: Where to write the files that the config then names.
-        branched: Whether the model has branches. Without, those of training persons are not used.
+        training_persons: Whether to use those of training persons, which only branches can.
 
     Returns:
         Whether training persons have pseudo-labels, and a sentence about them.
@@ -115,11 +115,11 @@ def use_pseudo_labels(
     indices = map_keypoints(names, labels.keypoints, renamed, str(file))
     training = persons_of(dataset)
     pairs, others = match_persons(training, labels.persons)
-    pairs = pairs if branched else []
+    pairs = pairs if training_persons else []
     others, reserved = leave_out_evaluation(cfg, others)
     if not pairs and not others:
-        place = 'a training person or in' if branched else 'in'
-        outside = 'the validation data' if branched else 'the training and the validation data'
+        place = 'a training person or in' if training_persons else 'in'
+        outside = f'the {"" if training_persons else "training and the "}validation data'
         raise UserError(
             f'{file} has {len(labels.persons)} persons, but none is {place} a picture outside of '
             f'{outside} ({reserved} left out). Label other pictures.'

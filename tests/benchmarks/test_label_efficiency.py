@@ -102,25 +102,12 @@ def test_all_pictures_can_be_labeled_with_other_unlabeled_ones(video, tmp_path):
         label_efficiency.divide(persons, FRAMES + 1, 0, tmp_path, given)
 
 
-def test_a_teacher_says_nothing_of_pictures_that_keep_their_labels(tmp_path):
-    persons = [dict(id=i, image_id=i // 2, keypoints=[i, i, 2]) for i in range(6)]
-    images = [dict(id=i, file_name=f'{i}.png') for i in range(3)]
-    labels = tmp_path / 'labels.json'
-    content = dict(info=dict(images='/frames'), images=images, annotations=persons)
-    labels.write_text(json.dumps(content))
-    file = label_efficiency.taught_others(labels, {'/frames/1.png'}, tmp_path / 'others.json')
-    found = json.loads(file.read_text())
-    assert [image['id'] for image in found['images']] == [0, 2]
-    assert [person['id'] for person in found['annotations']] == [0, 1, 4, 5]
-    assert found['info'] == content['info']
-
-
 def test_persons_that_a_teacher_labeled_need_one_and_join_once(tmp_path):
     part = label_efficiency.Division([0], tmp_path, tmp_path)
     cfg = Config(dict(model=dict(unlabeled=dict())))
     with pytest.raises(UserError, match=r'alone_taught needs a teacher. Name one by --teacher'):
         label_efficiency.join(cfg, 'alone_taught', part)
-    taught = label_efficiency.replace(part, taught=tmp_path / 'labels.json')
+    taught = label_efficiency.replace(part, taught=(tmp_path / 'labels.json', tmp_path))
     cfg.model.unlabeled.confidence = 0.5
     with pytest.raises(UserError, match=r'pose_dual_taught uses the other pictures twice'):
         label_efficiency.join(cfg, 'pose_dual_taught', taught)

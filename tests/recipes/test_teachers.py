@@ -253,8 +253,19 @@ def test_a_stock_model_learns_from_pseudo_labels_of_other_pictures_only(cfg, dat
         use_teacher(student, write(tmp_path, labels(data)), {})
     other = tmp_path / 'other'
     write_coco(other, 'train', 2 * TRAIN, 1)
-    sentence = use_teacher(student, write(tmp_path, labels(other)), {})
+    both = labels(other)
+    own = labels(data)
+    both['images'] += [
+        image | dict(id=image['id'] + 100, file_name=str(data / 'train2017' / image['file_name']))
+        for image in own['images']
+    ]
+    both['annotations'] += [
+        entry | dict(id=entry['id'] + 100, image_id=entry['image_id'] + 100)
+        for entry in own['annotations']
+    ]
+    sentence = use_teacher(student, write(tmp_path, both), {})
     assert f'{2 * TRAIN} persons in other pictures join the training' in sentence
+    assert 'have pseudo-labels' not in sentence
     dataset = DATASETS.build(copy.deepcopy(student.train_dataloader.dataset))
     assert dataset.lens == [TRAIN, TRAIN]
     model = build(student.model)
