@@ -40,6 +40,7 @@ from okdhp_mm.cli.error_exit import errors_in_one_sentence
 from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
 from okdhp_mm.compare.report import HEAD, cells_of, rows_of
 from okdhp_mm.compare.runs import ALONE, Run, read_run
+from okdhp_mm.data.pseudo_labels.persons import persons_of as training_persons
 from okdhp_mm.deploy.inference.foreign.build import FORMS
 from okdhp_mm.deploy.inference.unlabeled import read_unlabeled
 from okdhp_mm.errors import UserError
@@ -47,7 +48,7 @@ from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
 from okdhp_mm.recipes.methods import apply_method_to_config
-from okdhp_mm.recipes.pseudo_labels import label_training_persons, use_pseudo_labels
+from okdhp_mm.recipes.pseudo_labels import label_persons, use_pseudo_labels
 from okdhp_mm.recipes.unlabeled import learn_from
 from okdhp_mm.student.config import dataset_meta
 from okdhp_mm.student.load import names_and_skeleton
@@ -222,10 +223,13 @@ def train_all(args: argparse.Namespace) -> None:
     use_safe_loader()
     # For the trainings, which import temporal.py by its name.
     os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (FOLDER, os.getenv('PYTHONPATH'))))
-    persons = persons_of(cfg.train_dataloader.dataset)
+    dataset = cfg.train_dataloader.dataset
+    persons = persons_of(dataset)
     data, planned = args.out.resolve() / 'data', []
     given = read_unlabeled(args.unlabeled, None, data) if args.unlabeled else None
-    taught = label_training_persons(cfg, args.teacher, data / 'teacher') if args.teacher else None
+    taught = None
+    if args.teacher:
+        taught = label_persons(training_persons(dataset), args.teacher, data / 'teacher')
     for seed in args.seeds:
         for labels in args.labels:
             part = divide(persons, labels, seed, data, given)

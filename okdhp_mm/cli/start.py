@@ -14,8 +14,8 @@ from ..deploy.inference.unlabeled import read_unlabeled
 from ..errors import UserError
 from ..io.config import drop_pretrained, require_key
 from ..recipes.pretrained import start_from
-from ..recipes.teachers import FORMS, use_teacher
-from ..recipes.unlabeled import check_images, learn_from
+from ..recipes.teachers import FORMS, label_pictures, labels_pictures, use_teacher
+from ..recipes.unlabeled import check_branches, check_images, learn_from
 from .arguments import above_zero
 from .options import merge_options
 
@@ -51,7 +51,8 @@ def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
         '--unlabeled',
         type=Path,
         metavar='DIR|VIDEO|ANNOTATIONS.json',
-        help='learn from the persons in these pictures too, without labels',
+        help='learn from the persons in these pictures too, without labels, or with those of '
+        '--teacher',
     )
     add(
         '--boxes',
@@ -74,11 +75,11 @@ def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def choose_start(cfg: Config, args: argparse.Namespace) -> None:
-    """Choose the initial weights and the teacher, and merge ``--cfg-options``, in place.
+    """Choose the initial weights, and merge ``--cfg-options``, in place.
 
     Raises:
-        UserError: If the weights or the teacher do not exist or do not fit, an option cannot be
-            merged, or a new training would replace an earlier one.
+        UserError: If the weights do not exist or do not fit, an option cannot be merged, or a new
+            training would replace an earlier one.
     """
     if args.from_scratch:
         drop_pretrained(cfg.model)
@@ -94,29 +95,46 @@ def choose_start(cfg: Config, args: argparse.Namespace) -> None:
         source = str(file) if cfg.get('resume') and file.is_file() else args.pretrained
         found = start_from(cfg.model, source, file)
         print(f'Pretrained weights from {args.pretrained}: {found}.')
-    if args.teacher:
-        # After the options, which can change the data.
-        print(use_teacher(cfg, args.teacher, read_renamed(args.teacher_keypoints)))
-    elif args.teacher_keypoints:
-        raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
 
 
-def use_unlabeled(cfg: Config, args: argparse.Namespace) -> None:
-    """Add the unlabeled images that the arguments name to a config, in place.
+def choose_teaching(cfg: Config, args: argparse.Namespace) -> None:
+    """Add the teacher and the unlabeled images that the arguments name to a config, in place.
+
+    The teacher labels the images, unless the method learns from them without labels.
 
     Raises:
         UserError: If they cannot be used, or the config lacks images that it should learn from.
     """
+    if args.teacher_keypoints and not args.teacher:
+        raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
+    renamed = read_renamed(args.teacher_keypoints)
+    labels = args.teacher and args.unlabeled and labels_pictures(cfg, args.teacher)
+    if args.unlabeled and not labels:
+        check_branches(cfg)
+    pictures = find_unlabeled(cfg, args)
+    if labels:
+        print(label_pictures(cfg, args.teacher, renamed, pictures, args.unlabeled_ratio))
+    elif args.teacher:
+        print(use_teacher(cfg, args.teacher, renamed))
+    if pictures and not labels:
+        learn_from(cfg, *pictures, args.unlabeled_ratio)
+    check_images(cfg)
+
+
+def find_unlabeled(cfg: Config, args: argparse.Namespace) -> tuple[Path, Path] | None:
+    """Return the file of the unlabeled persons and the folder of their pictures, if there are some.
+
+    Raises:
+        UserError: If there is no person, or an option has no pictures.
+    """
     if args.unlabeled:
         folders = folders_of(require_key(cfg, 'train_dataloader.dataset', '--unlabeled'))
-        found = read_unlabeled(
-            args.unlabeled, args.boxes, Path(cfg.work_dir), folders, args.detector
-        )
-        learn_from(cfg, *found, args.unlabeled_ratio)
-    elif args.boxes or args.detector:
+        work_dir = Path(cfg.work_dir)
+        return read_unlabeled(args.unlabeled, args.boxes, work_dir, folders, args.detector)
+    if args.boxes or args.detector:
         given = f'--boxes {args.boxes}' if args.boxes else f'--detector {args.detector}'
         raise UserError(f'{given} needs pictures. Name them by --unlabeled.')
-    check_images(cfg)
+    return None
 
 
 def keep_checkpoints(work_dir: str) -> None:

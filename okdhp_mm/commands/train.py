@@ -6,7 +6,7 @@ from ..cli.arguments import parse_command_line, positive
 from ..cli.config import add_runner_arguments, load_config
 from ..cli.error_exit import errors_in_one_sentence
 from ..cli.runner import build_runner, traceable_amp
-from ..cli.start import add_start_arguments, choose_start, use_unlabeled
+from ..cli.start import add_start_arguments, choose_start, choose_teaching
 from ..data.files import check_data
 from ..engine.distributed import process_group
 from ..engine.runner import DurableRunner
@@ -60,7 +60,7 @@ def config_from(args: argparse.Namespace):
         size = 'dict(base_batch_size=...)'
         require_key(cfg, 'auto_scale_lr', '--auto-scale-lr', size).enable = True
     choose_start(cfg, args)
-    use_unlabeled(cfg, args)
+    choose_teaching(cfg, args)
     if args.no_validate:
         # Done last, because --cfg-options may set keys of the validation.
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from logging import WARNING
 from pathlib import Path
 
@@ -74,16 +75,10 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
     labeled = loader.dataset
     source = with_pipeline(labeled)
     numbers = (loader.batch_size, max(1, round(loader.batch_size * ratio)))
-    kind = class_of(source)
-    unlabeled = dict(
-        type=UnlabeledDataset.__name__,
-        ann_file=str(file.resolve()),
-        data_prefix=dict(img=f'{folder.resolve()}/'),
-        metainfo=copy.deepcopy(source.get('metainfo') or (kind and kind.METAINFO)),
-        pipeline=[
-            step for step in without_pseudo_labels(source.pipeline) if step.get('type') not in HARD
-        ],
-    )
+    unlabeled = unlabeled_dataset(source, file, folder)
+    unlabeled['pipeline'] = [
+        step for step in without_pseudo_labels(source.pipeline) if step.get('type') not in HARD
+    ]
     loader.dataset = dict(
         type='ConcatDataset',
         datasets=[labeled, unlabeled],
@@ -96,6 +91,24 @@ def mix_unlabeled(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> 
     )
     _rescale_base(cfg, sum(numbers) / loader.batch_size)
     loader.batch_size = sum(numbers)
+
+
+def unlabeled_dataset(labeled: ConfigDict, file: Path, folder: Path) -> dict:
+    """Return the config of a dataset of unlabeled persons, without a pipeline.
+
+    Args:
+        labeled: Config of a dataset with the same keypoints.
+        file: Persons in COCO's layout.
+        folder: Folder of the pictures.
+    """
+    kind = class_of(labeled)
+    return dict(
+        type=UnlabeledDataset.__name__,
+        ann_file=str(file.resolve()),
+        data_prefix=dict(img=f'{folder.resolve()}/'),
+        metainfo=copy.deepcopy(labeled.get('metainfo') or (kind and kind.METAINFO)),
+        pipeline=[],
+    )
 
 
 def _rescale_base(cfg: Config, factor: float) -> None:
@@ -117,11 +130,15 @@ def with_pipeline(dataset: ConfigDict) -> ConfigDict:
     )
 
 
-def warn_of_overlap(cfg: Config) -> None:
-    """Warn if unlabeled pictures of a config are among those that it validates on."""
+def warn_of_overlap(cfg: Config, seen: Sequence[str]) -> None:
+    """Warn if unlabeled pictures are among those that a config validates on.
+
+    Args:
+        cfg: Training config.
+        seen: Paths of the unlabeled pictures.
+    """
     if not cfg.get('val_dataloader'):
         return
-    seen = pictures_in(cfg.train_dataloader.dataset, unlabeled=True)
     held_out: dict[int, list[str]] = defaultdict(list)
     for path in filter(os.path.isfile, pictures_in(cfg.val_dataloader.dataset)):
         held_out[os.path.getsize(path)].append(path)

@@ -22,7 +22,7 @@ from ..data.pseudo_labels.persons import TrainingPerson, match_persons, persons_
 from ..data.pseudo_labels.table import write_table
 from ..data.pseudo_labels.transform import MOVING
 from ..data.readers.coco_content import VISIBLE, CocoContent
-from ..data.unlabeled import folders_of
+from ..data.unlabeled import folders_of, warn_of_overlap
 from ..errors import UserError
 from ..io.atomic import write_text
 from ..io.data_files import read_json
@@ -32,15 +32,18 @@ TARGETS = 'GenerateTarget'
 WRAPPER = 'WithPseudoLabels'
 
 
-def label_training_persons(cfg: Config, files: Sequence[str], folder: Path) -> Path:
-    """Label the training persons with a model that runs outside of torch; return the file.
+def label_persons(
+    persons: Sequence[TrainingPerson], files: Sequence[str], folder: Path, launcher: str = 'none'
+) -> Path:
+    """Label persons of known boxes with a model; return the file.
 
     A file of an earlier run is used again if model, adapter and persons are the same.
 
     Args:
-        cfg: Training config.
+        persons: The persons.
         files: See :func:`~okdhp_mm.deploy.inference.foreign.build_engine`.
         folder: Where to write it.
+        launcher: What starts the processes of the training.
 
     Raises:
         UserError: If the model does not run, or several processes would label at once.
@@ -50,14 +53,13 @@ def label_training_persons(cfg: Config, files: Sequence[str], folder: Path) -> P
     from ..deploy.inference.pseudo_labels import LABELS, pseudo_label
     from ..deploy.inference.sources import Pictures
 
-    persons = persons_of(cfg.train_dataloader.dataset)
     fingerprint = fingerprint_of(files, persons)
     file = folder / LABELS
     if file.is_file() and read_json(file)['info'].get('fingerprint') == fingerprint:
         return file
-    if cfg.get('launcher', 'none') != 'none':
+    if launcher != 'none':
         raise UserError(
-            f'--teacher {files[0]} labels the training persons first, which takes one process. '
+            f'--teacher {files[0]} labels pictures first, which takes one process. '
             'Start this command once without --launcher, or label by `python -m okdhp_mm '
             'pseudo-label` and give the file to --teacher.'
         )
@@ -74,8 +76,10 @@ def label_training_persons(cfg: Config, files: Sequence[str], folder: Path) -> P
 def fingerprint_of(files: Sequence[str], persons: Sequence[TrainingPerson]) -> str:
     """Return a text that changes with the model, its adapter, and the persons."""
     content = hashlib.sha256()
-    paths = [Path(file) for file in files]
-    for path in (*paths, *(path.with_suffix('.json') for path in paths[:1])):
+    paths = [Path(file).expanduser() for file in files]
+    # A student is a folder.
+    inside = [file for path in paths if path.is_dir() for file in sorted(path.iterdir())]
+    for path in (*paths, *inside, *(path.with_suffix('.json') for path in paths[:1])):
         content.update(path.read_bytes() if path.is_file() else b'')
     for person in persons:
         content.update(f'{person.path} {person.number} {person.box.tolist()}'.encode())
@@ -89,6 +93,7 @@ def use_pseudo_labels(
     renamed: Mapping[str, str | None],
     folder: Path,
     training_persons: bool = True,
+    ratio: float = 1.0,
 ) -> tuple[bool, str]:
     """Add pseudo-labels to the training data of a config, in place.
 
@@ -103,6 +108,7 @@ def use_pseudo_labels(
         renamed: See :func:`~okdhp_mm.data.keypoint_mapping.map_keypoints`.
         folder: Where to write the files that the config then names.
         training_persons: Whether to use those of training persons, which only branches can.
+        ratio: Persons of other pictures in an epoch for each training person, at most.
 
     Returns:
         Whether training persons have pseudo-labels, and a sentence about them.
@@ -113,8 +119,15 @@ def use_pseudo_labels(
     dataset = cfg.train_dataloader.dataset
     labels = read_pseudo_labels(file, folders_of(dataset))
     indices = map_keypoints(names, labels.keypoints, renamed, str(file))
+    found = [person for person in labels.persons if select(person.points, indices)[:, 2].any()]
+    if labels.persons and not found:
+        raise UserError(
+            f'{file} has {len(labels.persons)} persons, but none with a keypoint whose score is '
+            'high enough to learn from. Use another model, or label with a lower --threshold of '
+            '`python -m okdhp_mm pseudo-label`.'
+        )
     training = persons_of(dataset)
-    pairs, others = match_persons(training, labels.persons)
+    pairs, others = match_persons(training, found)
     pairs = pairs if training_persons else []
     others, reserved = leave_out_evaluation(cfg, others)
     if not pairs and not others:
@@ -130,18 +143,22 @@ def use_pseudo_labels(
     if pairs:
         told.append(f'{len(pairs)} of {len(training)} training persons have pseudo-labels')
         table = (folder / 'training_persons.npz').resolve()
-        points = np.stack([select(found.points, indices) for _, found in pairs])
+        points = np.stack([select(other.points, indices) for _, other in pairs])
         paths, numbers = zip(*((own.path, own.number) for own, _ in pairs), strict=True)
         write_table(table, paths, numbers, points)
         wrap_pipelines(dataset, table)
     if others:
         added = (folder / 'other_persons.json').resolve()
         write_text(added, json.dumps(coco_content(others, indices, names)))
-        cfg.train_dataloader.dataset = with_persons(dataset, added, len(training), len(others))
+        share = min(1.0, ratio * len(training) / len(others))
+        cfg.train_dataloader.dataset = with_persons(dataset, added, share)
         told.append(
             f'{len(others)} persons in other pictures join the training, of which each epoch takes '
-            f'{min(len(others), len(training))}'
+            f'{round(share * len(others))}'
         )
+        warn_of_overlap(cfg, sorted({person.path for person in others}))
+    if unsure := len(labels.persons) - len(found):
+        told.append(f'{unsure} persons without a sure keypoint are left out')
     if reserved:
         told.append(f'{reserved} persons in validation or test pictures are left out')
     return bool(pairs), '; '.join(told)
@@ -180,17 +197,15 @@ def coco_content(
     return coco.content
 
 
-def with_persons(dataset: ConfigDict, file: Path, labeled: int, added: int) -> ConfigDict:
+def with_persons(dataset: ConfigDict, file: Path, share: float) -> ConfigDict:
     """Return a dataset with the persons of a COCO JSON added.
 
-    An epoch has every person of the dataset once and at most as many of the added ones, drawn at
-    random. So pseudo-labels do not outnumber labels.
+    An epoch has every person of the dataset once and some of the added ones, drawn at random.
 
     Args:
         dataset: Config of the dataset.
         file: The file. Its keypoints are those of the dataset.
-        labeled: Number of persons of the dataset.
-        added: Number of persons in the file.
+        share: Share of its persons that an epoch takes.
 
     Raises:
         UserError: If it is a wrapper that persons cannot be added to.
@@ -216,7 +231,7 @@ def with_persons(dataset: ConfigDict, file: Path, labeled: int, added: int) -> C
         type=COMBINED,
         metainfo=copy.deepcopy(metainfo),
         datasets=[*own, extra],
-        sample_ratio_factor=[*([1.0] * len(own)), min(1.0, labeled / added)],
+        sample_ratio_factor=[*([1.0] * len(own)), share],
         pipeline=dataset.get('pipeline'),
     )
 

@@ -10,6 +10,8 @@ from mmengine.registry import init_default_scope
 
 from ..data.files import check_data
 from ..data.keypoint_mapping import map_keypoints
+from ..data.pseudo_labels.persons import persons_of
+from ..data.unlabeled import unlabeled_dataset, with_pipeline
 from ..deploy.inference.foreign.adapter import GRAPHS
 from ..errors import UserError
 from ..io.checkpoint import load_checkpoint
@@ -20,7 +22,7 @@ from ..models.teachers import FrozenTeacher, PseudoLabelTeacher
 from ..student.config import dataset_meta
 from ..student.files import CHECKPOINT, CONFIG, student_files
 from ..student.load import names_and_skeleton
-from .pseudo_labels import label_training_persons, use_pseudo_labels
+from .pseudo_labels import label_persons, use_pseudo_labels
 
 FORMS = (
     "CONFIG.py CHECKPOINT.pth, a student's folder, pseudo-labels in COCO format (.json), or "
@@ -49,12 +51,10 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
     if not branched and (len(files) > 1 or not files[0].endswith('.json')):
         raise UserError(
             f'--teacher {" ".join(files)} cannot teach model.type={model.get("type")!r}, which '
-            'learns from pseudo-labels (.json) of other pictures only. `python -m okdhp_mm '
-            'convert` makes a training config with branches of a stock one.'
+            'learns from pseudo-labels of other pictures only. Add such pictures by --unlabeled, '
+            'or make a training config with branches by `python -m okdhp_mm convert`.'
         )
-    init_default_scope(cfg.get('default_scope') or 'mmpose')
-    check_data(cfg, 'train', 'val')
-    names, _ = names_and_skeleton(dataset_meta(cfg, {}))
+    names = student_keypoints(cfg)
     first = Path(files[0]).expanduser()
     folder = Path(cfg.work_dir) / 'teacher'
     if len(files) == 1 and first.is_dir():
@@ -64,7 +64,8 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
         return use_network(model, first, Path(files[1]), names, renamed)
     told = ''
     if first.suffix in GRAPHS and len(files) <= 2:
-        first = label_training_persons(cfg, files, folder)
+        persons = persons_of(cfg.train_dataloader.dataset)
+        first = label_persons(persons, files, folder, cfg.get('launcher', 'none'))
         told = f'{files[0]} labeled the training persons once, see {first}; '
     elif len(files) != 1 or first.suffix != '.json':
         raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
@@ -72,6 +73,54 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
     if teaches:
         set_teacher(model, dict(type=PseudoLabelTeacher.__name__), PseudoLabelTeacher.name)
     return f'Teacher: {told}{sentence}.'
+
+
+def labels_pictures(cfg: Config, files: Sequence[str]) -> bool:
+    """Return whether a teacher labels the unlabeled pictures of a training.
+
+    It does not if it is a file of labels, or if the method learns from such pictures by itself.
+    """
+    return Path(files[0]).suffix != '.json' and not (cfg.get('model') or {}).get('unlabeled')
+
+
+def label_pictures(
+    cfg: Config,
+    files: Sequence[str],
+    renamed: Mapping[str, str | None],
+    pictures: tuple[Path, Path],
+    ratio: float = 1.0,
+) -> str:
+    """Let a teacher label pictures once, whose persons join a training; return a sentence about it.
+
+    Args:
+        cfg: Complete training config, of any model. It is changed in place.
+        files: The teacher, as in :data:`FORMS`, but not a file of pseudo-labels.
+        renamed: See :func:`use_teacher`.
+        pictures: Persons without labels in COCO's layout, and the folder of their pictures.
+        ratio: Persons of these pictures in an epoch for each training person, at most.
+
+    Raises:
+        UserError: If the teacher cannot be read or has other keypoints, or no person is left.
+    """
+    names = student_keypoints(cfg)
+    folder = Path(cfg.work_dir) / 'teacher'
+    persons = persons_of(
+        ConfigDict(unlabeled_dataset(with_pipeline(cfg.train_dataloader.dataset), *pictures))
+    )
+    file = label_persons(persons, files, folder, cfg.get('launcher', 'none'))
+    _, sentence = use_pseudo_labels(cfg, file, names, renamed, folder, False, ratio)
+    return f'Teacher: {files[0]} labeled {len(persons)} persons once, see {file}; {sentence}.'
+
+
+def student_keypoints(cfg: Config) -> list[str]:
+    """Check the data of a training, and return the names of its keypoints.
+
+    Raises:
+        UserError: If the data cannot be used.
+    """
+    init_default_scope(cfg.get('default_scope') or 'mmpose')
+    check_data(cfg, 'train', 'val')
+    return names_and_skeleton(dataset_meta(cfg, {}))[0]
 
 
 def use_network(

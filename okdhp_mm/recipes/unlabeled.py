@@ -7,7 +7,13 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
-from ..data.unlabeled import is_mixed, is_mixed_sampler, mix_unlabeled, warn_of_overlap
+from ..data.unlabeled import (
+    is_mixed,
+    is_mixed_sampler,
+    mix_unlabeled,
+    pictures_in,
+    warn_of_overlap,
+)
 from ..errors import UserError
 from ..io.config import read_config
 from ..models.branch_configs import ESTIMATOR
@@ -31,12 +37,8 @@ def learn_from(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> Non
     Raises:
         UserError: If the config trains a model without branches, or has no training data.
     """
-    model = cfg.get('model') or {}
-    if model.get('type') != ESTIMATOR:
-        raise UserError(
-            f'--unlabeled requires a multi-branch model, but model.type={model.get("type")!r}. '
-            'Make a training config with `python -m okdhp_mm convert`.'
-        )
+    check_branches(cfg)
+    model = cfg.model
     if not model.get('unlabeled') or not has_term(model):
         method = copy.deepcopy(read_config(method_file(METHOD)).method.to_dict())
         added = Config(dict(model=method))
@@ -49,6 +51,21 @@ def learn_from(cfg: Config, file: Path, folder: Path, ratio: float = 1.0) -> Non
     if not any(step.get('type') == 'RandomFlip' for step in pipeline):
         # The labeled images are not mirrored, so the unlabeled ones should not be either.
         cfg.model.unlabeled.views = dict(flip=0.0) | dict(cfg.model.unlabeled.get('views') or {})
+
+
+def check_branches(cfg: Config) -> None:
+    """Check that a config can learn from pictures without labels.
+
+    Raises:
+        UserError: If its model has no branches.
+    """
+    model = cfg.get('model') or {}
+    if model.get('type') != ESTIMATOR:
+        raise UserError(
+            f'--unlabeled requires a multi-branch model, but model.type={model.get("type")!r}. '
+            'Let a model label the pictures by --teacher, or make a training config by `python '
+            '-m okdhp_mm convert`.'
+        )
 
 
 def has_term(model: dict) -> bool:
@@ -77,7 +94,7 @@ def check_images(cfg: Config) -> None:
         )
     if mixed:
         check_sampler(cfg.train_dataloader)
-        warn_of_overlap(cfg)
+        warn_of_overlap(cfg, pictures_in(cfg.train_dataloader.dataset, unlabeled=True))
 
 
 def check_sampler(loader: ConfigDict) -> None:

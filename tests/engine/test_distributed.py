@@ -84,6 +84,8 @@ def start(folder, processes, tool, *arguments):
     launch = [sys.executable]
     if processes > 1:
         launch += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
+        # The name of a container may not resolve.
+        launch += ['--local-addr=127.0.0.1']
         arguments = (*arguments, '--launcher', 'pytorch')
     paths = f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     return subprocess.Popen(

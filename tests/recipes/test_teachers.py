@@ -273,6 +273,24 @@ def test_a_stock_model_learns_from_pseudo_labels_of_other_pictures_only(cfg, dat
     assert model.train()(**model.data_preprocessor(sample, True), mode='loss')['loss_kpt'] > 0
 
 
+def test_persons_without_a_keypoint_to_learn_are_left_out(cfg, data, tmp_path):
+    student = student_config(cfg, 0)
+    student.work_dir = str(tmp_path / 'work')
+    other = tmp_path / 'other'
+    write_coco(other, 'train', TRAIN, 1)
+    content = labels(other)
+    content['categories'][0]['keypoints'][1:] = [f'point{index}' for index in range(16)]
+    for entry in content['annotations'][1:]:
+        entry['keypoints'][:3] = 0, 0, 0
+    content['annotations'][0]['keypoints'][2] = 2
+    sentence = use_teacher(copy.deepcopy(student), write(tmp_path, content), {})
+    assert '1 persons in other pictures join the training, of which each epoch takes 1' in sentence
+    assert f'{TRAIN - 1} persons without a sure keypoint are left out' in sentence
+    content['annotations'][0]['keypoints'][2] = 0
+    with pytest.raises(UserError, match=f'{TRAIN} persons, but none with a keypoint whose score'):
+        use_teacher(student, write(tmp_path, content), {})
+
+
 def test_a_pipeline_without_targets_is_refused(cfg, data, tmp_path):
     dataset = cfg.train_dataloader.dataset
     dataset.pipeline = [step for step in dataset.pipeline if step.type != 'GenerateTarget']

@@ -14,9 +14,10 @@ from graphs import DETS, LABELS, write_graph
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
+from students import write_student
 from test_every_method import losses_of_a_run
 
-from okdhp_mm.cli.start import add_start_arguments, use_unlabeled
+from okdhp_mm.cli.start import add_start_arguments, choose_teaching
 from okdhp_mm.data.files import check_data
 from okdhp_mm.data.unlabeled import is_mixed, train_on_labeled
 from okdhp_mm.datasets.synthetic import write_coco
@@ -88,7 +89,7 @@ def config_of(root, work_dir, method='okdhp_short'):
 def use(cfg, *arguments):
     parser = argparse.ArgumentParser()
     add_start_arguments(parser)
-    use_unlabeled(cfg, parser.parse_args(list(map(str, arguments))))
+    choose_teaching(cfg, parser.parse_args(list(map(str, arguments))))
     return cfg
 
 
@@ -246,6 +247,82 @@ def test_the_learning_rate_is_scaled_by_the_labeled_persons(drawn, tmp_path):
     assert cfg.auto_scale_lr.base_batch_size == 512 * 5 // 2
     train_on_labeled(cfg)
     assert cfg.auto_scale_lr.base_batch_size == 512
+
+
+# ----------------------------------------------------------------------------- labels of a teacher
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory):
+    """A student that is sure of every keypoint."""
+    folder = write_student(tmp_path_factory.mktemp('teacher'))
+    checkpoint = torch.load(folder / 'student.pth')
+    checkpoint['state_dict']['head.final_layer.bias'] += 1
+    torch.save(checkpoint, folder / 'student.pth')
+    return folder
+
+
+def test_a_teacher_labels_the_pictures_for_a_student_alone(drawn, teacher, tmp_path, capsys):
+    names = sorted(path.name for path in (drawn / 'others').iterdir())
+    boxes = tmp_path / 'boxes.json'
+    boxes.write_text(json.dumps({names[0]: [[1, 2, 30, 40], [5, 5, 20, 20]], names[1]: []}))
+    cfg = student_config(config_of(drawn, tmp_path), 0)
+    cfg.work_dir = str(tmp_path / 'run')
+    before = copy.deepcopy(cfg)
+    arguments = ['--unlabeled', drawn / 'others', '--boxes', boxes, '--teacher', teacher]
+    use(cfg, *arguments)
+    persons = 2 + OTHERS - 2
+    assert f'labeled {persons} persons once' in capsys.readouterr().out
+    file = tmp_path / 'run' / 'teacher' / 'pseudo_labels.json'
+    found = json.loads(file.read_text())['annotations']
+    assert [entry['bbox'] for entry in found[:2]] == [[1, 2, 29, 38], [5, 5, 15, 15]]
+    assert len(found) == persons
+    check_data(cfg, 'train', 'val')
+    data = DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset))
+    assert data.lens == [PERSONS, PERSONS], 'an epoch takes as many as have labels'
+    weights = data[2 * PERSONS - 1]['data_samples'].gt_instance_labels.keypoint_weights
+    assert (weights == 1).all()
+    written = file.stat().st_mtime_ns
+    use(again := copy.deepcopy(before), *arguments, '--unlabeled-ratio', '0.5')
+    assert file.stat().st_mtime_ns == written, 'labeled once'
+    data = DATASETS.build(copy.deepcopy(again.train_dataloader.dataset))
+    assert data.lens == [PERSONS, PERSONS // 2]
+
+
+def test_a_teacher_labels_the_pictures_for_branches(drawn, teacher, tmp_path):
+    cfg = config_of(drawn, tmp_path)
+    before = copy.deepcopy(cfg.model)
+    use(cfg, '--unlabeled', drawn / 'others.json', '--teacher', teacher)
+    assert cfg.model == before
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=False)
+    cfg.train_dataloader.update(collate_fn=pseudo_collate)
+    losses = losses_of_a_run(
+        tmp_path / 'run', cfg.model, train_dataloader=cfg.train_dataloader.to_dict()
+    )
+    assert all(step['loss_kpt'] > 0 for step in losses.values())
+
+
+def test_a_method_for_unlabeled_pictures_uses_them_without_labels(drawn, teacher, tmp_path):
+    cfg = config_of(drawn, tmp_path, 'pose_dual')
+    use(cfg, '--unlabeled', drawn / 'others', '--teacher', teacher)
+    assert is_mixed(cfg)
+    assert cfg.model.teacher.checkpoint == str(teacher / 'student.pth')
+
+
+def test_copies_of_validation_pictures_are_told(drawn, teacher, tmp_path, warned):
+    shutil.copytree(drawn / 'val2017', tmp_path / 'copies')
+    use(config_of(drawn, tmp_path), '--unlabeled', tmp_path / 'copies', '--teacher', teacher)
+    (sentence,) = warned
+    assert '2 of 2 unlabeled pictures are also validated on' in sentence
+
+
+def test_a_teacher_that_is_sure_of_nothing_is_refused(drawn, teacher, tmp_path):
+    folder = shutil.copytree(teacher, tmp_path / 'unsure')
+    checkpoint = torch.load(folder / 'student.pth')
+    checkpoint['state_dict']['head.final_layer.bias'] -= 100
+    torch.save(checkpoint, folder / 'student.pth')
+    with pytest.raises(UserError, match='no person with a box, labeled keypoints and an image'):
+        use(config_of(drawn, tmp_path), '--unlabeled', drawn / 'others', '--teacher', folder)
 
 
 # ------------------------------------------------------------------------------------- training
