@@ -37,9 +37,9 @@ from mmpose.registry import DATASETS
 
 from okdhp_mm import compare
 from okdhp_mm.cli.error_exit import errors_in_one_sentence
-from okdhp_mm.compare.plan import PlannedRun, alone_config, with_seed
+from okdhp_mm.compare.plan import PlannedRun, with_seed
 from okdhp_mm.compare.report import HEAD, cells_of, rows_of
-from okdhp_mm.compare.runs import ALONE, Run, read_run
+from okdhp_mm.compare.runs import Run, read_run
 from okdhp_mm.data.pseudo_labels.persons import persons_of as training_persons
 from okdhp_mm.deploy.inference.foreign.build import FORMS
 from okdhp_mm.deploy.inference.unlabeled import read_unlabeled
@@ -47,6 +47,7 @@ from okdhp_mm.errors import UserError
 from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
+from okdhp_mm.recipes.alone import ALONE, alone_config
 from okdhp_mm.recipes.methods import apply_method_to_config
 from okdhp_mm.recipes.pseudo_labels import label_persons, use_pseudo_labels
 from okdhp_mm.recipes.unlabeled import learn_from

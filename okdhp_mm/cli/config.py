@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..io.config import read_config, require_key
+from ..recipes.alone import ALONE, alone_config
 from ..recipes.methods import apply_method_to_config
 from .options import add_cfg_options
 
@@ -38,8 +39,8 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
 
     Args:
         args: Arguments of :func:`add_runner_arguments`.
-        method: Name or file of the method to train by instead of the config's own; the work
-            directory is named after it, unless the user named one.
+        method: Name or file of the method to train by instead of the config's own, or 'alone'; the
+            work directory is named after it, unless the user named one.
 
     Raises:
         UserError: If the file or the method cannot be read, or the config trains no branches.
@@ -48,10 +49,13 @@ def load_config(args: argparse.Namespace, method: str | None = None) -> Config:
     rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', rank)
     cfg = read_config(args.config)
-    cfg.launcher = args.launcher
     work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
-    if method is not None:
+    if method == ALONE:
+        cfg = alone_config(cfg, args.config)
+    elif method is not None:
         apply_method_to_config(cfg, method)
+    cfg.launcher = args.launcher
+    if method is not None:
         work_dir = f'{work_dir.rstrip("/")}_{Path(method).stem}'
     cfg.work_dir = args.work_dir or work_dir
     if args.show or args.show_dir:

@@ -1,4 +1,4 @@
-"""Export the student, one branch of a trained model, as a stock mmpose config and checkpoint."""
+"""Export a branch, or a student trained alone, as a stock mmpose config and checkpoint."""
 
 from pathlib import Path
 
@@ -81,7 +81,8 @@ def main(arguments: list[str]) -> None:
 
 def print_student(export: Export) -> None:
     """Print what a student costs and where it runs."""
-    print(f'student (branch {export.branch}): {export.student}')
+    name = 'student' if export.branch is None else f'student (branch {export.branch})'
+    print(f'{name}: {export.student}')
     print(f'stock network:      {export.stock}')
     where = 'mmpose with okdhp_mm installed' if export.needs_package else 'stock mmpose'
     print(f'{export.config} and {export.checkpoint} run in {where}.')

@@ -30,8 +30,8 @@ def parse_args(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add('config', help='training config')
     add('--method', help='distill by this method, a name in configs/_base_/methods or a file like '
-        'those; the complete config is written to WORK_DIR_METHOD: test and export with that '
-        'one')  # fmt: skip
+        "those; 'alone' trains the student without distillation; the complete config is written to "
+        'WORK_DIR_METHOD: test and export with that one')  # fmt: skip
     add_runner_arguments(parser)
     add('--resume', nargs='?', const='auto', help='resume from this checkpoint, or from the latest '
         'in the work directory if none given')  # fmt: skip

@@ -13,15 +13,11 @@ from mmpose.registry import MODELS
 
 from ..data.files import check_data
 from ..errors import UserError, as_user_error
-from ..io.checkpoint import load_checkpoint
 from ..io.config import drop_pretrained, read_config
-from ..models.branch_configs import ESTIMATOR
 from ..models.teachers import FrozenTeacher
-from ..models.weights.load_stock import is_branched
+from ..recipes.alone import ALONE, alone_config
 from ..recipes.methods import apply_method_to_config, method_file
 from ..recipes.unlabeled import check_images
-from ..student.config import student_config
-from .runs import ALONE
 
 
 @dataclass(frozen=True)
@@ -101,29 +97,6 @@ def method_config(cfg: Config, method: str) -> Config:
     with as_user_error(f'The method {method} cannot train this model', KeyError, TypeError):
         MODELS.build(model)
     return own
-
-
-def alone_config(cfg: Config, config: str) -> Config:
-    """Return the config of the student without distillation.
-
-    Raises:
-        UserError: If the config has no branches, or starts from a multi-branch checkpoint.
-    """
-    if (cfg.get('model') or {}).get('type') != ESTIMATOR:
-        raise UserError(
-            f'{config} has no branches to compare. Make a training config of it with '
-            'tools/okdhp_config.py.'
-        )
-    start = cfg.get('load_from')
-    alone = student_config(cfg, 0, keep_pretrained=True)
-    if start:
-        if '://' not in start and is_branched(load_checkpoint(start)['state_dict']):
-            raise UserError(
-                f'load_from={start} is of a multi-branch training, from which the student alone '
-                'cannot start. Export the student, or start from a stock checkpoint.'
-            )
-        alone.load_from = start
-    return alone
 
 
 def with_seed(cfg: Config, seed: int) -> Config:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from ..evaluation.gains import Gain, paired_gain, spread
 from ..io.atomic import atomic_write_folder
-from .runs import ALONE, Run
+from ..recipes.alone import ALONE
+from .runs import Run
 
 NAME = 'compare'
 HEAD = ('method', 'seeds', 'deployed', 'gain', 'mean of branches', 'ensemble')

@@ -17,9 +17,9 @@ from ..errors import UserError, as_user_error
 from ..evaluation.run_log import Curves, first_step, read_run_log
 from ..evaluation.summary import main_metric
 from ..models.branch_configs import ESTIMATOR, deployed_output
+from ..recipes.alone import ALONE
 from ..structures import ENSEMBLE, output_name
 
-ALONE = 'alone'
 """Name of the plain student, trained without distillation."""
 SEED_FOLDER = re.compile(r'seed[_-]?\d+')
 """Name of a run's folder that does not name its method; that of its parent does."""

@@ -67,7 +67,7 @@ def model_card(
     config: Config,
     checkpoint: dict,
     trained: BasePoseEstimator,
-    branch: int,
+    branch: int | None,
     cost: Complexity,
     meta: dict,
 ) -> str:
@@ -77,8 +77,8 @@ def model_card(
         cfg: Training config.
         config: Config of the student.
         checkpoint: The checkpoint that is exported.
-        trained: The network with all branches.
-        branch: Index of the branch.
+        trained: The trained network.
+        branch: Index of the branch; None for a student trained alone.
         cost: Cost of the student.
         meta: Metainfo of its dataset.
     """
@@ -90,7 +90,8 @@ def model_card(
         'network': f'{model.backbone.type} with {model.head.type}, {cost}',
         'input': f'crop around one person or animal, {width}x{height} pixels; {pixels(model)}',
         'output': f'{len(names)} keypoints, codec {codec["type"]} ({settings})',
-        'method': f'{describe_method(cfg, trained)}; this is {branch_name(branch)}',
+        'method': describe_method(cfg, trained)
+        + ('' if branch is None else f'; this is {branch_name(branch)}'),
         'trained on': describe_sets(cfg.get('train_dataloader')),
         'validated on': describe_sets(cfg.get('val_dataloader')),
         'metric': recorded_metric(cfg, checkpoint, branch),
@@ -137,7 +138,7 @@ def count_persons(file: str) -> str:
     return f' ({len(persons)} persons)'
 
 
-def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
+def recorded_metric(cfg: Config, checkpoint: dict, branch: int | None) -> str:
     """Return the main metric that the checkpoint records for its weights; '' if it has none.
 
     Only a best checkpoint is written after its validation; others hold the metric of older weights.
@@ -149,7 +150,7 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int) -> str:
     best = Path(str(info.get('best_ckpt') or info.get(f'best_ckpt_{metric}'))).stem
     if not best.endswith((f'epoch_{meta.get("epoch")}', f'iter_{meta.get("iter")}')):
         return ''
-    own = branch == deployed_output(cfg.model)
+    own = branch is None or branch == deployed_output(cfg.model)
     key = f'val/{metric}' if own else f'val/{branch_name(branch)}/{metric}'
     return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''
 

@@ -64,17 +64,34 @@ REGISTRIES = (
 """Registries that may have the type of a config entry."""
 
 
-def branch_to_export(cfg: Config, branch: int | None) -> int:
-    """Return the branch to export, checked against the config.
+def check_exportable(cfg: Config) -> None:
+    """Check that a config trains a network that a student can be cut out of.
 
     Raises:
-        UserError: If the config is not an OKDHP one, or the branch does not exist.
+        UserError: If it trains another one.
     """
-    if cfg.get('model', {}).get('type') != ESTIMATOR:
+    kind = (cfg.get('model') or {}).get('type')
+    if kind not in (ESTIMATOR, STOCK_ESTIMATOR):
         raise UserError(
-            f'The config trains a {cfg.get("model", {}).get("type")!r}, not an {ESTIMATOR!r}: '
-            'it has no branch to export.'
+            f'The config trains a {kind!r}, but a student is exported of an {ESTIMATOR!r} or a '
+            f'{STOCK_ESTIMATOR!r}.'
         )
+
+
+def branch_to_export(cfg: Config, branch: int | None) -> int | None:
+    """Return the branch to export, checked against the config; None for a student trained alone.
+
+    Raises:
+        UserError: If the config trains another network, or the branch does not exist.
+    """
+    check_exportable(cfg)
+    if cfg.model.type == STOCK_ESTIMATOR:
+        if branch is not None:
+            raise UserError(
+                f'Branch {branch} does not exist: the config trains a student without branches. '
+                'Remove --branch.'
+            )
+        return None
     chosen = deployed_output(cfg.model) if branch is None else branch
     if chosen == ENSEMBLE:
         raise UserError(
@@ -106,22 +123,22 @@ def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
     return stock
 
 
-def student_config(cfg: Config, branch: int, keep_pretrained: bool = False) -> Config:
+def student_config(cfg: Config, branch: int | None, keep_pretrained: bool = False) -> Config:
     """Return the stock config of one branch: the training config without this package.
 
     A backbone of this package, and the import that it needs, stay.
 
     Args:
         cfg: Training config.
-        branch: Index of the branch.
+        branch: Index of the branch; None for a student trained alone.
         keep_pretrained: Keep the pretrained weights, to train the student alone.
 
     Raises:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
-    own = config_branches(cfg.model)[branch]
-    model = stock_model(ConfigDict(cfg.model.to_dict() | own.to_dict()), keep_pretrained)
+    own = {} if branch is None else config_branches(cfg.model)[branch].to_dict()
+    model = stock_model(ConfigDict(cfg.model.to_dict() | own), keep_pretrained)
     student.model = ConfigDict({key: value for key, value in model.items() if value is not None})
     for rule in RULES:
         rule(student)

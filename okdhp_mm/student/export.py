@@ -1,4 +1,4 @@
-"""Cut one branch out of the multi-branch model: a stock student that runs without this package."""
+"""Write a trained branch, or a student trained alone, as a stock student."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Export:
     Attributes:
         config: Path of ``student.py``.
         checkpoint: Path of ``student.pth``.
-        branch: Index of the branch.
+        branch: Index of the branch; None for a student that was trained alone.
         student: Cost of the student.
         stock: Cost of the network of the stock config that the training started from.
         needs_package: Whether the student runs only where this package is installed.
@@ -37,7 +37,7 @@ class Export:
 
     config: Path
     checkpoint: Path
-    branch: int
+    branch: int | None
     student: Complexity
     stock: Complexity
     needs_package: bool = False
@@ -50,7 +50,7 @@ def export_student(
     branch: int | None = None,
     force: bool = False,
 ) -> Export:
-    """Write one branch as a stock config and a checkpoint, with a model card.
+    """Write one branch, or a student trained alone, as a stock config, a checkpoint and a card.
 
     Args:
         cfg: Training config.
@@ -61,7 +61,7 @@ def export_student(
         force: Whether to replace a student that is already there. Its graphs are removed.
 
     Raises:
-        UserError: If the config is not an OKDHP one, the branch does not exist, the checkpoint
+        UserError: If the config trains another network, the branch does not exist, the checkpoint
             does not fit, is unsafe or holds no numbers, the config names no data to test or
             validate on, or a student is already there.
     """
@@ -82,7 +82,8 @@ def export_student(
     if state.keys() != expected:
         raise AssertionError(f'The student differs in {sorted(state.keys() ^ expected)[:3]}.')
     student.load_state_dict(state, strict=True)
-    check_equal(trained, student, branch)
+    if branch is not None:
+        check_equal(trained, student, branch)
 
     config_file, checkpoint_file = files
     cost, dataset = complexity(student), dataset_meta(config, loaded.get('meta', {}))

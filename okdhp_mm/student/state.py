@@ -12,7 +12,9 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ..errors import UserError
+from ..io.checkpoint import load_weights
 from ..io.config import drop_pretrained
+from ..models.branch_configs import STOCK_ESTIMATOR
 from ..models.heads.adapters import find_adapter
 from ..models.state_names import student_tensors
 from ..models.weights.load_stock import check_branched
@@ -20,22 +22,26 @@ from ..structures import branch_name
 
 
 def build_trained(cfg: Config, state_dict: dict[str, Tensor], source: str) -> BasePoseEstimator:
-    """Return the deployed multi-branch model, or its EMA copy, with a checkpoint's weights.
+    """Return the deployed model, or its EMA copy, with a checkpoint's weights.
 
     Raises:
         UserError: If the checkpoint is of another model.
     """
-    check_branched(state_dict, source)
     model = copy.deepcopy(cfg.model)
     drop_pretrained(model)
+    if model.type == STOCK_ESTIMATOR:
+        stock = MODELS.build(model)
+        load_weights(stock, state_dict, f'{source} is not of the network of the config')
+        return stock
+    check_branched(state_dict, source)
     trained = MODELS.build(model)
     trained.load_state_dict(state_dict, strict=True)
     return trained.deployed
 
 
-def student_state(state_dict: dict[str, Tensor], branch: int) -> OrderedDict[str, Tensor]:
-    """Return the weights of trunk and branch under the student's names."""
-    tensors = student_tensors(state_dict, branch)
+def student_state(state_dict: dict[str, Tensor], branch: int | None) -> OrderedDict[str, Tensor]:
+    """Return the weights of trunk and branch, or of a student alone, under the student's names."""
+    tensors = state_dict if branch is None else student_tensors(state_dict, branch)
     return OrderedDict((name, value.detach().cpu().clone()) for name, value in tensors.items())
 
 

@@ -14,6 +14,7 @@ from ..engine.hooks import DurableCheckpointHook
 from ..engine.model import model_of
 from ..errors import interrupt_of
 from ..evaluation.summary import branch_table, output_metrics
+from ..models.branch_configs import ESTIMATOR, STOCK_ESTIMATOR
 from ..parser import PROGRAM
 from .overview import relative
 
@@ -91,7 +92,7 @@ def next_steps(runner: Runner) -> list[str]:
     if not checkpoint:
         return [*lines, 'No checkpoint was written: the config has no CheckpointHook.']
     lines.append(f'{"best" if best else "last"} checkpoint: {relative(checkpoint)}')
-    if not hasattr(model_of(runner).head, 'branches'):
+    if type(model_of(runner)).__name__ not in (ESTIMATOR, STOCK_ESTIMATOR):
         return lines
     # The copy of the config has --method and --cfg-options in it.
     name = runner.cfg.filename

@@ -148,6 +148,15 @@ def test_a_method_trains_in_a_folder_of_its_own(arguments, method, folder):
     assert ('distiller' in cfg.model) == (method is not None)
 
 
+def test_the_student_alone_trains_in_a_folder_of_its_own_too():
+    cfg = load_config(parsed(), 'alone')
+    assert cfg.work_dir == './work_dirs/resnet18_mpii_alone'
+    assert cfg.model.type == 'TopdownPoseEstimator'
+    assert cfg.model.backbone.get('init_cfg'), 'it starts from the same weights'
+    assert Path(cfg.filename).name == 'resnet18_mpii.py', 'the work directory gets this name'
+    assert cfg.launcher == 'none'
+
+
 def test_the_config_that_a_training_writes_is_complete(tmp_path):
     cfg = load_config(parsed(), 'okdhp_official')
     cfg.dump(tmp_path / 'written.py')

@@ -22,7 +22,6 @@ from common import (
     python,
     run,
     shake,
-    stock_model,
     student_weights,
 )
 from mmengine.config import Config
@@ -612,16 +611,33 @@ def test_a_student_that_is_there_is_not_overwritten_without_force(trained, tmp_p
 
 
 def test_a_config_of_anything_else_is_refused(trained, tmp_path):
-    cfg = Config(dict(model=stock_model()))
-    with pytest.raises(UserError, match="trains a 'TopdownPoseEstimator', not an 'OKDHP"):
-        export_student(cfg, trained[2], tmp_path)
-    with pytest.raises(UserError, match='trains a None'):
-        export_student(Config(dict(train_cfg={})), trained[2], tmp_path)
+    for model in (dict(type='YOLOXPose'), None):
+        with pytest.raises(UserError, match='but a student is exported of an'):
+            export_student(Config(dict(model=model)), trained[2], tmp_path)
 
 
 def test_a_stock_checkpoint_is_refused(trained, tmp_path, exported):
     with pytest.raises(UserError, match=r"not a checkpoint of an OKDHP training.*'backbone.conv1"):
         export_student(trained[0], str(exported.checkpoint), tmp_path)
+
+
+def test_a_student_trained_alone_is_exported_too(trained, tmp_path):
+    cfg = student_config(trained[0], 0)
+    alone = shake(build(cfg.model)).eval()
+    torch.save(dict(state_dict=alone.state_dict(), meta={}), tmp_path / 'alone.pth')
+    done = export_student(cfg, str(tmp_path / 'alone.pth'), tmp_path / 'student')
+    assert done.branch is None
+    assert done.student == done.stock
+    picture = images(2, (WIDTH, HEIGHT))
+    with torch.no_grad():
+        expected = alone(picture, None, mode='tensor')
+        assert torch.equal(load_student(done)(picture, None, mode='tensor'), expected)
+    card = (tmp_path / 'student' / 'README.md').read_text()
+    assert '| method | the student alone, without distillation |' in card
+    with pytest.raises(UserError, match='Branch 1 does not exist.* Remove --branch'):
+        export_student(cfg, str(tmp_path / 'alone.pth'), tmp_path / 'other', branch=1)
+    with pytest.raises(UserError, match='is not of the network of the config'):
+        export_student(cfg, trained[2], tmp_path / 'other')
 
 
 def test_a_checkpoint_with_another_number_of_branches_is_refused(trained, tmp_path):

@@ -166,7 +166,9 @@ def test_a_training_without_gain_stops_early_also_of_a_student_alone(tmp_path, c
     lines = printed(capsys)
     assert 'the student alone' in lines[2]
     assert ' PCK 0.' in lines[6] and '(best 0.' in lines[6]
-    assert lines[-2].startswith(f'Stopped early, after {runner.iter} of 27 steps')
+    stopped, best, export, infer = lines[-4:]
+    assert stopped.startswith(f'Stopped early, after {runner.iter} of 27 steps')
+    assert best.startswith('best checkpoint') and export.startswith('export') and 'infer' in infer
     assert runner.iter < 27
 
 

@@ -13,7 +13,7 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from ...io.atomic import atomic_write_folder, write_bytes
 from ...models.branch_configs import config_branches
-from ...student.config import branch_to_export
+from ...student.config import check_exportable
 from ...student.export import Export, export_student
 from ...student.files import (
     CHECKPOINT,
@@ -41,14 +41,14 @@ def check_export(cfg: Config, decode: bool, *folders: str | None) -> None:
         folders: Folders of pictures; None for drawn figures.
 
     Raises:
-        UserError: If packages are missing, no picture can be read, the config is not an OKDHP one,
-            or its codec cannot be decoded in a graph.
+        UserError: If packages are missing, no picture can be read, the config trains another
+            network, or its codec cannot be decoded in a graph.
     """
     check_installed()
     for folder in folders:
         if folder is not None:
             next(check_pictures(Path(folder)))
-    branch_to_export(cfg, 0)
+    check_exportable(cfg)
     if decode:
         init_default_scope(cfg.get('default_scope', 'mmpose'))
         # All branches have the same.

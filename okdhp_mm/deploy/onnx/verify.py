@@ -20,6 +20,8 @@ TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
 MAP_TOLERANCE = 1e-3
 """Tolerance of maps and peaks, relative to their height. Rounding makes 1e-6 to 1e-5."""
+ROUNDING = 1e-6
+"""Least rounding, relative to the height of the maps: a graph that decodes rounds there too."""
 MAX_AMBIGUOUS = 0.1
 """Warn if more than this share of keypoints is ambiguous (random weights: 0.02)."""
 BATCH = 8
@@ -166,12 +168,14 @@ def check_parity(student: BasePoseEstimator, model: bytes, crops: Tensor) -> Par
     keypoints, scores = graph.decoded(outputs)
     reference, peaks = stock_poses(student, expected)
     difference = max(float(abs(a - b).max()) for a, b in zip(expected, maps, strict=True))
+    height = max(float(abs(each).max()) for each in expected)
+    rounding = max(difference, ROUNDING * height)
     return ParityReport(
         crops=len(crops),
         maps=difference,
-        height=max(float(abs(each).max()) for each in expected),
+        height=height,
         keypoints=np.linalg.norm(keypoints - reference, axis=-1),
-        ambiguous=_ambiguous_keypoints(student, expected, reference, difference),
+        ambiguous=_ambiguous_keypoints(student, expected, reference, rounding),
         scores=float(abs(scores - peaks).max()),
     )
 
@@ -187,14 +191,14 @@ def stock_poses(
 
 
 def _ambiguous_keypoints(
-    student: BasePoseEstimator, maps: Sequence[np.ndarray], keypoints: np.ndarray, difference: float
+    student: BasePoseEstimator, maps: Sequence[np.ndarray], keypoints: np.ndarray, rounding: float
 ) -> np.ndarray:
     """Return the mask of keypoints that differences like rounding would move, (N, K)."""
     rng = np.random.default_rng(0)
     ambiguous = np.zeros(keypoints.shape[:2], bool)
     for _ in range(PERTURBATIONS):
         perturbed = [
-            each + rng.uniform(-2, 2, each.shape).astype(np.float32) * difference for each in maps
+            each + rng.uniform(-2, 2, each.shape).astype(np.float32) * rounding for each in maps
         ]
         moved = np.linalg.norm(stock_poses(student, perturbed)[0] - keypoints, axis=-1)
         ambiguous |= moved > TOLERANCE
