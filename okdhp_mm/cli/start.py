@@ -108,16 +108,17 @@ def choose_teaching(cfg: Config, args: argparse.Namespace) -> None:
     if args.teacher_keypoints and not args.teacher:
         raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
     renamed = read_renamed(args.teacher_keypoints)
-    labels = args.teacher and args.unlabeled and labels_pictures(cfg, args.teacher)
+    labels = bool(args.teacher) and labels_pictures(cfg, args.teacher)
     if args.unlabeled and not labels:
         check_branches(cfg)
     pictures = find_unlabeled(cfg, args)
-    if labels:
+    if pictures and labels:
         print(label_pictures(cfg, args.teacher, renamed, pictures, args.unlabeled_ratio))
-    elif args.teacher:
-        print(use_teacher(cfg, args.teacher, renamed))
-    if pictures and not labels:
-        learn_from(cfg, *pictures, args.unlabeled_ratio)
+    else:
+        if args.teacher:
+            print(use_teacher(cfg, args.teacher, renamed))
+        if pictures:
+            learn_from(cfg, *pictures, args.unlabeled_ratio)
     check_images(cfg)
 
 

