@@ -24,6 +24,7 @@ import os
 import random
 import statistics
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -273,24 +274,26 @@ def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:
     """Draw a line for each arm over the number of labels, and a point for each run."""
     figure = Figure(figsize=(6, 4), layout='constrained', dpi=120)
     axes = figure.subplots()
-    for i, arm in enumerate(dict.fromkeys(arm for arms in runs.values() for arm in arms)):
-        points = [
-            (labels, 100 * run.deployed)
-            for labels, arms in runs.items()
-            for run in arms.get(arm, {}).values()
-        ]
-        means = {
-            labels: statistics.mean(100 * run.deployed for run in arms[arm].values())
-            for labels, arms in runs.items()
-            if arm in arms
-        }
+    found = [
+        (labels, arm, run)
+        for labels, arms in runs.items()
+        for arm, seeds in arms.items()
+        for run in seeds.values()
+    ]
+    for i, arm in enumerate(dict.fromkeys(arm for _, arm, _ in found)):
+        points = [(labels, 100 * run.deployed) for labels, name, run in found if name == arm]
+        values = defaultdict(list)
+        for labels, value in points:
+            values[labels].append(value)
         axes.plot(*zip(*points, strict=True), 'o', color=f'C{i}', alpha=0.4, markersize=4)
-        axes.plot(means.keys(), means.values(), color=f'C{i}', label=arm)
+        axes.plot(
+            list(values), list(map(statistics.mean, values.values())), color=f'C{i}', label=arm
+        )
     axes.set_xscale('log')
     axes.set_xticks(list(runs), list(map(str, runs)))
     axes.minorticks_off()
     axes.set_xlabel('labeled pictures')
-    axes.set_ylabel('PCK of the deployed branch')
+    axes.set_ylabel(f'{found[0][2].metric}, percent')
     axes.legend(fontsize=8)
     figure.savefig(file)
 
