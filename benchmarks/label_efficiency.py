@@ -266,11 +266,11 @@ def report(out: Path) -> str:
     for labels, arms in runs.items():
         rows = rows_of([run for seeds in arms.values() for run in seeds.values()])
         lines += [(str(labels), *cells) for cells in cells_of(rows)]
-    draw(runs, out / 'label_efficiency.png')
+    figure_of(runs).savefig(out / 'label_efficiency.png')
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:
+def figure_of(runs: dict[int, dict[str, dict[int, Run]]]) -> Figure:
     """Draw a line for each arm over the number of labels, and a point for each run."""
     figure = Figure(figsize=(6, 4), layout='constrained', dpi=120)
     axes = figure.subplots()
@@ -281,7 +281,7 @@ def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:
         for run in seeds.values()
     ]
     for i, arm in enumerate(dict.fromkeys(arm for _, arm, _ in found)):
-        points = [(labels, 100 * run.deployed) for labels, name, run in found if name == arm]
+        points = [(labels, run.deployed) for labels, name, run in found if name == arm]
         values = defaultdict(list)
         for labels, value in points:
             values[labels].append(value)
@@ -293,9 +293,9 @@ def draw(runs: dict[int, dict[str, dict[int, Run]]], file: Path) -> None:
     axes.set_xticks(list(runs), list(map(str, runs)))
     axes.minorticks_off()
     axes.set_xlabel('labeled pictures')
-    axes.set_ylabel(f'{found[0][2].metric}, percent')
+    axes.set_ylabel(found[0][2].metric)
     axes.legend(fontsize=8)
-    figure.savefig(file)
+    return figure
 
 
 def main() -> None:

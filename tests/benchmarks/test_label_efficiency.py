@@ -1,5 +1,6 @@
 """The benchmark of label efficiency: who is labeled, pairs of frames, all of it as a toy."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import ConcatDataset
 from temporal import FramePairs, PairSampler, TemporalTeaching
 
+from okdhp_mm.compare.runs import Run
 from okdhp_mm.errors import UserError
 
 FRAMES = 8
@@ -168,6 +170,22 @@ def test_the_frames_of_a_pair_exchange_what_they_teach(monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_figure_has_the_scores_of_all_runs_and_their_means():
+    def runs(*scores):
+        rest = dict(metric='PCK', lower_is_better=False, model='', validation=[])
+        run = functools.partial(Run, Path(), 'alone', **rest)
+        return {seed: run(seed=seed, outputs=dict(model=s)) for seed, s in enumerate(scores)}
+
+    found = {10: dict(alone=runs(0.25, 0.75)), 100: dict(alone=runs(0.75), okdhp=runs(1.0))}
+    (axes,) = label_efficiency.figure_of(found).axes
+    lines = [line.get_xydata().tolist() for line in axes.lines]
+    assert lines == [
+        *([[10, 0.25], [10, 0.75], [100, 0.75]], [[10, 0.5], [100, 0.75]]),
+        *([[100, 1.0]], [[100, 1.0]]),
+    ]
+    assert axes.get_ylabel() == 'PCK'
+
+
 def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     pipeline = [
         dict(type='LoadImage'),
