@@ -70,7 +70,8 @@ def _add_unlabeled_arguments(parser: argparse.ArgumentParser) -> None:
         type=above_zero,
         default=1.0,
         metavar='R',
-        help='unlabeled persons for each labeled one in a batch (default: %(default)s)',
+        help='unlabeled persons for each labeled one in a batch, or with --teacher at most in an '
+        'epoch (default: %(default)s)',
     )
 
 

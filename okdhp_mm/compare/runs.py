@@ -20,7 +20,6 @@ from ..models.branch_configs import ESTIMATOR, deployed_output
 from ..recipes.alone import ALONE
 from ..structures import ENSEMBLE, output_name
 
-"""Name of the plain student, trained without distillation."""
 SEED_FOLDER = re.compile(r'seed[_-]?\d+')
 """Name of a run's folder that does not name its method; that of its parent does."""
 CONFIG = '*/vis_data/config.py'

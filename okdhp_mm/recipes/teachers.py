@@ -78,9 +78,12 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
 def labels_pictures(cfg: Config, files: Sequence[str]) -> bool:
     """Return whether a teacher labels the unlabeled pictures of a training.
 
-    It does not if it is a file of labels, or if the method learns from such pictures by itself.
+    It does not if it is a file of labels, or if the method learns from such pictures or from a
+    teacher by itself.
     """
-    return Path(files[0]).suffix != '.json' and not (cfg.get('model') or {}).get('unlabeled')
+    model = cfg.get('model') or {}
+    by_itself = model.get('unlabeled') or model.get('teacher')
+    return Path(files[0]).suffix != '.json' and not by_itself
 
 
 def label_pictures(

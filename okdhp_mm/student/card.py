@@ -29,8 +29,7 @@ CARD = """\
 library_name: mmpose
 pipeline_tag: keypoint-detection
 tags:
-- pose-estimation
-- knowledge-distillation
+{tags}
 ---
 
 # {title}
@@ -98,7 +97,9 @@ def model_card(
         'exported with': f'okdhp_mm {__version__}, mmpose {mmpose.__version__}, '
         f'torch {torch.__version__}',
     }
+    tags = ['pose-estimation', *([] if branch is None else ['knowledge-distillation'])]
     return CARD.format(
+        tags='\n'.join(f'- {tag}' for tag in tags),
         title=f'{model.backbone.type} for {len(names)} keypoints of {meta["dataset_name"]}',
         rows='\n'.join(f'| {name} | {text} |' for name, text in rows.items() if text),
         keypoints=', '.join(f'`{name}`' for name in names),

@@ -169,7 +169,6 @@ def test_the_frames_of_a_pair_exchange_what_they_teach(monkeypatch):
     assert found.flatten().tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
 
 
-@pytest.mark.slow
 def test_the_figure_has_the_scores_of_all_runs_and_their_means():
     def runs(*scores):
         rest = dict(metric='PCK', lower_is_better=False, model='', validation=[])
@@ -186,6 +185,7 @@ def test_the_figure_has_the_scores_of_all_runs_and_their_means():
     assert axes.get_ylabel() == 'PCK'
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     pipeline = [
         dict(type='LoadImage'),

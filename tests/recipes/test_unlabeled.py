@@ -309,6 +309,14 @@ def test_a_method_for_unlabeled_pictures_uses_them_without_labels(drawn, teacher
     assert cfg.model.teacher.checkpoint == str(teacher / 'student.pth')
 
 
+@pytest.mark.parametrize('method', ['fpd', 'head_only'])
+def test_a_method_with_a_teacher_gets_it_and_the_pictures(drawn, teacher, tmp_path, method):
+    cfg = config_of(drawn, tmp_path, method)
+    use(cfg, '--unlabeled', drawn / 'others', '--teacher', teacher)
+    assert is_mixed(cfg)
+    assert cfg.model.teacher.checkpoint == str(teacher / 'student.pth')
+
+
 def test_copies_of_validation_pictures_are_told(drawn, teacher, tmp_path, warned):
     shutil.copytree(drawn / 'val2017', tmp_path / 'copies')
     use(config_of(drawn, tmp_path), '--unlabeled', tmp_path / 'copies', '--teacher', teacher)

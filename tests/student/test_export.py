@@ -634,6 +634,7 @@ def test_a_student_trained_alone_is_exported_too(trained, tmp_path):
         assert torch.equal(load_student(done)(picture, None, mode='tensor'), expected)
     card = (tmp_path / 'student' / 'README.md').read_text()
     assert '| method | the student alone, without distillation |' in card
+    assert 'knowledge-distillation' not in card
     with pytest.raises(UserError, match='Branch 1 does not exist.* Remove --branch'):
         export_student(cfg, str(tmp_path / 'alone.pth'), tmp_path / 'other', branch=1)
     with pytest.raises(UserError, match='is not of the network of the config'):
