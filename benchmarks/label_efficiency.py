@@ -51,6 +51,7 @@ from okdhp_mm.io.config import read_config
 from okdhp_mm.recipes.alone import ALONE, alone_config
 from okdhp_mm.recipes.methods import apply_method_to_config
 from okdhp_mm.recipes.pseudo_labels import label_persons, use_pseudo_labels
+from okdhp_mm.recipes.teachers import open_teacher
 from okdhp_mm.recipes.unlabeled import learn_from
 from okdhp_mm.student.config import dataset_meta
 from okdhp_mm.student.load import names_and_skeleton
@@ -231,7 +232,9 @@ def train_all(args: argparse.Namespace) -> None:
     given = read_unlabeled(args.unlabeled, None, data) if args.unlabeled else None
     taught = None
     if args.teacher:
-        taught = label_persons(training_persons(dataset), args.teacher, data / 'teacher')
+        names, _ = names_and_skeleton(dataset_meta(cfg, {}))
+        engine = open_teacher(args.teacher, names, {})
+        taught = label_persons(training_persons(dataset), args.teacher, engine, data / 'teacher')
     for seed in args.seeds:
         for labels in args.labels:
             part = divide(persons, labels, seed, data, given)

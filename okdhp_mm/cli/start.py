@@ -14,7 +14,13 @@ from ..deploy.inference.unlabeled import read_unlabeled
 from ..errors import UserError
 from ..io.config import drop_pretrained, require_key
 from ..recipes.pretrained import start_from
-from ..recipes.teachers import FORMS, label_pictures, labels_pictures, use_teacher
+from ..recipes.teachers import (
+    FORMS,
+    label_pictures,
+    labels_pictures,
+    open_teacher_of_pictures,
+    use_teacher,
+)
 from ..recipes.unlabeled import check_branches, check_images, learn_from
 from .arguments import above_zero
 from .options import merge_options
@@ -110,11 +116,15 @@ def choose_teaching(cfg: Config, args: argparse.Namespace) -> None:
         raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
     renamed = read_renamed(args.teacher_keypoints)
     labels = bool(args.teacher) and labels_pictures(cfg, args.teacher)
-    if args.unlabeled and not labels:
+    engine = None
+    # What cannot be used is refused before a detector looks for the persons.
+    if args.unlabeled and labels:
+        engine = open_teacher_of_pictures(cfg, args.teacher, renamed)
+    elif args.unlabeled:
         check_branches(cfg)
     pictures = find_unlabeled(cfg, args)
-    if pictures and labels:
-        print(label_pictures(cfg, args.teacher, renamed, pictures, args.unlabeled_ratio))
+    if pictures and engine:
+        print(label_pictures(cfg, args.teacher, engine, renamed, pictures, args.unlabeled_ratio))
     else:
         if args.teacher:
             print(use_teacher(cfg, args.teacher, renamed))

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from ..data.check import leaf_datasets
+from ..data.pseudo_labels.added_persons import has_added_persons
 from ..errors import UserError, as_user_error
 from ..evaluation.run_log import Curves, first_step, read_run_log
 from ..evaluation.summary import main_metric
@@ -38,6 +39,7 @@ class Run:
         lower_is_better: Whether a smaller value of the metric is better.
         outputs: Value of the last validation by output; the deployed output comes first.
         model: JSON of the model's config.
+        training: Data that it was trained on, see :func:`training_data`.
         validation: Data that it was validated on, see :func:`validation_data`.
     """
 
@@ -48,6 +50,7 @@ class Run:
     lower_is_better: bool
     outputs: dict[str, float]
     model: str
+    training: str
     validation: list[list]
 
     @property
@@ -67,7 +70,7 @@ class Run:
 
 
 def read_runs(folders: Sequence[str | Path]) -> list[Run]:
-    """Read finished trainings; those with the same model are runs of one method.
+    """Read finished trainings; those with the same model and training data are of one method.
 
     Args:
         folders: Work directories.
@@ -76,14 +79,15 @@ def read_runs(folders: Sequence[str | Path]) -> list[Run]:
         UserError: If one is not a finished training, or two are of the same method and seed.
     """
     runs: list[Run] = []
-    names: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
     for folder in map(Path, folders):
         run = read_run(folder)
-        if run.model not in names:
+        key = run.model, run.training
+        if key not in names:
             own = [name for name in (name_of(folder), str(folder)) if name != run.method]
             labels = [run.method, *(f'{run.method} ({name})' for name in own)]
-            names[run.model] = next(name for name in labels if name not in names.values())
-        runs.append(replace(run, method=names[run.model]))
+            names[key] = next(name for name in labels if name not in names.values())
+        runs.append(replace(run, method=names[key]))
     seen: dict[tuple[str, int], Run] = {}
     for run in runs:
         other = seen.setdefault((run.method, run.seed), run)
@@ -100,8 +104,8 @@ def read_run(folder: Path, method: str | None = None) -> Run:
 
     Args:
         folder: Work directory.
-        method: Name of its method; by default ``alone`` for a model without branches, else the
-            name of the folder, or of the one above ``seed0``.
+        method: Name of its method; by default ``alone`` for a model without branches that learned
+            from labels only, else the name of the folder, or of the one above ``seed0``.
 
     Raises:
         UserError: If the folder has no training, or one that is not finished.
@@ -116,7 +120,8 @@ def read_run(folder: Path, method: str | None = None) -> Run:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
     log = read_run_log(folder)
     check_finished(folder, cfg, log.validation)
-    branched = cfg.model.type == ESTIMATOR
+    loader = cfg.get('train_dataloader')
+    alone = cfg.model.type != ESTIMATOR and not (loader and has_added_persons(loader.dataset))
     deployed = output_name(deployed_output(cfg.model))
     metric, rule = main_metric(cfg, log.validation)
     if metric not in log.validation:
@@ -131,12 +136,13 @@ def read_run(folder: Path, method: str | None = None) -> Run:
         )
     return Run(
         folder=folder,
-        method=method or (name_of(folder) if branched else ALONE),
+        method=method or (ALONE if alone else name_of(folder)),
         seed=seed,
         metric=metric,
         lower_is_better=rule == 'less',
         outputs={deployed: values[deployed]} | values,
         model=json.dumps(cfg.model.to_dict(), sort_keys=True, default=str),
+        training=json.dumps(training_data(cfg), default=str),
         validation=validation_data(cfg),
     )
 
@@ -147,18 +153,33 @@ def name_of(folder: Path) -> str:
     return (folder.parent if SEED_FOLDER.fullmatch(folder.name) else folder).name
 
 
+def training_data(cfg: Config) -> list[list]:
+    """Return the annotation files of the training, and how many persons were chosen of each.
+
+    Files in the work directory are named relative to it, because each run has its own.
+    """
+    own = os.path.realpath(cfg.work_dir) + os.sep if cfg.get('work_dir') else ''
+    found = []
+    for dataset, file in annotation_files(cfg.get('train_dataloader')):
+        chosen = dataset.get('indices') or 0
+        count = chosen if isinstance(chosen, int) else len(chosen)
+        found.append([file.removeprefix(own), count])
+    return found
+
+
 def validation_data(cfg: Config) -> list[list]:
     """Return the annotation files of the validation, and the settings that choose its samples."""
-    loader = cfg.get('val_dataloader')
     return [
-        [
-            os.path.realpath(
-                os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
-            ),
-            *(dataset.get(key) for key in ('indices', 'bbox_file', 'filter_cfg')),
-        ]
-        for dataset, _ in (leaf_datasets(loader.dataset) if loader else ())
+        [file, *(dataset.get(key) for key in ('indices', 'bbox_file', 'filter_cfg'))]
+        for dataset, file in annotation_files(cfg.get('val_dataloader'))
     ]
+
+
+def annotation_files(loader: ConfigDict | None) -> Iterator[tuple[ConfigDict, str]]:
+    """Yield the datasets of a data loader with the absolute paths of their annotations."""
+    for dataset, _ in leaf_datasets(loader.dataset) if loader else ():
+        path = os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+        yield dataset, os.path.realpath(path)
 
 
 def check_finished(folder: Path, cfg: Config, validation: Curves) -> None:

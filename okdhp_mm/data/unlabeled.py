@@ -6,7 +6,7 @@ import copy
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from logging import WARNING
 from pathlib import Path
 
@@ -139,14 +139,7 @@ def warn_of_overlap(cfg: Config, seen: Sequence[str]) -> None:
     """
     if not cfg.get('val_dataloader'):
         return
-    held_out: dict[int, list[str]] = defaultdict(list)
-    for path in filter(os.path.isfile, pictures_in(cfg.val_dataloader.dataset)):
-        held_out[os.path.getsize(path)].append(path)
-    # Copies have the same size, so few files must be read.
-    alike = [p for p in filter(os.path.isfile, seen) if os.path.getsize(p) in held_out]
-    sizes = {os.path.getsize(path) for path in alike}
-    digests = {digest(path) for size in sizes for path in held_out[size]}
-    if both := [path for path in alike if digest(path) in digests]:
+    if both := copies_of(seen, pictures_in(cfg.val_dataloader.dataset)):
         print_log(
             f'{len(both)} of {len(seen)} unlabeled pictures are also validated on, such as '
             f'{join_names(both)}. The figures of the validation will be too high. Remove them from '
@@ -174,6 +167,18 @@ def pictures_in(dataset: ConfigDict, unlabeled: bool = False) -> list[str]:
         if file.endswith('.json') and '://' not in file:
             found |= dict.fromkeys(pictures_of(part, read_json(file)))
     return list(found)
+
+
+def copies_of(files: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return the files with the same content as one of the others; files that miss are skipped."""
+    sizes: dict[int, list[str]] = defaultdict(list)
+    for path in filter(os.path.isfile, others):
+        sizes[os.path.getsize(path)].append(path)
+    # Copies have the same size, so few files must be read.
+    alike = [path for path in filter(os.path.isfile, files) if os.path.getsize(path) in sizes]
+    found = {os.path.getsize(path) for path in alike}
+    digests = {digest(path) for size in found for path in sizes[size]}
+    return [path for path in alike if digest(path) in digests]
 
 
 def digest(path: str) -> str:

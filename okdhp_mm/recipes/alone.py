@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..io.checkpoint import load_checkpoint
-from ..models.branch_configs import ESTIMATOR
+from ..models.branch_configs import ESTIMATOR, config_branches, deployed_output
 from ..models.weights.load_stock import is_branched
 from ..student.config import student_config
 
@@ -29,8 +29,12 @@ def alone_config(cfg: Config, config: str) -> Config:
             f'{config} has no branches, so the student cannot be trained without them. Make a '
             'training config of it with tools/okdhp_config.py.'
         )
-    start = cfg.get('load_from')
-    content = student_config(cfg, 0, keep_pretrained=True).to_dict()
+    start, deployed = cfg.get('load_from'), deployed_output(cfg.model)
+    count = len(config_branches(cfg.model))
+    branch = deployed if isinstance(deployed, int) and deployed < count else 0
+    content = student_config(cfg, branch, keep_pretrained=True).to_dict()
+    # What an exported student does without, but a training has.
+    content |= {key: cfg[key] for key in ('resume', 'visualizer') if key in cfg}
     alone = Config(content, filename=cfg.filename)
     if start:
         if '://' not in start and is_branched(load_checkpoint(start)['state_dict']):

@@ -39,7 +39,10 @@ def method_file(name: str) -> Path:
     files = method_files()
     if name not in files:
         others = f'Use one of: {", ".join(files)}.' if files else 'The package has no methods.'
-        raise UserError(f'The method {name!r} does not exist. {others}')
+        raise UserError(
+            f'The method {name!r} does not exist. {others} `train --method alone` trains the '
+            'student without a method.'
+        )
     return files[name]
 
 

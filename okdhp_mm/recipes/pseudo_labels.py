@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
-from mmpose.registry import DATASETS, TRANSFORMS
+from mmpose.registry import TRANSFORMS
 
 from ..data.check import nested_datasets
 from ..data.keypoint_mapping import map_keypoints
+from ..data.pseudo_labels.added_persons import ADDED, with_persons, without_added_persons
 from ..data.pseudo_labels.files import PseudoPerson, read_pseudo_labels
 from ..data.pseudo_labels.persons import TrainingPerson, match_persons, persons_of
 from ..data.pseudo_labels.table import write_table
-from ..data.pseudo_labels.transform import MOVING
+from ..data.pseudo_labels.transform import MOVING, without_pseudo_labels
 from ..data.readers.coco_content import VISIBLE, CocoContent
-from ..data.unlabeled import folders_of, warn_of_overlap
+from ..data.unlabeled import copies_of, folders_of
 from ..errors import UserError
 from ..io.atomic import write_text
 from ..io.data_files import read_json
 
-COMBINED = 'CombinedDataset'
+if TYPE_CHECKING:
+    from ..deploy.inference.engines import Engine
+
 TARGETS = 'GenerateTarget'
 WRAPPER = 'WithPseudoLabels'
 
 
 def label_persons(
-    persons: Sequence[TrainingPerson], files: Sequence[str], folder: Path, launcher: str = 'none'
+    persons: Sequence[TrainingPerson],
+    files: Sequence[str],
+    engine: Engine,
+    folder: Path,
+    launcher: str = 'none',
 ) -> Path:
     """Label persons of known boxes with a model; return the file.
 
@@ -41,15 +47,15 @@ def label_persons(
 
     Args:
         persons: The persons.
-        files: See :func:`~okdhp_mm.deploy.inference.foreign.build_engine`.
+        files: Files of the model, which tell it from others.
+        engine: The model.
         folder: Where to write it.
         launcher: What starts the processes of the training.
 
     Raises:
-        UserError: If the model does not run, or several processes would label at once.
+        UserError: If several processes would label at once.
     """
     # mmpose's inferencers take seconds to import, and few trainings need them.
-    from ..deploy.inference.foreign.build import build_engine
     from ..deploy.inference.pseudo_labels import LABELS, pseudo_label
     from ..deploy.inference.sources import Pictures
 
@@ -59,9 +65,8 @@ def label_persons(
         return file
     if launcher != 'none':
         raise UserError(
-            f'--teacher {files[0]} labels pictures first, which takes one process. '
-            'Start this command once without --launcher, or label by `python -m okdhp_mm '
-            'pseudo-label` and give the file to --teacher.'
+            f'--teacher {files[0]} labels pictures first, which takes one process. Label them by '
+            '`python -m okdhp_mm pseudo-label`, and give the file to --teacher.'
         )
     paths = list(dict.fromkeys(person.path for person in persons))
     base = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
@@ -69,7 +74,6 @@ def label_persons(
     for person in persons:
         boxes[Path(person.path).relative_to(base).as_posix()].append(person.box.tolist())
     source = Pictures(list(map(Path, paths)), base)
-    engine = build_engine(files)
     return pseudo_label(source, engine, folder, boxes, info=dict(fingerprint=fingerprint)).file
 
 
@@ -116,7 +120,9 @@ def use_pseudo_labels(
     Raises:
         UserError: If the file or the training data cannot be used, or no person is left.
     """
-    dataset = cfg.train_dataloader.dataset
+    # A config that was written by an earlier training has its labels.
+    dataset = without_added_persons(without_pseudo_labels(cfg.train_dataloader.dataset))
+    cfg.train_dataloader.dataset = dataset
     labels = read_pseudo_labels(file, folders_of(dataset))
     indices = map_keypoints(names, labels.keypoints, renamed, str(file))
     found = [person for person in labels.persons if select(person.points, indices)[:, 2].any()]
@@ -129,7 +135,7 @@ def use_pseudo_labels(
     training = persons_of(dataset)
     pairs, others = match_persons(training, found)
     pairs = pairs if training_persons else []
-    others, reserved = leave_out_evaluation(cfg, others)
+    others, reserved = leave_out_pictures(cfg, others, {person.path for person in training})
     if not pairs and not others:
         place = 'a training person or in' if training_persons else 'in'
         outside = f'the {"" if training_persons else "training and the "}validation data'
@@ -148,7 +154,7 @@ def use_pseudo_labels(
         write_table(table, paths, numbers, points)
         wrap_pipelines(dataset, table)
     if others:
-        added = (folder / 'other_persons.json').resolve()
+        added = (folder / ADDED).resolve()
         write_text(added, json.dumps(coco_content(others, indices, names)))
         share = min(1.0, ratio * len(training) / len(others))
         cfg.train_dataloader.dataset = with_persons(dataset, added, share)
@@ -156,20 +162,33 @@ def use_pseudo_labels(
             f'{len(others)} persons in other pictures join the training, of which each epoch takes '
             f'{round(share * len(others))}'
         )
-        warn_of_overlap(cfg, sorted({person.path for person in others}))
     if unsure := len(labels.persons) - len(found):
         told.append(f'{unsure} persons without a sure keypoint are left out')
     if reserved:
-        told.append(f'{reserved} persons in validation or test pictures are left out')
+        told.append(
+            f'{reserved} persons are left out, in pictures of the validation or test data, or in '
+            'copies of these or of labeled pictures'
+        )
     return bool(pairs), '; '.join(told)
 
 
-def leave_out_evaluation(
-    cfg: Config, persons: Sequence[PseudoPerson]
+def leave_out_pictures(
+    cfg: Config, persons: Sequence[PseudoPerson], training: Iterable[str]
 ) -> tuple[list[PseudoPerson], int]:
-    """Return the persons in pictures that no evaluation uses, and the number of the others."""
+    """Leave out persons in pictures of an evaluation, and in copies of these or training pictures.
+
+    Args:
+        cfg: Training config.
+        persons: Persons with pseudo-labels, in pictures without a training person.
+        training: Paths of the training pictures.
+
+    Returns:
+        The persons that are left, and the number of the others.
+    """
     loaders = [cfg.get(f'{split}_dataloader') for split in ('val', 'test')] if persons else []
     reserved = {own.path for loader in loaders if loader for own in persons_of(loader.dataset)}
+    pictures = {person.path for person in persons} - reserved
+    reserved.update(copies_of(pictures, reserved.union(training)))
     kept = [person for person in persons if person.path not in reserved]
     return kept, len(persons) - len(kept)
 
@@ -195,45 +214,6 @@ def coco_content(
             x1, y1, x2, y2 = person.box.tolist()
             coco.add_instance(labels, [x1, y1, x2 - x1, y2 - y1])
     return coco.content
-
-
-def with_persons(dataset: ConfigDict, file: Path, share: float) -> ConfigDict:
-    """Return a dataset with the persons of a COCO JSON added.
-
-    An epoch has every person of the dataset once and some of the added ones, drawn at random.
-
-    Args:
-        dataset: Config of the dataset.
-        file: The file. Its keypoints are those of the dataset.
-        share: Share of its persons that an epoch takes.
-
-    Raises:
-        UserError: If it is a wrapper that persons cannot be added to.
-    """
-    inner = dataset.get('datasets') if dataset.type == COMBINED else [dataset]
-    if (dataset.get('dataset') or not inner) or dataset.get('sample_ratio_factor'):
-        raise UserError(
-            f'train_dataloader.dataset.type={dataset.type!r} cannot take the persons of other '
-            f'pictures. Use a dataset of one annotation file, or a {COMBINED} without '
-            'sample_ratio_factor.'
-        )
-    metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
-    extra = dict(
-        type='CocoDataset',
-        data_root='',
-        ann_file=str(file),
-        data_prefix=dict(img=''),
-        metainfo=copy.deepcopy(metainfo),
-        pipeline=[],
-    )
-    own = [each | dict(pipeline=[]) for each in inner] if dataset.type != COMBINED else list(inner)
-    return ConfigDict(
-        type=COMBINED,
-        metainfo=copy.deepcopy(metainfo),
-        datasets=[*own, extra],
-        sample_ratio_factor=[*([1.0] * len(own)), share],
-        pipeline=dataset.get('pipeline'),
-    )
 
 
 def wrap_pipelines(dataset: ConfigDict, table: Path) -> None:

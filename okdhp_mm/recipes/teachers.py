@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from ..data.files import check_data
 from ..data.keypoint_mapping import map_keypoints
+from ..data.pseudo_labels.added_persons import check_takes_persons, without_added_persons
 from ..data.pseudo_labels.persons import persons_of
 from ..data.unlabeled import unlabeled_dataset, with_pipeline
 from ..deploy.inference.foreign.adapter import GRAPHS
@@ -23,6 +25,9 @@ from ..student.config import dataset_meta
 from ..student.files import CHECKPOINT, CONFIG, student_files
 from ..student.load import names_and_skeleton
 from .pseudo_labels import label_persons, use_pseudo_labels
+
+if TYPE_CHECKING:
+    from ..deploy.inference.engines import Engine
 
 FORMS = (
     "CONFIG.py CHECKPOINT.pth, a student's folder, pseudo-labels in COCO format (.json), or "
@@ -64,8 +69,9 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
         return use_network(model, first, Path(files[1]), names, renamed)
     told = ''
     if first.suffix in GRAPHS and len(files) <= 2:
+        engine = open_teacher(files, names, renamed)
         persons = persons_of(cfg.train_dataloader.dataset)
-        first = label_persons(persons, files, folder, cfg.get('launcher', 'none'))
+        first = label_persons(persons, files, engine, folder, cfg.get('launcher', 'none'))
         told = f'{files[0]} labeled the training persons once, see {first}; '
     elif len(files) != 1 or first.suffix != '.json':
         raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
@@ -86,9 +92,44 @@ def labels_pictures(cfg: Config, files: Sequence[str]) -> bool:
     return Path(files[0]).suffix != '.json' and not by_itself
 
 
+def open_teacher(
+    files: Sequence[str], names: Sequence[str], renamed: Mapping[str, str | None]
+) -> Engine:
+    """Open a model that labels persons.
+
+    Args:
+        files: As in :data:`FORMS`, but not a file of pseudo-labels.
+        names: Names of the student's keypoints.
+        renamed: See :func:`use_teacher`.
+
+    Raises:
+        UserError: If it does not run, or has other keypoints.
+    """
+    # mmpose's inferencers take seconds to import, and few trainings need them.
+    from ..deploy.inference.foreign.build import build_engine
+
+    engine = build_engine(files)
+    map_keypoints(names, engine.keypoint_names, renamed, files[0])
+    return engine
+
+
+def open_teacher_of_pictures(
+    cfg: Config, files: Sequence[str], renamed: Mapping[str, str | None]
+) -> Engine:
+    """Open a model that labels pictures for a training, see :func:`label_pictures`.
+
+    Raises:
+        UserError: As :func:`open_teacher`, or if the training cannot take more persons.
+    """
+    names = student_keypoints(cfg)
+    check_takes_persons(without_added_persons(cfg.train_dataloader.dataset))
+    return open_teacher(files, names, renamed)
+
+
 def label_pictures(
     cfg: Config,
     files: Sequence[str],
+    engine: Engine,
     renamed: Mapping[str, str | None],
     pictures: tuple[Path, Path],
     ratio: float = 1.0,
@@ -98,19 +139,20 @@ def label_pictures(
     Args:
         cfg: Complete training config, of any model. It is changed in place.
         files: The teacher, as in :data:`FORMS`, but not a file of pseudo-labels.
+        engine: The teacher, see :func:`open_teacher_of_pictures`.
         renamed: See :func:`use_teacher`.
         pictures: Persons without labels in COCO's layout, and the folder of their pictures.
         ratio: Persons of these pictures in an epoch for each training person, at most.
 
     Raises:
-        UserError: If the teacher cannot be read or has other keypoints, or no person is left.
+        UserError: If no person is left.
     """
-    names = student_keypoints(cfg)
+    names = names_and_skeleton(dataset_meta(cfg, {}))[0]
     folder = Path(cfg.work_dir) / 'teacher'
     persons = persons_of(
         ConfigDict(unlabeled_dataset(with_pipeline(cfg.train_dataloader.dataset), *pictures))
     )
-    file = label_persons(persons, files, folder, cfg.get('launcher', 'none'))
+    file = label_persons(persons, files, engine, folder, cfg.get('launcher', 'none'))
     _, sentence = use_pseudo_labels(cfg, file, names, renamed, folder, False, ratio)
     return f'Teacher: {files[0]} labeled {len(persons)} persons once, see {file}; {sentence}.'
 

@@ -30,6 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
+from ..data.check import class_of, nested_datasets
 from ..data.pseudo_labels.transform import without_pseudo_labels
 from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
@@ -243,8 +244,12 @@ def dataset_meta(config: Config, meta: dict) -> dict:
     """Return the dataset's metainfo in plain types, from the checkpoint or the config."""
     given = meta.get('dataset_meta')
     if not given:
-        dataset = config.train_dataloader.dataset
-        given = parse_pose_metainfo(dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
+        # Wrappers such as RepeatDataset have none of their own.
+        given = next(
+            parse_pose_metainfo(found)
+            for part in nested_datasets(config.train_dataloader.dataset)
+            if (found := part.get('metainfo') or getattr(class_of(part), 'METAINFO', None))
+        )
     return _plain(given)
 
 

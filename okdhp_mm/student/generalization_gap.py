@@ -14,6 +14,7 @@ from mmengine.runner import set_random_seed
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import DATASETS, MODELS
 
+from ..data.pseudo_labels.added_persons import without_added_persons
 from ..errors import UserError
 from ..io.checkpoint import load_checkpoint, load_weights
 from ..io.config import require_key
@@ -70,7 +71,11 @@ def generalization_gap(cfg: Config, checkpoint: str, persons: int = 500) -> Gene
 
 
 def unwrapped(dataset: ConfigDict) -> ConfigDict:
-    """Return the (first) dataset with a pipeline inside wrappers such as RepeatDataset."""
+    """Return the (first) dataset with a pipeline inside wrappers such as RepeatDataset.
+
+    Persons with pseudo-labels are left out.
+    """
+    dataset = without_added_persons(dataset)
     if dataset.get('pipeline'):
         return dataset
     if dataset.get('dataset'):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from common import paired_metainfo, python
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from okdhp_mm.compare import check_comparable, plan, read_runs, train_all, write_comparison
 from okdhp_mm.compare.report import latex
+from okdhp_mm.data.pseudo_labels.added_persons import ADDED, with_persons
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.io.config import read_config
@@ -94,6 +95,35 @@ def test_two_models_of_one_name_stay_apart(tmp_path):
         finished(tmp_path / 'b', {'PCK': 0.5}, other),
     ]
     assert [run.method for run in read_runs(folders)] == ['alone', 'alone (b)']
+
+
+def test_a_student_that_learned_from_pseudo_labels_is_not_the_student_alone(tmp_path):
+    data = dict(type='CocoDataset', data_root='data', ann_file='a.json', metainfo={})
+    folders = []
+    for name, seed in (('taught', 0), ('taught', 1), ('plain', 0), ('plain', 2)):
+        folder = tmp_path / name / f'seed{seed}'
+        dataset = ConfigDict(data)
+        if name == 'taught':
+            dataset = with_persons(dataset, folder.resolve() / 'teacher' / ADDED, 0.5).to_dict()
+        loader = dict(dataset=dataset)
+        figures = {'PCK': 0.5}
+        folders.append(
+            finished(folder, figures, STOCK, seed, work_dir=str(folder), train_dataloader=loader)
+        )
+    names = ['taught', 'taught', 'alone', 'alone']
+    assert [run.method for run in read_runs(folders)] == names
+    assert [run.method for run in read_runs(folders[::-1])] == names[::-1]
+
+
+def test_other_training_data_are_another_method(tmp_path):
+    folders = []
+    for seed, (name, few) in enumerate({'many': [0, 1, 2], 'few': [0]}.items()):
+        dataset = dict(type='CocoDataset', ann_file='a.json', indices=few)
+        loader = dict(dataset=dataset)
+        folders.append(
+            finished(tmp_path / name, {'PCK': 0.5}, STOCK, seed, train_dataloader=loader)
+        )
+    assert [run.method for run in read_runs(folders)] == ['alone', 'alone (few)']
 
 
 def test_a_folder_of_a_seed_is_named_after_the_one_above(tmp_path):

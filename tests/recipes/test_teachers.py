@@ -15,7 +15,7 @@ from students import DEMO, write_student
 from okdhp_mm.data.unlabeled import mix_unlabeled
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
-from okdhp_mm.recipes.teachers import use_teacher
+from okdhp_mm.recipes.teachers import student_keypoints, use_teacher
 from okdhp_mm.student.config import student_config
 
 TRAIN, VAL = 6, 2
@@ -133,10 +133,57 @@ def test_pictures_of_the_validation_are_left_out(cfg, data, tmp_path):
     both['images'] += val['images']
     both['annotations'] += val['annotations']
     sentence = use_teacher(cfg, write(tmp_path, both), {})
-    assert sentence.endswith(f'{VAL} persons in validation or test pictures are left out.')
+    assert sentence.endswith(
+        f'{VAL} persons are left out, in pictures of the validation or test data, or in copies of '
+        'these or of labeled pictures.'
+    )
     assert len(DATASETS.build(cfg.train_dataloader.dataset)) == TRAIN
     with pytest.raises(UserError, match=r'none is a training person .* \(2 left out\)'):
         use_teacher(cfg, write(tmp_path, labels(data, 'val')), {})
+
+
+def test_copies_of_pictures_in_use_are_left_out(cfg, data, tmp_path):
+    other = tmp_path / 'other'
+    write_coco(other, 'train', 4, 1)
+    used = [*sorted((data / 'train2017').iterdir())[:2], *sorted((data / 'val2017').iterdir())[:1]]
+    targets = sorted((other / 'train2017').iterdir())
+    for source, target in zip(used, targets, strict=False):
+        shutil.copy(source, target)
+    sentence = use_teacher(cfg, write(tmp_path, labels(other)), {})
+    assert '1 persons in other pictures join the training' in sentence
+    assert '3 persons are left out' in sentence
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    assert dataset.get_data_info(TRAIN)['img_path'] == str(targets[3])
+
+
+def test_a_config_that_a_training_wrote_gets_its_labels_once(cfg, data, tmp_path):
+    other = tmp_path / 'other'
+    write_coco(other, 'train', TRAIN, 1)
+    both = labels(other)
+    own = labels(data)
+    for image in own['images']:
+        image.update(id=image['id'] + 100, file_name=str(data / 'train2017' / image['file_name']))
+    for entry in own['annotations']:
+        entry.update(id=entry['id'] + 100, image_id=entry['image_id'] + 100)
+    both['images'] += own['images']
+    both['annotations'] += own['annotations']
+    file = write(tmp_path, both)
+    sentence = use_teacher(cfg, file, {})
+    assert f'{TRAIN} of {TRAIN} training persons have pseudo-labels' in sentence
+    assert f'{TRAIN} persons in other pictures join' in sentence
+    once = copy.deepcopy(cfg.train_dataloader.dataset)
+    assert use_teacher(cfg, file, {}) == sentence
+    assert cfg.train_dataloader.dataset == once
+
+
+def test_the_names_of_keypoints_are_found_inside_a_wrapper(cfg, data, tmp_path):
+    inner = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=inner)
+    assert len(student_keypoints(cfg)) == 17
+    other = tmp_path / 'other'
+    write_coco(other, 'train', TRAIN, 1)
+    with pytest.raises(UserError, match="'RepeatDataset' cannot take the persons of other pict"):
+        use_teacher(cfg, write(tmp_path, labels(other)), {})
 
 
 def test_the_exported_config_is_stock_again(cfg, data, tmp_path):
@@ -169,7 +216,7 @@ def test_a_foreign_model_labels_the_training_persons_once(cfg, data, student, tm
     (folder / 'student.json').write_text(json.dumps(adapter))
     several = copy.deepcopy(before)
     several.launcher = 'pytorch'
-    with pytest.raises(UserError, match='Start this command once without --launcher'):
+    with pytest.raises(UserError, match='Label them by `python -m okdhp_mm pseudo-label`'):
         use_teacher(several, [str(folder / 'student.onnx')], {})
 
 

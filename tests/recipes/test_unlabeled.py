@@ -317,11 +317,36 @@ def test_a_method_with_a_teacher_gets_it_and_the_pictures(drawn, teacher, tmp_pa
     assert cfg.model.teacher.checkpoint == str(teacher / 'student.pth')
 
 
-def test_copies_of_validation_pictures_are_told(drawn, teacher, tmp_path, warned):
-    shutil.copytree(drawn / 'val2017', tmp_path / 'copies')
-    use(config_of(drawn, tmp_path), '--unlabeled', tmp_path / 'copies', '--teacher', teacher)
-    (sentence,) = warned
-    assert '2 of 2 unlabeled pictures are also validated on' in sentence
+def test_copies_of_pictures_in_use_do_not_join(drawn, teacher, tmp_path, capsys):
+    copies = shutil.copytree(drawn / 'val2017', tmp_path / 'copies')
+    arguments = ['--unlabeled', copies, '--teacher', teacher]
+    with pytest.raises(UserError, match=r'none is in a picture outside .*\(2 left out\)'):
+        use(config_of(drawn, tmp_path), *arguments)
+    shutil.copytree(drawn / 'others', copies, dirs_exist_ok=True)
+    use(config_of(drawn, tmp_path), *arguments)
+    assert f'{OTHERS} persons in other pictures join the training' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(arguments=['--teacher-keypoints', 'nose=beak']), "no keypoint 'beak'"),
+        (dict(wrapper='RepeatDataset'), "'RepeatDataset' cannot take the persons"),
+        (dict(lost=True), 'student.py'),
+    ],
+)
+def test_a_teacher_is_checked_before_a_detector_runs(drawn, teacher, tmp_path, changes, message):
+    cfg = config_of(drawn, tmp_path / 'run')
+    if kind := changes.get('wrapper'):
+        inner = cfg.train_dataloader.dataset
+        cfg.train_dataloader.dataset = dict(type=kind, times=2, dataset=inner)
+    if changes.get('lost'):
+        (teacher := tmp_path / 'lost').mkdir()
+    detector = write_graph(tmp_path / 'rtmdet.onnx', dets=DETS, labels=LABELS)
+    arguments = ['--unlabeled', drawn / 'others', '--detector', detector, '--teacher', teacher]
+    with pytest.raises(UserError, match=message):
+        use(cfg, *arguments, *changes.get('arguments', ()))
+    assert not (tmp_path / 'run').exists(), 'nothing was detected or labeled'
 
 
 def test_a_teacher_that_is_sure_of_nothing_is_refused(drawn, teacher, tmp_path):

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from common import shake
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
 
+from okdhp_mm.data.pseudo_labels.added_persons import ADDED, with_persons
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.methods import apply_method
 from okdhp_mm.student.config import student_config
-from okdhp_mm.student.generalization_gap import generalization_gap
+from okdhp_mm.student.generalization_gap import generalization_gap, unwrapped
 from okdhp_mm.student.state import student_state
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,18 @@ def combined(data):
     inner = dict(data, pipeline=[])
     metainfo = dict(from_file='configs/_base_/datasets/coco.py')
     return dict(type='CombinedDataset', metainfo=metainfo, datasets=[inner], pipeline=data.pipeline)
+
+
+def taught(data):
+    return with_persons(data, Path('teacher', ADDED), 0.5)
+
+
+def test_persons_with_pseudo_labels_are_not_measured(cfg):
+    data = cfg.train_dataloader.dataset
+    assert unwrapped(taught(data)) == data
+    both = ConfigDict(combined(data))
+    both.datasets *= 2
+    assert unwrapped(taught(both)) == both
 
 
 @pytest.mark.slow
