@@ -11,7 +11,8 @@ for unlabeled pictures, which temporal.py changes; annotations then need `track_
 behind it, the other training pictures join, labeled by --teacher: half of the persons of a step
 have such labels. All arms take the same number of steps, with as many labeled persons per step. The
 figure is that of the deployed branch on the validation data after the last step: nothing is
-selected on them. Each run is a user's `python -m okdhp_mm train`.
+selected on them. Each run is a user's `python -m okdhp_mm train`, and its student is exported to
+RUN/student with a model card.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import okdhp_mm  # noqa: F401  (registers)  # isort: skip
 from matplotlib.figure import Figure
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint
 from mmpose.registry import DATASETS
 
 from okdhp_mm import compare
@@ -54,6 +56,7 @@ from okdhp_mm.recipes.pseudo_labels import label_persons, use_pseudo_labels
 from okdhp_mm.recipes.teachers import open_teacher
 from okdhp_mm.recipes.unlabeled import learn_from
 from okdhp_mm.student.config import dataset_meta
+from okdhp_mm.student.export import export_student
 from okdhp_mm.student.load import names_and_skeleton
 
 from temporal import teach_over_time  # isort: skip
@@ -245,6 +248,18 @@ def train_all(args: argparse.Namespace) -> None:
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'
                 planned.append(PlannedRun(Path(arm).stem, seed, folder, own))
     compare.train_all(planned, [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report'])
+    for run in planned:
+        # A student of the experiment with time cannot be exported.
+        if not run.method.startswith(TEMPORAL):
+            write_student(run)
+
+
+def write_student(run: PlannedRun) -> None:
+    """Export the deployed student of a finished run, if that was not done before."""
+    if not (folder := run.folder / 'student').is_dir():
+        best = sorted(run.folder.glob('best_*.pth'))
+        checkpoint = str(best[0]) if best else find_latest_checkpoint(run.folder)
+        export_student(read_config(run.folder / run.file.name), checkpoint, folder)
 
 
 def found(out: Path) -> dict[int, dict[str, dict[int, Run]]]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import mmpose
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..data.check import leaf_datasets
 from ..data.own_dataset import is_labeled
+from ..data.unlabeled import is_unlabeled
 from ..errors import UserError
 from ..evaluation.summary import main_metric
 from ..io.data_files import read_json
@@ -118,12 +119,21 @@ def pixels(model: Any) -> str:
 def describe_sets(loader: Any) -> str:
     """Return the annotation files of a data loader, with their numbers of persons if known."""
     sets = [dataset for dataset, _ in leaf_datasets(loader.dataset)] if loader else []
-    files = [
-        os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+    return ', '.join(
+        f'`{Path(dataset.ann_file).name}`{chosen_persons(dataset)}'
         for dataset in sets
         if dataset.get('ann_file')
-    ]
-    return ', '.join(f'`{Path(file).name}`{count_persons(file)}' for file in files)
+    )
+
+
+def chosen_persons(dataset: ConfigDict) -> str:
+    """Return how many persons a dataset takes of its file, in brackets; '' if unknown."""
+    if is_unlabeled(dataset):
+        return ' (without labels)'
+    indices = dataset.get('indices')
+    if indices is None:
+        return count_persons(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
+    return f' ({indices if isinstance(indices, int) else len(indices)} persons of it)'
 
 
 def count_persons(file: str) -> str:

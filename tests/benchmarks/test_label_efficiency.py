@@ -248,3 +248,9 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     assert len(labeled.indices) + len(others['annotations']) == 2 * FRAMES - 1
     assert cfg.train_dataloader.batch_size == 4
     assert cfg.default_hooks.checkpoint.save_best == 'PCK'
+    cards = [out / '2' / arm / 'seed0' / 'student' / 'README.md' for arm in (*arms[:2], *taught)]
+    persons = len(labeled.indices)
+    texts = [card.read_text() for card in cards]
+    assert all(f'| trained on | `train.json` ({persons} persons of it)' in text for text in texts)
+    assert '`2_0_unlabeled.json` (without labels) |' in texts[arms.index('okdhp_unlabeled')]
+    assert '| metric | PCK' in texts[0]
