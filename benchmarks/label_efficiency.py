@@ -26,6 +26,7 @@ import random
 import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,9 +52,9 @@ from okdhp_mm.io.atomic import write_text
 from okdhp_mm.io.checkpoint import use_safe_loader
 from okdhp_mm.io.config import read_config
 from okdhp_mm.recipes.alone import ALONE, alone_config
+from okdhp_mm.recipes.labeler import Labeler
 from okdhp_mm.recipes.methods import apply_method_to_config
-from okdhp_mm.recipes.pseudo_labels import label_persons, use_pseudo_labels
-from okdhp_mm.recipes.teachers import open_teacher
+from okdhp_mm.recipes.pseudo_labels import use_pseudo_labels
 from okdhp_mm.recipes.unlabeled import learn_from
 from okdhp_mm.student.config import dataset_meta
 from okdhp_mm.student.export import export_student
@@ -222,7 +223,7 @@ def join(cfg: Config, arm: str, part: Division) -> None:
     cfg.train_dataloader.batch_size *= 2
 
 
-def train_all(args: argparse.Namespace) -> None:
+def train_all(args: argparse.Namespace) -> list[PlannedRun]:
     """Train every run that is not finished, seed by seed, so that pairs are complete early."""
     cfg = read_config(args.config)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
@@ -236,8 +237,7 @@ def train_all(args: argparse.Namespace) -> None:
     taught = None
     if args.teacher:
         names, _ = names_and_skeleton(dataset_meta(cfg, {}))
-        engine = open_teacher(args.teacher, names, {})
-        taught = label_persons(training_persons(dataset), args.teacher, engine, data / 'teacher')
+        taught = Labeler(args.teacher, names, {}, data / 'teacher').label(training_persons(dataset))
     for seed in args.seeds:
         for labels in args.labels:
             part = divide(persons, labels, seed, data, given)
@@ -248,18 +248,20 @@ def train_all(args: argparse.Namespace) -> None:
                 folder = args.out / str(labels) / Path(arm).stem / f'seed{seed}'
                 planned.append(PlannedRun(Path(arm).stem, seed, folder, own))
     compare.train_all(planned, [sys.executable, '-m', 'okdhp_mm', 'train', '--no-report'])
+    return planned
+
+
+def write_students(planned: Sequence[PlannedRun]) -> None:
+    """Export the deployed students of finished runs, if that was not done before."""
     for run in planned:
         # A student of the experiment with time cannot be exported.
-        if not run.method.startswith(TEMPORAL):
-            write_student(run)
-
-
-def write_student(run: PlannedRun) -> None:
-    """Export the deployed student of a finished run, if that was not done before."""
-    if not (folder := run.folder / 'student').is_dir():
+        if (folder := run.folder / 'student').is_dir() or run.method.startswith(TEMPORAL):
+            continue
         best = sorted(run.folder.glob('best_*.pth'))
-        checkpoint = str(best[0]) if best else find_latest_checkpoint(run.folder)
-        export_student(read_config(run.folder / run.file.name), checkpoint, folder)
+        if checkpoint := str(best[0]) if best else find_latest_checkpoint(run.folder):
+            export_student(read_config(run.folder / run.file.name), checkpoint, folder)
+        else:
+            print(f'{run.folder} has no checkpoint, so its student is not written.')
 
 
 def found(out: Path) -> dict[int, dict[str, dict[int, Run]]]:
@@ -320,11 +322,13 @@ def main() -> None:
     """Parse, train what is missing, and report."""
     args = parse_args()
     with errors_in_one_sentence():
+        planned = []
         if not args.report:
             if args.config is None:
                 raise UserError('CONFIG is missing: name a training config with branches.')
-            train_all(args)
+            planned = train_all(args)
         print(report(args.out))
+        write_students(planned)
 
 
 if __name__ == '__main__':

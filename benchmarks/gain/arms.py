@@ -126,7 +126,7 @@ def training_config(run: Run, budget: Budget, data: Data, cost_ratio: float = 1.
     cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
     cfg.randomness = dict(seed=run.seed)
     # The student alone starts from the same weights.
-    return cfg if run.has_branches else student_config(cfg, 0, keep_pretrained=True)
+    return cfg if run.has_branches else student_config(cfg, 0, to_train=True)
 
 
 def check_size(student: Student, budget: Budget) -> None:

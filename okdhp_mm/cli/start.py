@@ -17,8 +17,8 @@ from ..recipes.pretrained import start_from
 from ..recipes.teachers import (
     FORMS,
     label_pictures,
+    labeler_of_pictures,
     labels_pictures,
-    open_teacher_of_pictures,
     use_teacher,
 )
 from ..recipes.unlabeled import check_branches, check_images, learn_from
@@ -116,15 +116,15 @@ def choose_teaching(cfg: Config, args: argparse.Namespace) -> None:
         raise UserError('--teacher-keypoints names keypoints of a teacher. Add --teacher FILE.')
     renamed = read_renamed(args.teacher_keypoints)
     labels = bool(args.teacher) and labels_pictures(cfg, args.teacher)
-    engine = None
+    labeler = None
     # What cannot be used is refused before a detector looks for the persons.
     if args.unlabeled and labels:
-        engine = open_teacher_of_pictures(cfg, args.teacher, renamed)
+        labeler = labeler_of_pictures(cfg, args.teacher, renamed)
     elif args.unlabeled:
         check_branches(cfg)
     pictures = find_unlabeled(cfg, args)
-    if pictures and engine:
-        print(label_pictures(cfg, args.teacher, engine, renamed, pictures, args.unlabeled_ratio))
+    if pictures and labeler:
+        print(label_pictures(cfg, labeler, pictures, args.unlabeled_ratio))
     else:
         if args.teacher:
             print(use_teacher(cfg, args.teacher, renamed))

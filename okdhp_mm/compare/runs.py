@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from ..data.check import leaf_datasets
 from ..data.pseudo_labels.added_persons import has_added_persons
 from ..errors import UserError, as_user_error
 from ..evaluation.run_log import Curves, first_step, read_run_log
@@ -20,6 +18,7 @@ from ..evaluation.summary import main_metric
 from ..models.branch_configs import ESTIMATOR, deployed_output
 from ..recipes.alone import ALONE
 from ..structures import ENSEMBLE, output_name
+from .data import training_data, validation_data
 
 SEED_FOLDER = re.compile(r'seed[_-]?\d+')
 """Name of a run's folder that does not name its method; that of its parent does."""
@@ -142,7 +141,7 @@ def read_run(folder: Path, method: str | None = None) -> Run:
         lower_is_better=rule == 'less',
         outputs={deployed: values[deployed]} | values,
         model=json.dumps(cfg.model.to_dict(), sort_keys=True, default=str),
-        training=json.dumps(training_data(cfg), default=str),
+        training=training_data(cfg, folder),
         validation=validation_data(cfg),
     )
 
@@ -151,35 +150,6 @@ def name_of(folder: Path) -> str:
     """Return the name of the method in the path of a run."""
     folder = folder.resolve()
     return (folder.parent if SEED_FOLDER.fullmatch(folder.name) else folder).name
-
-
-def training_data(cfg: Config) -> list[list]:
-    """Return the annotation files of the training, and how many persons were chosen of each.
-
-    Files in the work directory are named relative to it, because each run has its own.
-    """
-    own = os.path.realpath(cfg.work_dir) + os.sep if cfg.get('work_dir') else ''
-    found = []
-    for dataset, file in annotation_files(cfg.get('train_dataloader')):
-        chosen = dataset.get('indices') or 0
-        count = chosen if isinstance(chosen, int) else len(chosen)
-        found.append([file.removeprefix(own), count])
-    return found
-
-
-def validation_data(cfg: Config) -> list[list]:
-    """Return the annotation files of the validation, and the settings that choose its samples."""
-    return [
-        [file, *(dataset.get(key) for key in ('indices', 'bbox_file', 'filter_cfg'))]
-        for dataset, file in annotation_files(cfg.get('val_dataloader'))
-    ]
-
-
-def annotation_files(loader: ConfigDict | None) -> Iterator[tuple[ConfigDict, str]]:
-    """Yield the datasets of a data loader with the absolute paths of their annotations."""
-    for dataset, _ in leaf_datasets(loader.dataset) if loader else ():
-        path = os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
-        yield dataset, os.path.realpath(path)
 
 
 def check_finished(folder: Path, cfg: Config, validation: Curves) -> None:

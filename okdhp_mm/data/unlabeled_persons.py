@@ -11,6 +11,9 @@ from ..io.atomic import write_text
 from ..io.data_files import read_json
 from .annotations import check_unlabeled
 
+UNLABELED = 'unlabeled.json'
+"""Name of the file of the unlabeled persons in a work directory."""
+
 
 def write_persons(
     persons: Iterable[tuple[str, Sequence[int], Sequence[Sequence[float]] | None]],

@@ -32,10 +32,10 @@ def alone_config(cfg: Config, config: str) -> Config:
     start, deployed = cfg.get('load_from'), deployed_output(cfg.model)
     count = len(config_branches(cfg.model))
     branch = deployed if isinstance(deployed, int) and deployed < count else 0
-    content = student_config(cfg, branch, keep_pretrained=True).to_dict()
-    # What an exported student does without, but a training has.
-    content |= {key: cfg[key] for key in ('resume', 'visualizer') if key in cfg}
+    content = student_config(cfg, branch, to_train=True).to_dict()
     alone = Config(content, filename=cfg.filename)
+    if 'resume' in cfg:
+        alone.resume = cfg.resume
     if start:
         if '://' not in start and is_branched(load_checkpoint(start)['state_dict']):
             raise UserError(

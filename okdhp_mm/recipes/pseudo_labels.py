@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
@@ -18,76 +16,16 @@ from ..data.check import nested_datasets
 from ..data.keypoint_mapping import map_keypoints
 from ..data.pseudo_labels.added_persons import ADDED, with_persons, without_added_persons
 from ..data.pseudo_labels.files import PseudoPerson, read_pseudo_labels
-from ..data.pseudo_labels.persons import TrainingPerson, match_persons, persons_of
-from ..data.pseudo_labels.table import write_table
+from ..data.pseudo_labels.persons import match_persons, persons_of
+from ..data.pseudo_labels.table import TABLE, write_table
 from ..data.pseudo_labels.transform import MOVING, without_pseudo_labels
 from ..data.readers.coco_content import VISIBLE, CocoContent
 from ..data.unlabeled import copies_of, folders_of
 from ..errors import UserError
 from ..io.atomic import write_text
-from ..io.data_files import read_json
-
-if TYPE_CHECKING:
-    from ..deploy.inference.engines import Engine
 
 TARGETS = 'GenerateTarget'
 WRAPPER = 'WithPseudoLabels'
-
-
-def label_persons(
-    persons: Sequence[TrainingPerson],
-    files: Sequence[str],
-    engine: Engine,
-    folder: Path,
-    launcher: str = 'none',
-) -> Path:
-    """Label persons of known boxes with a model; return the file.
-
-    A file of an earlier run is used again if model, adapter and persons are the same.
-
-    Args:
-        persons: The persons.
-        files: Files of the model, which tell it from others.
-        engine: The model.
-        folder: Where to write it.
-        launcher: What starts the processes of the training.
-
-    Raises:
-        UserError: If several processes would label at once.
-    """
-    # mmpose's inferencers take seconds to import, and few trainings need them.
-    from ..deploy.inference.pseudo_labels import LABELS, pseudo_label
-    from ..deploy.inference.sources import Pictures
-
-    fingerprint = fingerprint_of(files, persons)
-    file = folder / LABELS
-    if file.is_file() and read_json(file)['info'].get('fingerprint') == fingerprint:
-        return file
-    if launcher != 'none':
-        raise UserError(
-            f'--teacher {files[0]} labels pictures first, which takes one process. Label them by '
-            '`python -m okdhp_mm pseudo-label`, and give the file to --teacher.'
-        )
-    paths = list(dict.fromkeys(person.path for person in persons))
-    base = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-    boxes: dict[str, list[list[float]]] = defaultdict(list)
-    for person in persons:
-        boxes[Path(person.path).relative_to(base).as_posix()].append(person.box.tolist())
-    source = Pictures(list(map(Path, paths)), base)
-    return pseudo_label(source, engine, folder, boxes, info=dict(fingerprint=fingerprint)).file
-
-
-def fingerprint_of(files: Sequence[str], persons: Sequence[TrainingPerson]) -> str:
-    """Return a text that changes with the model, its adapter, and the persons."""
-    content = hashlib.sha256()
-    paths = [Path(file).expanduser() for file in files]
-    # A student is a folder.
-    inside = [file for path in paths if path.is_dir() for file in sorted(path.iterdir())]
-    for path in (*paths, *inside, *(path.with_suffix('.json') for path in paths[:1])):
-        content.update(path.read_bytes() if path.is_file() else b'')
-    for person in persons:
-        content.update(f'{person.path} {person.number} {person.box.tolist()}'.encode())
-    return content.hexdigest()
 
 
 def use_pseudo_labels(
@@ -138,17 +76,17 @@ def use_pseudo_labels(
     others, reserved = leave_out_pictures(cfg, others, {person.path for person in training})
     if not pairs and not others:
         place = 'a training person or in' if training_persons else 'in'
-        outside = f'the {"" if training_persons else "training and the "}validation data'
         raise UserError(
-            f'{file} has {len(labels.persons)} persons, but none is {place} a picture outside of '
-            f'{outside} ({reserved} left out). Label other pictures.'
+            f'{file} has {len(labels.persons)} persons, but none is {place} a picture that differs '
+            f'from those of the training, validation and test data ({reserved} left out). Label '
+            'other pictures.'
         )
     folder.mkdir(parents=True, exist_ok=True)
     taught = sum(index is not None for index in indices)
     told = [f'{taught} of {len(names)} keypoints']
     if pairs:
         told.append(f'{len(pairs)} of {len(training)} training persons have pseudo-labels')
-        table = (folder / 'training_persons.npz').resolve()
+        table = (folder / TABLE).resolve()
         points = np.stack([select(other.points, indices) for _, other in pairs])
         paths, numbers = zip(*((own.path, own.number) for own, _ in pairs), strict=True)
         write_table(table, paths, numbers, points)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
@@ -17,17 +16,15 @@ from ..data.unlabeled import unlabeled_dataset, with_pipeline
 from ..deploy.inference.foreign.adapter import GRAPHS
 from ..errors import UserError
 from ..io.checkpoint import load_checkpoint
-from ..io.config import read_config
+from ..io.config import read_config, require_key
 from ..models.branch_configs import ESTIMATOR
 from ..models.distillers.terms.distill import MADE_OF_BRANCHES
 from ..models.teachers import FrozenTeacher, PseudoLabelTeacher
 from ..student.config import dataset_meta
 from ..student.files import CHECKPOINT, CONFIG, student_files
 from ..student.load import names_and_skeleton
-from .pseudo_labels import label_persons, use_pseudo_labels
-
-if TYPE_CHECKING:
-    from ..deploy.inference.engines import Engine
+from .labeler import Labeler
+from .pseudo_labels import use_pseudo_labels
 
 FORMS = (
     "CONFIG.py CHECKPOINT.pth, a student's folder, pseudo-labels in COCO format (.json), or "
@@ -61,7 +58,7 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
         )
     names = student_keypoints(cfg)
     first = Path(files[0]).expanduser()
-    folder = Path(cfg.work_dir) / 'teacher'
+    folder = teacher_folder(cfg)
     if len(files) == 1 and first.is_dir():
         config, checkpoint = student_files(first, CONFIG, CHECKPOINT)
         return use_network(model, config, checkpoint, names, renamed)
@@ -69,15 +66,19 @@ def use_teacher(cfg: Config, files: Sequence[str], renamed: Mapping[str, str | N
         return use_network(model, first, Path(files[1]), names, renamed)
     told = ''
     if first.suffix in GRAPHS and len(files) <= 2:
-        engine = open_teacher(files, names, renamed)
-        persons = persons_of(cfg.train_dataloader.dataset)
-        first = label_persons(persons, files, engine, folder, cfg.get('launcher', 'none'))
+        labeler = Labeler(files, names, renamed, folder, cfg.get('launcher', 'none'))
+        first = labeler.label(persons_of(without_added_persons(cfg.train_dataloader.dataset)))
         told = f'{files[0]} labeled the training persons once, see {first}; '
     elif len(files) != 1 or first.suffix != '.json':
         raise UserError(f'--teacher {" ".join(files)} is not a teacher. Give {FORMS}.')
     teaches, sentence = use_pseudo_labels(cfg, first, names, renamed, folder, branched)
     if teaches:
         set_teacher(model, dict(type=PseudoLabelTeacher.__name__), PseudoLabelTeacher.name)
+    elif (model.get('teacher') or {}).get('type') == PseudoLabelTeacher.__name__:
+        raise UserError(
+            f'The config learns from pseudo-labels of its training persons, but {first} has none '
+            'of them. Start from the config before that training.'
+        )
     return f'Teacher: {told}{sentence}.'
 
 
@@ -92,69 +93,54 @@ def labels_pictures(cfg: Config, files: Sequence[str]) -> bool:
     return Path(files[0]).suffix != '.json' and not by_itself
 
 
-def open_teacher(
-    files: Sequence[str], names: Sequence[str], renamed: Mapping[str, str | None]
-) -> Engine:
-    """Open a model that labels persons.
+def labeler_of_pictures(
+    cfg: Config, files: Sequence[str], renamed: Mapping[str, str | None]
+) -> Labeler:
+    """Return a model that labels pictures for a training, after all checks that need no picture.
 
     Args:
-        files: As in :data:`FORMS`, but not a file of pseudo-labels.
-        names: Names of the student's keypoints.
+        cfg: Complete training config, of any model.
+        files: The teacher, as in :data:`FORMS`, but not a file of pseudo-labels.
         renamed: See :func:`use_teacher`.
 
     Raises:
-        UserError: If it does not run, or has other keypoints.
+        UserError: If the model or the training data cannot be used.
     """
-    # mmpose's inferencers take seconds to import, and few trainings need them.
-    from ..deploy.inference.foreign.build import build_engine
-
-    engine = build_engine(files)
-    map_keypoints(names, engine.keypoint_names, renamed, files[0])
-    return engine
-
-
-def open_teacher_of_pictures(
-    cfg: Config, files: Sequence[str], renamed: Mapping[str, str | None]
-) -> Engine:
-    """Open a model that labels pictures for a training, see :func:`label_pictures`.
-
-    Raises:
-        UserError: As :func:`open_teacher`, or if the training cannot take more persons.
-    """
+    require_key(cfg, 'train_dataloader.dataset', '--unlabeled')
     names = student_keypoints(cfg)
     check_takes_persons(without_added_persons(cfg.train_dataloader.dataset))
-    return open_teacher(files, names, renamed)
+    labeler = Labeler(files, names, renamed, teacher_folder(cfg), cfg.get('launcher', 'none'))
+    labeler.check()
+    return labeler
 
 
 def label_pictures(
-    cfg: Config,
-    files: Sequence[str],
-    engine: Engine,
-    renamed: Mapping[str, str | None],
-    pictures: tuple[Path, Path],
-    ratio: float = 1.0,
+    cfg: Config, labeler: Labeler, pictures: tuple[Path, Path], ratio: float = 1.0
 ) -> str:
     """Let a teacher label pictures once, whose persons join a training; return a sentence about it.
 
     Args:
         cfg: Complete training config, of any model. It is changed in place.
-        files: The teacher, as in :data:`FORMS`, but not a file of pseudo-labels.
-        engine: The teacher, see :func:`open_teacher_of_pictures`.
-        renamed: See :func:`use_teacher`.
+        labeler: The teacher, see :func:`labeler_of_pictures`.
         pictures: Persons without labels in COCO's layout, and the folder of their pictures.
         ratio: Persons of these pictures in an epoch for each training person, at most.
 
     Raises:
         UserError: If no person is left.
     """
-    names = names_and_skeleton(dataset_meta(cfg, {}))[0]
-    folder = Path(cfg.work_dir) / 'teacher'
-    persons = persons_of(
-        ConfigDict(unlabeled_dataset(with_pipeline(cfg.train_dataloader.dataset), *pictures))
+    source = with_pipeline(cfg.train_dataloader.dataset)
+    persons = persons_of(ConfigDict(unlabeled_dataset(source, *pictures)))
+    file = labeler.label(persons)
+    _, sentence = use_pseudo_labels(
+        cfg, file, labeler.names, labeler.renamed, labeler.folder, False, ratio
     )
-    file = label_persons(persons, files, engine, folder, cfg.get('launcher', 'none'))
-    _, sentence = use_pseudo_labels(cfg, file, names, renamed, folder, False, ratio)
-    return f'Teacher: {files[0]} labeled {len(persons)} persons once, see {file}; {sentence}.'
+    told = f'{labeler.files[0]} labeled {len(persons)} persons once, see {file}'
+    return f'Teacher: {told}; {sentence}.'
+
+
+def teacher_folder(cfg: Config) -> Path:
+    """Return the folder for what a teacher labels for a training."""
+    return Path(cfg.work_dir) / 'teacher'
 
 
 def student_keypoints(cfg: Config) -> list[str]:

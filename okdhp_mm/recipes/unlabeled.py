@@ -63,8 +63,9 @@ def check_branches(cfg: Config) -> None:
     if model.get('type') != ESTIMATOR:
         raise UserError(
             f'--unlabeled requires a multi-branch model, but model.type={model.get("type")!r}. '
-            'Let a model label the pictures by --teacher, or train with branches: `python -m '
-            'okdhp_mm convert` makes a config that has some.'
+            'Let a model label the pictures by --teacher MODEL, leave out --unlabeled if --teacher '
+            'is a file of labels, or train with branches: `python -m okdhp_mm convert` makes a '
+            'config that has some.'
         )
 
 

@@ -13,6 +13,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from ..data.check import leaf_datasets
 from ..data.own_dataset import is_labeled
+from ..data.pseudo_labels.added_persons import ADDED
 from ..data.unlabeled import is_unlabeled
 from ..errors import UserError
 from ..evaluation.summary import main_metric
@@ -132,7 +133,8 @@ def chosen_persons(dataset: ConfigDict) -> str:
         return ' (without labels)'
     indices = dataset.get('indices')
     if indices is None:
-        return count_persons(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
+        count = count_persons(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
+        return f'{count} with pseudo-labels' if Path(dataset.ann_file).name == ADDED else count
     return f' ({indices if isinstance(indices, int) else len(indices)} persons of it)'
 
 

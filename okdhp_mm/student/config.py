@@ -30,7 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
-from ..data.check import class_of, nested_datasets
+from ..data.check import nested_datasets
 from ..data.pseudo_labels.transform import without_pseudo_labels
 from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
@@ -105,12 +105,12 @@ def branch_to_export(cfg: Config, branch: int | None) -> int | None:
     return chosen
 
 
-def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
+def stock_model(model: ConfigDict, to_train: bool = False) -> ConfigDict:
     """Return the stock model that a training config was made from.
 
     Args:
         model: Model of the training config.
-        keep_pretrained: Keep the pretrained weights that the training starts from.
+        to_train: Keep the pretrained weights that the training starts from.
     """
     stock = copy.deepcopy(model)
     for key in OWN_MODEL_KEYS:
@@ -118,13 +118,13 @@ def stock_model(model: ConfigDict, keep_pretrained: bool = False) -> ConfigDict:
     stock['type'] = STOCK_ESTIMATOR
     for key in OWN_TEST_KEYS:
         (stock.get('test_cfg') or {}).pop(key, None)
-    if not keep_pretrained:
+    if not to_train:
         # The student has its own weights and must not download others.
         drop_pretrained(stock)
     return stock
 
 
-def student_config(cfg: Config, branch: int | None, keep_pretrained: bool = False) -> Config:
+def student_config(cfg: Config, branch: int | None, to_train: bool = False) -> Config:
     """Return the stock config of one branch: the training config without this package.
 
     A backbone of this package, and the import that it needs, stay.
@@ -132,17 +132,18 @@ def student_config(cfg: Config, branch: int | None, keep_pretrained: bool = Fals
     Args:
         cfg: Training config.
         branch: Index of the branch; None for a student trained alone.
-        keep_pretrained: Keep the pretrained weights, to train the student alone.
+        to_train: Keep the pretrained weights and all backends of the log, to train the student.
 
     Raises:
         UserError: If it refers to something of this package in a place unknown to the export.
     """
     student = Config(cfg.to_dict())
     own = {} if branch is None else config_branches(cfg.model)[branch].to_dict()
-    model = stock_model(ConfigDict(cfg.model.to_dict() | own), keep_pretrained)
+    model = stock_model(ConfigDict(cfg.model.to_dict() | own), to_train)
     student.model = ConfigDict({key: value for key, value in model.items() if value is not None})
     for rule in RULES:
-        rule(student)
+        if not (to_train and rule is _keep_local_backend):
+            rule(student)
     _keep_imports(student, cfg.model)
     return student
 
@@ -241,16 +242,27 @@ def needs_package(model: ConfigDict) -> bool:
 
 
 def dataset_meta(config: Config, meta: dict) -> dict:
-    """Return the dataset's metainfo in plain types, from the checkpoint or the config."""
+    """Return the dataset's metainfo in plain types, from the checkpoint or the config.
+
+    Raises:
+        UserError: If neither names the keypoints.
+    """
     given = meta.get('dataset_meta')
     if not given:
         # Wrappers such as RepeatDataset have none of their own.
-        given = next(
-            parse_pose_metainfo(found)
-            for part in nested_datasets(config.train_dataloader.dataset)
-            if (found := part.get('metainfo') or getattr(class_of(part), 'METAINFO', None))
-        )
+        parts = nested_datasets(config.train_dataloader.dataset)
+        found = next(filter(None, map(_own_metainfo, parts)), None)
+        if found is None:
+            raise UserError(
+                'train_dataloader.dataset does not name its keypoints. Set its `metainfo`.'
+            )
+        given = parse_pose_metainfo(found)
     return _plain(given)
+
+
+def _own_metainfo(dataset: ConfigDict) -> dict | None:
+    kind = DATASETS.get(dataset.type) if isinstance(dataset.type, str) else dataset.type
+    return dataset.get('metainfo') or getattr(kind, 'METAINFO', None)
 
 
 def prepare_for_inferencer(cfg: Config) -> None:

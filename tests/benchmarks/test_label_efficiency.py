@@ -254,3 +254,4 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     assert all(f'| trained on | `train.json` ({persons} persons of it)' in text for text in texts)
     assert '`2_0_unlabeled.json` (without labels) |' in texts[arms.index('okdhp_unlabeled')]
     assert '| metric | PCK' in texts[0]
+    assert ' persons) with pseudo-labels |' in texts[-1]

@@ -97,22 +97,39 @@ def test_two_models_of_one_name_stay_apart(tmp_path):
     assert [run.method for run in read_runs(folders)] == ['alone', 'alone (b)']
 
 
+def taught(folder, seed, labels, share=0.5):
+    """A run of the student alone with pseudo-labels, and with pictures in its work directory."""
+    data = ConfigDict(type='CocoDataset', data_root='data', ann_file='a.json', metainfo={})
+    file = folder.resolve() / 'teacher' / ADDED
+    loader = dict(dataset=with_persons(data, file, share).to_dict())
+    finished(folder, {'PCK': 0.5}, STOCK, seed, work_dir='work_dirs/x', train_dataloader=loader)
+    file.parent.mkdir()
+    file.write_text(json.dumps([labels, str(folder.resolve() / 'unlabeled' / '0.jpg')]))
+    return folder
+
+
 def test_a_student_that_learned_from_pseudo_labels_is_not_the_student_alone(tmp_path):
-    data = dict(type='CocoDataset', data_root='data', ann_file='a.json', metainfo={})
-    folders = []
-    for name, seed in (('taught', 0), ('taught', 1), ('plain', 0), ('plain', 2)):
-        folder = tmp_path / name / f'seed{seed}'
-        dataset = ConfigDict(data)
-        if name == 'taught':
-            dataset = with_persons(dataset, folder.resolve() / 'teacher' / ADDED, 0.5).to_dict()
-        loader = dict(dataset=dataset)
-        figures = {'PCK': 0.5}
-        folders.append(
-            finished(folder, figures, STOCK, seed, work_dir=str(folder), train_dataloader=loader)
+    data = dict(type='CocoDataset', data_root='data', ann_file='a.json')
+    plain = [
+        finished(
+            tmp_path / f'plain{seed}', {'PCK': 0.5}, STOCK, seed,
+            train_dataloader=dict(dataset=data),
         )
-    names = ['taught', 'taught', 'alone', 'alone']
+        for seed in (0, 1)
+    ]  # fmt: skip
+    folders = [
+        *(taught(tmp_path / 'blaze' / f'seed{seed}', seed, 'blaze') for seed in (0, 1)),
+        taught(tmp_path / 'other' / 'seed1', 1, 'other'),
+        taught(tmp_path / 'ratio' / 'seed0', 0, 'blaze', 0.25),
+        *plain,
+    ]
+    names = ['blaze', 'blaze', 'other', 'ratio', 'alone', 'alone']
     assert [run.method for run in read_runs(folders)] == names
     assert [run.method for run in read_runs(folders[::-1])] == names[::-1]
+    moved = (tmp_path / 'blaze').rename(tmp_path / 'moved')
+    folders[:2] = moved / 'seed0', moved / 'seed1'
+    names[:2] = 'moved', 'moved'
+    assert [run.method for run in read_runs(folders)] == names
 
 
 def test_other_training_data_are_another_method(tmp_path):

@@ -16,7 +16,7 @@ from okdhp_mm.data.unlabeled import mix_unlabeled
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.errors import UserError
 from okdhp_mm.recipes.teachers import student_keypoints, use_teacher
-from okdhp_mm.student.config import student_config
+from okdhp_mm.student.config import dataset_meta, student_config
 
 TRAIN, VAL = 6, 2
 
@@ -176,6 +176,20 @@ def test_a_config_that_a_training_wrote_gets_its_labels_once(cfg, data, tmp_path
     assert cfg.train_dataloader.dataset == once
 
 
+def test_a_config_that_learns_from_labels_of_training_persons_needs_such(cfg, data, tmp_path):
+    use_teacher(cfg, write(tmp_path, labels(data)), {})
+    other = tmp_path / 'other'
+    write_coco(other, 'train', TRAIN, 1)
+    with pytest.raises(UserError, match='has none of them. Start from the config before'):
+        use_teacher(cfg, write(tmp_path, labels(other)), {})
+
+
+def test_data_without_names_of_keypoints_are_told():
+    dataset = dict(type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset'))
+    with pytest.raises(UserError, match='does not name its keypoints. Set its `metainfo`'):
+        dataset_meta(Config(dict(train_dataloader=dict(dataset=dataset))), {})
+
+
 def test_the_names_of_keypoints_are_found_inside_a_wrapper(cfg, data, tmp_path):
     inner = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=inner)
@@ -296,7 +310,7 @@ def test_a_stock_model_cannot_have_a_network_as_its_teacher(cfg, files):
 def test_a_stock_model_learns_from_pseudo_labels_of_other_pictures_only(cfg, data, tmp_path):
     student = student_config(cfg, 0)
     student.work_dir = str(tmp_path / 'work')
-    with pytest.raises(UserError, match=r'none is in a picture outside of the training and'):
+    with pytest.raises(UserError, match=r'none is in a picture that differs'):
         use_teacher(student, write(tmp_path, labels(data)), {})
     other = tmp_path / 'other'
     write_coco(other, 'train', 2 * TRAIN, 1)

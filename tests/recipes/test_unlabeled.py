@@ -320,7 +320,7 @@ def test_a_method_with_a_teacher_gets_it_and_the_pictures(drawn, teacher, tmp_pa
 def test_copies_of_pictures_in_use_do_not_join(drawn, teacher, tmp_path, capsys):
     copies = shutil.copytree(drawn / 'val2017', tmp_path / 'copies')
     arguments = ['--unlabeled', copies, '--teacher', teacher]
-    with pytest.raises(UserError, match=r'none is in a picture outside .*\(2 left out\)'):
+    with pytest.raises(UserError, match=r'none is in a picture that differs .*\(2 left out\)'):
         use(config_of(drawn, tmp_path), *arguments)
     shutil.copytree(drawn / 'others', copies, dirs_exist_ok=True)
     use(config_of(drawn, tmp_path), *arguments)
@@ -333,6 +333,7 @@ def test_copies_of_pictures_in_use_do_not_join(drawn, teacher, tmp_path, capsys)
         (dict(arguments=['--teacher-keypoints', 'nose=beak']), "no keypoint 'beak'"),
         (dict(wrapper='RepeatDataset'), "'RepeatDataset' cannot take the persons"),
         (dict(lost=True), 'student.py'),
+        (dict(launcher='pytorch'), 'takes one process'),
     ],
 )
 def test_a_teacher_is_checked_before_a_detector_runs(drawn, teacher, tmp_path, changes, message):
@@ -340,6 +341,7 @@ def test_a_teacher_is_checked_before_a_detector_runs(drawn, teacher, tmp_path, c
     if kind := changes.get('wrapper'):
         inner = cfg.train_dataloader.dataset
         cfg.train_dataloader.dataset = dict(type=kind, times=2, dataset=inner)
+    cfg.launcher = changes.get('launcher', 'none')
     if changes.get('lost'):
         (teacher := tmp_path / 'lost').mkdir()
     detector = write_graph(tmp_path / 'rtmdet.onnx', dets=DETS, labels=LABELS)

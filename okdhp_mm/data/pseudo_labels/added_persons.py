@@ -29,24 +29,25 @@ def with_persons(dataset: ConfigDict, file: Path, share: float) -> ConfigDict:
         UserError: As :func:`check_takes_persons`.
     """
     check_takes_persons(dataset)
-    combined = dataset.type == COMBINED
-    own = list(dataset.datasets) if combined else [dataset | dict(pipeline=[])]
-    metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
+    metainfo = metainfo_of(dataset)
     extra = dict(
         type='CocoDataset',
         data_root='',
         ann_file=str(file),
         data_prefix=dict(img=''),
-        metainfo=copy.deepcopy(metainfo),
+        metainfo=metainfo,
         pipeline=[],
     )
-    return ConfigDict(
-        type=COMBINED,
-        metainfo=copy.deepcopy(metainfo),
-        datasets=[*own, extra],
-        sample_ratio_factor=[*([1.0] * len(own)), share],
-        pipeline=dataset.get('pipeline'),
-    )
+    if dataset.type == COMBINED:
+        combined = dataset
+    else:
+        own = dataset | dict(pipeline=[])
+        combined = ConfigDict(
+            type=COMBINED, metainfo=metainfo, datasets=[own], pipeline=dataset.get('pipeline')
+        )
+    factors = [*([1.0] * len(combined.datasets)), share]
+    datasets = [*combined.datasets, extra]
+    return ConfigDict(combined | dict(datasets=datasets, sample_ratio_factor=factors))
 
 
 def check_takes_persons(dataset: ConfigDict) -> None:
@@ -55,13 +56,19 @@ def check_takes_persons(dataset: ConfigDict) -> None:
     Raises:
         UserError: If it is a wrapper that they cannot be added to.
     """
-    inner = dataset.get('datasets') if dataset.type == COMBINED else [dataset]
-    if (dataset.get('dataset') or not inner) or dataset.get('sample_ratio_factor'):
+    inner = dataset.get('datasets') or dataset.get('dataset')
+    plain = dataset.type != COMBINED and not inner
+    if not plain and (dataset.type != COMBINED or not inner or dataset.get('sample_ratio_factor')):
         raise UserError(
             f'train_dataloader.dataset.type={dataset.type!r} cannot take the persons of other '
             f'pictures. Use a dataset of one annotation file, or a {COMBINED} without '
             'sample_ratio_factor.'
         )
+
+
+def metainfo_of(dataset: ConfigDict) -> ConfigDict:
+    """Return a copy of the metainfo of a dataset, its own or that of its class."""
+    return ConfigDict(copy.deepcopy(dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO))
 
 
 def has_added_persons(dataset: ConfigDict) -> bool:
@@ -75,7 +82,7 @@ def without_added_persons(dataset: ConfigDict) -> ConfigDict:
     if not has_added_persons(dataset):
         return dataset
     own = dataset.datasets[:-1]
-    if len(own) == 1:
+    if len(own) == 1 and not own[0].get('pipeline') and metainfo_of(own[0]) == dataset.metainfo:
         return ConfigDict(own[0] | dict(pipeline=dataset.pipeline))
     left = {key: value for key, value in dataset.items() if key != 'sample_ratio_factor'}
     return ConfigDict(left | dict(datasets=own))

@@ -15,6 +15,9 @@ from ...io.data_files import read_json
 from ..annotations import CocoLayout, check_coco, check_numbers, fail
 from ..own_dataset import check_category, keep_one_category
 
+LABELS = 'pseudo_labels.json'
+"""Name of the file that `python -m okdhp_mm pseudo-label` writes."""
+
 
 @dataclass(frozen=True)
 class PseudoPerson:

@@ -10,6 +10,9 @@ import numpy as np
 
 from ...io.atomic import atomic_write
 
+TABLE = 'training_persons.npz'
+"""Name of its file in a work directory."""
+
 
 class PseudoLabelTable:
     """Keypoints and scores of the training persons, from a file of :func:`write_table`.

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ...data.pseudo_labels.files import LABELS
 from ...errors import UserError
 from ...io.atomic import write_text
 from ...visualization import contact_sheet, draw_pose
@@ -27,7 +28,7 @@ from .sources import Frame, Source, Video
 from .summary import THRESHOLD, Summary
 from .writers import GrowingJson
 
-LABELS, SHEET, FRAMES = 'pseudo_labels.json', 'contact_sheet.jpg', 'frames'
+SHEET, FRAMES = 'contact_sheet.jpg', 'frames'
 LINES = f'{LABELS}l'
 """File that a killed process leaves, with a line for each picture."""
 VISIBLE = 2

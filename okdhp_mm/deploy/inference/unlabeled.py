@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...data.unlabeled_persons import folder_of, write_persons
+from ...data.unlabeled_persons import UNLABELED, folder_of, write_persons
 from ...errors import UserError
 from ...io.data_files import read_json
 from .boxes import Boxes, read_boxes
@@ -54,7 +54,7 @@ def read_unlabeled(
     opened = open_source(str(source), ignored=work_dir)
     given = read_boxes(boxes) if boxes else {}
     opened.check_boxes(given)
-    file = work_dir / 'unlabeled.json'
+    file = work_dir / UNLABELED
     folder = work_dir / 'unlabeled' if isinstance(opened, Video) else opened.base
     fingerprint = fingerprint_of(opened, boxes, detector)
     if file.is_file() and is_of(read_json(file), fingerprint, folder):

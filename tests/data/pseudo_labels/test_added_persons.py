@@ -21,14 +21,23 @@ def coco(**settings):
     return ConfigDict(type='CocoDataset', ann_file='a.json', **settings)
 
 
-def combined(**settings):
-    inner = [coco(pipeline=[]), coco(pipeline=PIPELINE)]
+def combined(*inner, **settings):
+    datasets = list(inner) or [coco(pipeline=[]), coco(pipeline=PIPELINE)]
+    meta = dict(from_file='mine.py')
     return ConfigDict(
-        type='CombinedDataset', metainfo=coco(), datasets=inner, pipeline=PIPELINE, **settings
+        type='CombinedDataset', metainfo=meta, datasets=datasets, pipeline=PIPELINE, **settings
     )
 
 
-@pytest.mark.parametrize('dataset', [coco(pipeline=PIPELINE, indices=3), combined()])
+@pytest.mark.parametrize(
+    'dataset',
+    [
+        coco(pipeline=PIPELINE, indices=3),
+        combined(max_refetch=5),
+        combined(coco(pipeline=PIPELINE)),
+        combined(coco(pipeline=[])),
+    ],
+)
 def test_removing_undoes_adding(dataset):
     added = with_persons(dataset, FILE, 0.25)
     assert has_added_persons(added) and not has_added_persons(dataset)
@@ -43,6 +52,7 @@ def test_removing_undoes_adding(dataset):
     'dataset',
     [
         ConfigDict(type='RepeatDataset', times=2, dataset=coco()),
+        ConfigDict(type='ConcatDataset', datasets=[coco()]),
         combined(sample_ratio_factor=[1.0, 0.5]),
         ConfigDict(type='CombinedDataset', datasets=[]),
     ],
