@@ -171,7 +171,7 @@ def test_the_frames_of_a_pair_exchange_what_they_teach(monkeypatch):
 
 def test_the_figure_has_the_scores_of_all_runs_and_their_means():
     def runs(*scores):
-        rest = dict(metric='PCK', lower_is_better=False, model='', validation=[])
+        rest = dict(metric='PCK', lower_is_better=False, model='', training='', validation=[])
         run = functools.partial(Run, Path(), 'alone', **rest)
         return {seed: run(seed=seed, outputs=dict(model=s)) for seed, s in enumerate(scores)}
 
