@@ -208,8 +208,10 @@ def test_the_whole_benchmark_at_the_size_of_a_toy(video, tmp_path):
     base.train_dataloader = dict(
         base.train_dataloader.to_dict(), dataset=dataset, batch_size=2, **workers
     )
-    # Pictures of the validation data do not join a training.
+    # Pictures of the validation data, and exact copies of them, do not join a training.
     shutil.copytree(tmp_path / 'frames', tmp_path / 'held')
+    for picture in (tmp_path / 'held').iterdir():
+        picture.write_bytes(picture.read_bytes() + b'other')
     held = tmp_path / 'val.json'
     held.write_text(video.read_text().replace('frames/', 'held/'))
     tested = dict(
