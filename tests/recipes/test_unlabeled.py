@@ -22,6 +22,7 @@ from okdhp_mm.data.files import check_data
 from okdhp_mm.data.unlabeled import is_mixed, train_on_labeled
 from okdhp_mm.datasets.synthetic import write_coco
 from okdhp_mm.deploy.inference.detectors import build_detector
+from okdhp_mm.deploy.inference.engines import TorchEngine
 from okdhp_mm.deploy.inference.sources import open_source
 from okdhp_mm.deploy.inference.unlabeled import fingerprint_of
 from okdhp_mm.errors import UserError
@@ -287,6 +288,11 @@ def test_a_teacher_labels_the_pictures_for_a_student_alone(drawn, teacher, tmp_p
     assert file.stat().st_mtime_ns == written, 'labeled once'
     data = DATASETS.build(copy.deepcopy(again.train_dataloader.dataset))
     assert data.lens == [PERSONS, PERSONS // 2]
+
+
+def test_the_log_of_the_training_is_not_that_of_the_teacher(teacher):
+    inferencer = TorchEngine(teacher).inferencer
+    assert inferencer.visualizer.instance_name.startswith('inference'), 'not visualizer'
 
 
 def test_a_teacher_labels_the_pictures_for_branches(drawn, teacher, tmp_path):

@@ -87,6 +87,8 @@ class ModelEngine:
             cfg = read_config(config)
             require_key(cfg, 'test_dataloader.dataset', f'Running {config}')
             prepare_for_inferencer(cfg)
+            # A process has one visualizer of a name, and that of a training must write its log.
+            cfg.visualizer.name = 'inference'
             self.inferencer = BoxInferencer(cfg, str(checkpoint), device, det_model='whole_image')
         meta = self.inferencer.model.dataset_meta
         self.keypoint_names, self.skeleton = names_and_skeleton(meta)
