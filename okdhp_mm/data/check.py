@@ -146,6 +146,13 @@ def class_of(dataset: ConfigDict) -> type[Any] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseCocoStyleDataset) else None
 
 
+def own_metainfo(dataset: ConfigDict) -> dict | None:
+    """Return the metainfo of a dataset, its own or that of its class; None for a wrapper."""
+    kind = dataset.get('type')
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return dataset.get('metainfo') or getattr(kind, 'METAINFO', None)
+
+
 def metainfo_of(dataset: ConfigDict, key: str) -> dict:
     """Return the parsed metainfo of a dataset.
 

@@ -18,7 +18,7 @@ from ..datasets.mixed_sampler import MixedSampler
 from ..datasets.unlabeled import UnlabeledDataset
 from ..errors import UserError, join_names
 from ..io.data_files import read_json
-from .check import class_of, leaf_datasets, nested_datasets, pictures_of
+from .check import class_of, leaf_datasets, nested_datasets, own_metainfo, pictures_of
 from .pseudo_labels.transform import without_pseudo_labels
 
 HARD = ('Albumentation', 'PhotometricDistortion', 'YOLOXHSVRandomAug', 'RandomHalfBody')
@@ -101,12 +101,11 @@ def unlabeled_dataset(labeled: ConfigDict, file: Path, folder: Path) -> dict:
         file: Persons in COCO's layout.
         folder: Folder of the pictures.
     """
-    kind = class_of(labeled)
     return dict(
         type=UnlabeledDataset.__name__,
         ann_file=str(file.resolve()),
         data_prefix=dict(img=f'{folder.resolve()}/'),
-        metainfo=copy.deepcopy(labeled.get('metainfo') or (kind and kind.METAINFO)),
+        metainfo=copy.deepcopy(own_metainfo(labeled)),
         pipeline=[],
     )
 
@@ -170,7 +169,7 @@ def pictures_in(dataset: ConfigDict, unlabeled: bool = False) -> list[str]:
 
 
 def copies_of(files: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Return the files with the same content as one of the others; files that miss are skipped."""
+    """Return the files with the same content as one of the others; missing files are skipped."""
     sizes: dict[int, list[str]] = defaultdict(list)
     for path in filter(os.path.isfile, others):
         sizes[os.path.getsize(path)].append(path)

@@ -30,7 +30,7 @@ from mmpose.registry import (
     VISUALIZERS,
 )
 
-from ..data.check import nested_datasets
+from ..data.check import nested_datasets, own_metainfo
 from ..data.pseudo_labels.transform import without_pseudo_labels
 from ..data.unlabeled import train_on_labeled
 from ..engine.optim import layer_decay
@@ -251,18 +251,13 @@ def dataset_meta(config: Config, meta: dict) -> dict:
     if not given:
         # Wrappers such as RepeatDataset have none of their own.
         parts = nested_datasets(config.train_dataloader.dataset)
-        found = next(filter(None, map(_own_metainfo, parts)), None)
+        found = next(filter(None, map(own_metainfo, parts)), None)
         if found is None:
             raise UserError(
                 'train_dataloader.dataset does not name its keypoints. Set its `metainfo`.'
             )
         given = parse_pose_metainfo(found)
     return _plain(given)
-
-
-def _own_metainfo(dataset: ConfigDict) -> dict | None:
-    kind = DATASETS.get(dataset.type) if isinstance(dataset.type, str) else dataset.type
-    return dataset.get('metainfo') or getattr(kind, 'METAINFO', None)
 
 
 def prepare_for_inferencer(cfg: Config) -> None:

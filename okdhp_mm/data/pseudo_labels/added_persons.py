@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import ConfigDict
-from mmpose.registry import DATASETS
 
 from ...errors import UserError
+from ..check import own_metainfo
 
 ADDED = 'added_persons.json'
 """Name of the file of the persons, which tells their dataset from the others."""
@@ -29,8 +30,8 @@ def with_persons(dataset: ConfigDict, file: Path, share: float) -> ConfigDict:
         UserError: As :func:`check_takes_persons`.
     """
     check_takes_persons(dataset)
-    metainfo = metainfo_of(dataset)
-    extra = dict(
+    metainfo = copy.deepcopy(own_metainfo(dataset))
+    extra: dict[str, Any] = dict(
         type='CocoDataset',
         data_root='',
         ann_file=str(file),
@@ -57,18 +58,13 @@ def check_takes_persons(dataset: ConfigDict) -> None:
         UserError: If it is a wrapper that they cannot be added to.
     """
     inner = dataset.get('datasets') or dataset.get('dataset')
-    plain = dataset.type != COMBINED and not inner
-    if not plain and (dataset.type != COMBINED or not inner or dataset.get('sample_ratio_factor')):
+    combined = dataset.type == COMBINED
+    if bool(inner) != combined or dataset.get('sample_ratio_factor'):
         raise UserError(
             f'train_dataloader.dataset.type={dataset.type!r} cannot take the persons of other '
             f'pictures. Use a dataset of one annotation file, or a {COMBINED} without '
             'sample_ratio_factor.'
         )
-
-
-def metainfo_of(dataset: ConfigDict) -> ConfigDict:
-    """Return a copy of the metainfo of a dataset, its own or that of its class."""
-    return ConfigDict(copy.deepcopy(dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO))
 
 
 def has_added_persons(dataset: ConfigDict) -> bool:
@@ -82,7 +78,7 @@ def without_added_persons(dataset: ConfigDict) -> ConfigDict:
     if not has_added_persons(dataset):
         return dataset
     own = dataset.datasets[:-1]
-    if len(own) == 1 and not own[0].get('pipeline') and metainfo_of(own[0]) == dataset.metainfo:
+    if len(own) == 1 and not own[0].get('pipeline') and own_metainfo(own[0]) == dataset.metainfo:
         return ConfigDict(own[0] | dict(pipeline=dataset.pipeline))
     left = {key: value for key, value in dataset.items() if key != 'sample_ratio_factor'}
     return ConfigDict(left | dict(datasets=own))
